@@ -1,0 +1,21 @@
+// Package net is the socket layer: AF_INET, AF_INET6 and AF_NETLINK sockets as files, over a TCP/IP
+// engine behind a narrow seam.
+package net
+
+// Link is a network card as the stack sees it. Drivers implement it.
+type Link interface {
+	HardwareAddr() [6]byte
+	MTU() int // largest payload of an Ethernet frame, in bytes
+
+	// Transmit sends one Ethernet frame, given in pieces that are its own again when it returns. It doesn't wait:
+	// with no room on the card the frame is dropped and counted, and an error says so.
+	Transmit(pieces ...[]byte) error
+
+	// Attach sets the function that gets each received frame. It runs on the driver's goroutine; the
+	// frame is valid only until it returns.
+	Attach(receive func(frame []byte))
+
+	// LinkUp tells whether there is a carrier; changed, if not nil, is called at each change.
+	LinkUp() bool
+	OnLinkChange(changed func(up bool))
+}

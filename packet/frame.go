@@ -1,0 +1,47 @@
+// Package packet decodes network frames and says in words what they hold. It serves the drivers of
+// the kernel and the command line of the host.
+package packet
+
+import "time"
+
+// Direction of a frame as the network card sees it.
+type Direction uint8
+
+// Directions.
+const (
+	Receive  Direction = iota // printed as <
+	Transmit                  // printed as >
+)
+
+// Checksum says what is known of the checksums of a frame without computing them.
+type Checksum uint8
+
+// Checksum states.
+const (
+	ChecksumUnknown  Checksum = iota // compute and compare
+	ChecksumOffload                  // the card will fill it in
+	ChecksumVerified                 // the card has verified it
+)
+
+// Frame is one Ethernet frame with what is known of its passage. Data is valid only during the call it is
+// passed to.
+type Frame struct {
+	Number    uint64        // counts from 1 per run
+	Time      time.Duration // since the start of the run or capture
+	Interface string        // e0, v0
+	Direction Direction
+	WireLen   int    // bytes on the wire, without the FCS
+	Data      []byte // bytes captured; may be fewer than WireLen
+	RxErrors  uint8  // the receive descriptor's error bits, 0 if none [8254x 3.2.3.2]
+	Checksum  Checksum
+	Drop      string // why the driver dropped the frame; "" if it didn't
+}
+
+// Mode selects how much Append says.
+type Mode uint8
+
+// Modes.
+const (
+	Line Mode = iota // one line a packet
+	Full             // the line, each layer's fields with byte ranges, and a hex dump
+)
