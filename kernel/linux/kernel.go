@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"wick/kernel/net"
 	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
@@ -10,6 +11,9 @@ type Kernel struct {
 	// Log prints a line to the kernel log; Verbose includes unimplemented system calls.
 	Log     func(format string, args ...any)
 	Verbose bool
+
+	FS  *vfs.FS
+	Net *net.Stack
 }
 
 // Process is a task.Process with the parts that only the ABI knows: descriptors, working directory, umask.
