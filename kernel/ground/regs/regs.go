@@ -4,6 +4,8 @@
 // registers of a thread, and be tested on Linux.
 package regs
 
+import "encoding/binary"
+
 // Vectors that User.Vec holds after a thread has left ring 3 [SDM3 6.15].
 const (
 	DivideError       = 0
@@ -52,13 +54,43 @@ type User struct {
 
 	Root uint64 // physical address of the page-table root (CR3) to run in
 
-	kick uint64 // not 0: the next or present Enter returns at once (see ground.Kick)
-	cpu  uint64 // the CPU that runs the thread now, plus one; 0: none
-	// fpMode tells what FX holds: fpSSE after a system call (x87 in its initial state, SSE saved),
-	// fpFull after anything else.
-	fpMode uint64
+	// Kicked, OnCPU and FPMode belong to ground.
+	Kicked uint64 // not 0: the present or the next Enter returns at once
+	OnCPU  uint64 // the CPU that runs the thread in ring 3 now, plus one; 0: none
+	FPMode uint64 // how FX is loaded: FPModeSSE or FPModeFull
 	_      [4]uint64
 
 	// FX is the FXSAVE image of the thread [SDM1 10.5.1], valid whenever the thread is not in ring 3.
+	// Change it with SetFX only.
 	FX [512]byte
+}
+
+// Values of User.FPMode.
+const (
+	FPModeSSE  = 0 // x87 is in its initial state; only SSE state is loaded
+	FPModeFull = 1 // everything is loaded
+)
+
+// Initial values of the control words [SDM1 8.1.5, 10.2.3].
+const (
+	initialFCW   = 0x037f
+	initialMXCSR = 0x1f80
+	mxcsrMask    = 0xffbf // bits that may be set on every amd64 CPU (DAZ may be missing)
+)
+
+// New returns a register file with initial floating-point state and everything else zero.
+func New() *User {
+	u := new(User)
+	binary.LittleEndian.PutUint16(u.FX[0:], initialFCW)
+	binary.LittleEndian.PutUint32(u.FX[24:], initialMXCSR)
+	return u
+}
+
+// SetFX replaces the floating-point state, say by that of a signal frame that a program may have changed. Bits of MXCSR
+// that no CPU has are cleared, so that loading it can't fault.
+func (u *User) SetFX(image *[512]byte) {
+	u.FX = *image
+	mxcsr := binary.LittleEndian.Uint32(u.FX[24:])
+	binary.LittleEndian.PutUint32(u.FX[24:], mxcsr&mxcsrMask)
+	u.FPMode = FPModeFull
 }
