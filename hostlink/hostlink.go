@@ -5,7 +5,16 @@
 //	+------+------+------+------+--------------------+---------
 //	| 0xA7 | 0x57 | type |  0   | length, LE 32 bit  | payload
 //	+------+------+------+------+--------------------+---------
+//
+// The guest speaks first: Ready, then Credit. Bytes that the host sends before it has seen Ready
+// may be lost. The frames of a stream type are pieces of one byte stream; where it was cut means
+// nothing. Exit is the last frame of the guest, and the only way to learn how the program ended.
 package hostlink
+
+import "encoding/binary"
+
+// Version is the version of the protocol, as Ready carries it.
+const Version = 1
 
 // Type of a frame.
 type Type uint8
@@ -27,8 +36,46 @@ const (
 	Credit   Type = 13 // G>H: the guest can take N more bytes of Stdin (LE 32 bit)
 )
 
+// lastType is the highest type of this version.
+const lastType = Credit
+
 // Sizes, in bytes.
 const (
 	HeaderSize = 8
 	MaxPayload = 64 << 10
 )
+
+// The first two bytes of a header.
+const (
+	magic0 = 0xA7
+	magic1 = 0x57
+)
+
+var typeNames = [...]string{
+	Ready: "Ready", Stdin: "Stdin", StdinEOF: "StdinEOF", Stdout: "Stdout", Stderr: "Stderr",
+	Signal: "Signal", WinSize: "WinSize", TermMode: "TermMode", Exit: "Exit", Log: "Log",
+	Dump: "Dump", Capture: "Capture", Credit: "Credit",
+}
+
+// String returns the name of the constant.
+func (t Type) String() string {
+	if int(t) < len(typeNames) && typeNames[t] != "" {
+		return typeNames[t]
+	}
+	return "type " + utoa(uint64(t))
+}
+
+// Stream tells whether frames of type t are pieces of a byte stream, to be joined and cut at will.
+func (t Type) Stream() bool {
+	switch t {
+	case Stdin, Stdout, Stderr, Log, Dump, Capture:
+		return true
+	}
+	return false
+}
+
+// AppendHeader appends the header of a frame with n bytes of payload.
+func AppendHeader(dst []byte, t Type, n int) []byte {
+	dst = append(dst, magic0, magic1, byte(t), 0)
+	return binary.LittleEndian.AppendUint32(dst, uint32(n))
+}
