@@ -1,0 +1,51 @@
+// Package hw is what drivers see of the machine: ports, device registers, memory that devices reach,
+// and interrupts.
+//
+// cmd/kernel wires these to ground; tests wire them to models of devices.
+package hw
+
+// Ports is the I/O port space [SDM1 19]. Under an emulator each access costs about a microsecond.
+type Ports interface {
+	In8(port uint16) uint8
+	In16(port uint16) uint16
+	In32(port uint16) uint32
+	Out8(port uint16, v uint8)
+	Out16(port uint16, v uint16)
+	Out32(port uint16, v uint32)
+}
+
+// StringPorts is implemented by Ports that can write many bytes to one port at once (REP OUTS [SDM2
+// 4.3]): under KVM that is one exit instead of one a byte.
+type StringPorts interface {
+	OutBytes(port uint16, p []byte)
+}
+
+// Registers is a window of 32-bit device registers. Offsets are in bytes, multiples of 4 within
+// the window. Accesses happen once each and in program order, also with regard to memory that was
+// written before a Store32 and is read after a Load32.
+type Registers interface {
+	Load32(offset uint32) uint32
+	Store32(offset uint32, v uint32)
+}
+
+// DMA is memory that devices reach: physically contiguous, below 4 GiB, never moved nor collected.
+type DMA struct {
+	Addr uint64 // physical address, a multiple of 4096
+	Data []byte
+}
+
+// Allocator hands out DMA memory.
+type Allocator interface {
+	// AllocDMA returns size bytes of zeroed memory, or an error if there aren't as many in a row.
+	AllocDMA(size int) (DMA, error)
+}
+
+// Interrupt is one interrupt line.
+type Interrupt interface {
+	// Wait blocks until the interrupt has fired, also if it did before the call; it is then masked.
+	// An error means that none will come any more.
+	Wait() error
+
+	// Unmask lets it fire again.
+	Unmask() error
+}
