@@ -1,0 +1,102 @@
+package mm
+
+import "golang.org/x/sys/unix"
+
+// Madvise takes advice about [addr, addr+length), madvise(2). MADV_DONTNEED, MADV_FREE and
+// MADV_REMOVE give memory back at once; most other advice is accepted and changes nothing.
+func (s *Space) Madvise(addr, length uint64, advice int) error {
+	if !knownAdvice(advice) || !aligned(addr) {
+		return unix.EINVAL
+	}
+	end := addr + pageUp(length)
+	if length != 0 && pageUp(length) == 0 || end < addr {
+		return unix.EINVAL
+	}
+	if end == addr {
+		return nil
+	}
+	switch advice {
+	case unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE:
+		return s.madvisePopulate(addr, end, advice == unix.MADV_POPULATE_WRITE)
+	case unix.MADV_DONTNEED, unix.MADV_DONTNEED_LOCKED, unix.MADV_FREE, unix.MADV_REMOVE:
+		return s.madviseFree(addr, end, advice)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if advice == unix.MADV_WIPEONFORK {
+		i, j := s.areas.overlapping(addr, end)
+		for ; i < j; i++ {
+			if a := &s.areas[i]; a.src != nil || a.flags&areaShared != 0 {
+				return unix.EINVAL
+			}
+		}
+	}
+	if !s.areas.covered(addr, end) {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// knownAdvice tells what a Linux without KSM, memory failure handling and guard regions knows.
+// MADV_COLLAPSE is refused as by a Linux without transparent huge pages; MADV_HUGEPAGE is
+// accepted nevertheless, as plain advice.
+func knownAdvice(advice int) bool {
+	switch advice {
+	case unix.MADV_NORMAL, unix.MADV_RANDOM, unix.MADV_SEQUENTIAL, unix.MADV_WILLNEED, unix.MADV_DONTNEED,
+		unix.MADV_FREE, unix.MADV_REMOVE, unix.MADV_DONTFORK, unix.MADV_DOFORK, unix.MADV_HUGEPAGE, unix.MADV_NOHUGEPAGE,
+		unix.MADV_DONTDUMP, unix.MADV_DODUMP, unix.MADV_WIPEONFORK, unix.MADV_KEEPONFORK, unix.MADV_COLD, unix.MADV_PAGEOUT,
+		unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE, unix.MADV_DONTNEED_LOCKED:
+		return true
+	}
+	return false
+}
+
+// madviseFree takes the pages of [addr, end) away, where the kind of area allows it. Unmapped parts
+// are passed over, and reported as ENOMEM at the end.
+func (s *Space) madviseFree(addr, end uint64, advice int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.unmapped.flush(s)
+	i, j := s.areas.overlapping(addr, end)
+	for ; i < j; i++ {
+		a := &s.areas[i]
+		lo, hi := max(addr, a.start), min(end, a.end)
+		shared := a.flags&areaShared != 0
+		switch {
+		case advice == unix.MADV_FREE:
+			// DEVIATION: at once, not when memory gets short.
+			if shared || a.src != nil {
+				return unix.EINVAL
+			}
+			s.clear(lo, hi)
+		case advice == unix.MADV_REMOVE:
+			if !shared {
+				return unix.EINVAL
+			}
+			if a.src != nil || a.prot&unix.PROT_WRITE == 0 {
+				return unix.EACCES
+			}
+			s.clear(lo, hi)
+		case !shared:
+			s.clear(lo, hi)
+		}
+		// MADV_DONTNEED of shared memory drops translations only; the contents stay.
+	}
+	if !s.areas.covered(addr, end) {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// madvisePopulate fills the pages of [addr, end).
+func (s *Space) madvisePopulate(addr, end uint64, write bool) error {
+	switch s.populate(addr, end, write) {
+	case Handled:
+		return nil
+	case AccessError:
+		return unix.EINVAL
+	case BusError:
+		return unix.EFAULT
+	}
+	return unix.ENOMEM
+}

@@ -1,0 +1,182 @@
+package mm
+
+// lowerHalf is the end of what the lower half of a root maps.
+const lowerHalf = 1 << 47
+
+// leaf returns the page table for va, or nil if there is none yet. s.mu is held.
+func (s *Space) leaf(va uint64) *table {
+	if va >= TaskEnd || s.top == nil {
+		return nil
+	}
+	t := s.top
+	for shift := shiftPML4; shift > shiftPage; shift -= 9 {
+		e := t.load(va >> shift)
+		if e == 0 {
+			return nil
+		}
+		t = asTable(s.machine.Page(e.frame()))
+	}
+	return t
+}
+
+// makeLeaf returns the page table for va, with the tables above it made as needed; nil means out of
+// memory. va is below TaskEnd; s.mu is held.
+func (s *Space) makeLeaf(va uint64) *table {
+	t := s.top
+	for shift := shiftPML4; shift > shiftPage; shift -= 9 {
+		e := t.load(va >> shift)
+		if e == 0 {
+			frame, ok := s.machine.AllocFrame()
+			if !ok {
+				return nil
+			}
+			e = entry(frame) | tableEntry
+			if !t.set(va>>shift, e) { // another fault was quicker
+				s.machine.FreeFrames([]PhysAddr{frame})
+				e = t.load(va >> shift)
+			}
+		}
+		t = asTable(s.machine.Page(e.frame()))
+	}
+	return t
+}
+
+// nextLeaf returns the first page table with addresses in [va, end) and the part of the range that
+// it covers. Absent tables are passed over at their own size, so huge empty areas cost nothing. t is
+// nil when there is none. s.mu is held.
+func (s *Space) nextLeaf(va, end uint64) (t *table, lo, hi uint64) {
+	for va < end {
+		t = s.top
+		shift := shiftPML4
+		for ; shift > shiftPage; shift -= 9 {
+			e := t.load(va >> shift)
+			if e == 0 {
+				break
+			}
+			t = asTable(s.machine.Page(e.frame()))
+		}
+		next := (va>>shift + 1) << shift
+		if shift == shiftPage {
+			next = (va>>shiftPD + 1) << shiftPD
+			return t, va, min(next, end)
+		}
+		va = next
+	}
+	return nil, end, end
+}
+
+// gather collects what has been taken out of the page tables until no TLB can have it any more.
+type gather struct {
+	lo, hi uint64 // the pages whose translations must go
+	whole  bool   // all of the lower half
+	n      int
+	frames [1024]PhysAddr
+}
+
+// touch notes that the translation of the page at va has been taken away.
+func (g *gather) touch(va uint64) {
+	if g.lo == g.hi {
+		g.lo, g.hi = va, va+PageSize
+		return
+	}
+	g.lo, g.hi = min(g.lo, va), max(g.hi, va+PageSize)
+}
+
+// add takes a frame that no entry refers to any more; touch has been called for its page.
+func (g *gather) add(s *Space, frame PhysAddr) {
+	if g.n == len(g.frames) {
+		g.flush(s)
+	}
+	g.frames[g.n] = frame
+	g.n++
+}
+
+// flush removes the translations from the TLBs, and then frees the frames.
+func (g *gather) flush(s *Space) {
+	switch {
+	case g.whole:
+		s.machine.Flush(s.root, 0, 0)
+	case g.hi > g.lo:
+		s.machine.Flush(s.root, g.lo, int((g.hi-g.lo)/PageSize))
+	}
+	if g.n > 0 {
+		s.machine.FreeFrames(g.frames[:g.n])
+	}
+	g.lo, g.hi, g.n = 0, 0, 0
+}
+
+// clear takes all pages of [lo, hi) out of the page tables. s.mu is held for writing, and
+// s.unmapped.flush must follow.
+func (s *Space) clear(lo, hi uint64) {
+	zero := PhysAddr(s.zero.Load())
+	var pages int64
+	for {
+		t, start, end := s.nextLeaf(lo, hi)
+		if t == nil {
+			break
+		}
+		for va := start; va < end; va += PageSize {
+			e := t.load(va >> shiftPage)
+			if e == 0 {
+				continue
+			}
+			t.store(va>>shiftPage, 0)
+			if e&ptePresent != 0 {
+				s.unmapped.touch(va)
+			}
+			if e.frame() != zero {
+				pages++
+			}
+			if e&pteBorrowed == 0 {
+				s.unmapped.add(s, e.frame())
+			}
+		}
+		lo = end
+	}
+	s.resident.Add(-pages)
+}
+
+// prune frees the tables that lie, after an unmapping of [lo, hi), wholly in the gap between two
+// areas. s.mu is held for writing, and s.unmapped.flush must follow.
+func (s *Space) prune(lo, hi uint64) {
+	floor, ceiling := uint64(0), uint64(lowerHalf)
+	i := s.areas.search(lo)
+	if i > 0 {
+		floor = s.areas[i-1].end
+	}
+	if i < len(s.areas) {
+		ceiling = s.areas[i].start
+	}
+	s.pruneTables(lo, hi, floor, ceiling)
+}
+
+// pruneTables frees the tables that map something in [lo, hi) and nothing outside [floor, ceiling).
+func (s *Space) pruneTables(lo, hi, floor, ceiling uint64) {
+	if lo < hi {
+		s.pruneBelow(s.top, shiftPML4, 0, lo, hi, floor, ceiling)
+	}
+}
+
+// pruneBelow is pruneTables for the tables that t, which maps addresses from base on, points to.
+func (s *Space) pruneBelow(t *table, shift int, base, lo, hi, floor, ceiling uint64) {
+	span := uint64(1) << shift
+	last := min(511, (hi-1-base)>>shift)
+	for i := (max(lo, base) - base) >> shift; i <= last; i++ {
+		e := t.load(i)
+		if e == 0 {
+			continue
+		}
+		start := base + i*span
+		if shift > shiftPD {
+			s.pruneBelow(asTable(s.machine.Page(e.frame())), shift-9, start, lo, hi, floor, ceiling)
+		}
+		if start < floor || start+span > ceiling {
+			continue
+		}
+		// What was below it has been freed: tables of a gap that have nothing in [lo, hi) went
+		// when their own areas did.
+		t.store(i, 0)
+		s.unmapped.touch(start) // INVLPG also drops the CPU's copies of table entries [SDM3 4.10.4.1]
+		s.unmapped.add(s, e.frame())
+	}
+}
