@@ -55,10 +55,10 @@ type User struct {
 	Root uint64 // physical address of the page-table root (CR3) to run in
 
 	// Kicked, OnCPU and FPMode belong to ground.
-	Kicked uint64 // not 0: the present or the next Enter returns at once
-	OnCPU  uint64 // the CPU that runs the thread in ring 3 now, plus one; 0: none
-	FPMode uint64 // how FX is loaded: FPModeSSE or FPModeFull
-	_      [4]uint64
+	Kicked uint64    // not 0: the present or the next Enter returns at once
+	OnCPU  uint64    // the CPU that runs the thread in ring 3 now, plus one; 0: none
+	FPMode uint64    // how FX is loaded: FPModeSSE or FPModeFull
+	_      [5]uint64 // aligns FX to 16 bytes
 
 	// FX is the FXSAVE image of the thread [SDM1 10.5.1], valid whenever the thread is not in ring 3.
 	// Change it with SetFX only.

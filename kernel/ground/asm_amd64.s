@@ -1,0 +1,476 @@
+// Entries to ground and exits from it. See doc.go for the picture.
+
+#include "go_asm.h"
+#include "textflag.h"
+
+// Saves and loads the general registers at B, a thread or a regs.User, whose layouts agree. CX is the caller's matter.
+#define SAVE(B) \
+	MOVQ AX, thread_ax(B); MOVQ BX, thread_bx(B); MOVQ DX, thread_dx(B); \
+	MOVQ SI, thread_si(B); MOVQ DI, thread_di(B); MOVQ BP, thread_bp(B); \
+	MOVQ R8, thread_r8(B); MOVQ R9, thread_r9(B); MOVQ R10, thread_r10(B); MOVQ R11, thread_r11(B); \
+	MOVQ R12, thread_r12(B); MOVQ R13, thread_r13(B); MOVQ R14, thread_r14(B); MOVQ R15, thread_r15(B)
+
+#define LOAD(B) \
+	MOVQ thread_bx(B), BX; MOVQ thread_dx(B), DX; \
+	MOVQ thread_si(B), SI; MOVQ thread_di(B), DI; MOVQ thread_bp(B), BP; \
+	MOVQ thread_r8(B), R8; MOVQ thread_r9(B), R9; MOVQ thread_r10(B), R10; MOVQ thread_r11(B), R11; \
+	MOVQ thread_r12(B), R12; MOVQ thread_r13(B), R13; MOVQ thread_r14(B), R14; MOVQ thread_r15(B), R15; \
+	MOVQ thread_ax(B), AX
+
+#define XMMSAVE(off, B) \
+	MOVUPS X0, (off+0)(B); MOVUPS X1, (off+16)(B); MOVUPS X2, (off+32)(B); MOVUPS X3, (off+48)(B); \
+	MOVUPS X4, (off+64)(B); MOVUPS X5, (off+80)(B); MOVUPS X6, (off+96)(B); MOVUPS X7, (off+112)(B); \
+	MOVUPS X8, (off+128)(B); MOVUPS X9, (off+144)(B); MOVUPS X10, (off+160)(B); MOVUPS X11, (off+176)(B); \
+	MOVUPS X12, (off+192)(B); MOVUPS X13, (off+208)(B); MOVUPS X14, (off+224)(B); MOVUPS X15, (off+240)(B)
+
+#define XMMLOAD(off, B) \
+	MOVUPS (off+0)(B), X0; MOVUPS (off+16)(B), X1; MOVUPS (off+32)(B), X2; MOVUPS (off+48)(B), X3; \
+	MOVUPS (off+64)(B), X4; MOVUPS (off+80)(B), X5; MOVUPS (off+96)(B), X6; MOVUPS (off+112)(B), X7; \
+	MOVUPS (off+128)(B), X8; MOVUPS (off+144)(B), X9; MOVUPS (off+160)(B), X10; MOVUPS (off+176)(B), X11; \
+	MOVUPS (off+192)(B), X12; MOVUPS (off+208)(B), X13; MOVUPS (off+224)(B), X14; MOVUPS (off+240)(B), X15
+
+// Loads the FS base; clobbers AX, CX, DX.
+#define SETFS(value) \
+	MOVQ value, AX; MOVQ AX, DX; SHRQ $32, DX; MOVL $const_msrFSBase, CX; WRMSR
+
+// Offsets in the FXSAVE image [SDM1 10.5.1] in regs.User.
+#define fxMXCSR (userRegs_FX+24)
+#define fxXMM (userRegs_FX+160)
+
+// Saves the floating-point state at CX, a regs.User; clobbers AX. A thread that doesn't use x87 (or MMX) has it in its
+// initial state, which FNSTENV tells for a fraction of the cost of FXSAVE. FNSTENV masks the x87
+// exceptions, so the control word is taken from its image.
+#define FPSAVE \
+	STMXCSR fxMXCSR(CX); \
+	FSTENV cpu_x87Env(GS); \
+	CMPW cpu_x87Env+0(GS), $0x037f; \
+	JNE 10(PC); \
+	CMPW cpu_x87Env+4(GS), $0; \
+	JNE 8(PC); \
+	CMPW cpu_x87Env+8(GS), $0xffff; \
+	JNE 6(PC); \
+	MOVQ $0x037f, AX; \
+	MOVQ AX, userRegs_FX(CX); \
+	MOVQ $const_fpModeSSE, userRegs_FPMode(CX); \
+	MOVQ $0, cpu_x87Dirty(GS); \
+	JMP 6(PC); \
+	FXSAVE64 userRegs_FX(CX); \
+	MOVW cpu_x87Env+0(GS), AX; \
+	MOVW AX, userRegs_FX(CX); \
+	MOVQ $const_fpModeFull, userRegs_FPMode(CX); \
+	MOVQ $1, cpu_x87Dirty(GS); \
+	XMMSAVE(fxXMM, CX)
+
+// First words of Go code on a stack of ground.
+#define GOSTATE(g) \
+	MOVQ g, R14; XORL BP, BP; XORPS X15, X15; CLD
+
+// Calls a Go function by its closure with ABIInternal.
+#define CALLGO(fn) \
+	MOVQ fn, DX; MOVQ (DX), SI; CALL SI
+
+// func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address.
+TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ $·bootStack(SB), AX
+	LEAQ const_groundStackSize(AX), SP
+	MOVQ $·cpus(SB), DI
+	LEAQ cpu_fakeGWords(DI), R14
+	LEAQ 1024(AX), CX
+	MOVQ CX, 16(R14)
+	MOVQ CX, 24(R14)
+	MOVQ R14, cpu_groundTLS(DI)
+	LEAQ (cpu_groundTLS+8)(DI), DI
+	SETFS(DI)
+	PUSHQ $0
+	POPQ BP // ends the chain of frame pointers
+	XORPS X15, X15
+	MOVQ BX, AX
+	CALLGO(·bootFn(SB))
+	JMP ·resume(SB)
+
+// func apEntry: a started CPU, from the trampoline, on its page tables.
+TEXT ·apEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVQ $(const_direct+const_trampoline+const_trampolineCPU), SI
+	MOVQ 0(SI), DI // *cpu
+	MOVQ 8(SI), AX // kernel root
+	MOVQ 16(SI), BX // stacks
+	MOVQ AX, CR3
+	LEAQ const_groundStackSize(BX), SP
+	LEAQ cpu_fakeGWords(DI), R14
+	LEAQ 1024(BX), CX
+	MOVQ CX, 16(R14)
+	MOVQ CX, 24(R14)
+	MOVQ R14, cpu_groundTLS(DI)
+	LEAQ (cpu_groundTLS+8)(DI), SI
+	SETFS(SI)
+	PUSHQ $0
+	POPQ BP
+	XORPS X15, X15
+	MOVQ DI, AX
+	CALLGO(·apBootFn(SB))
+	JMP ·resume(SB)
+
+// func syscallEntry: SYSCALL from ring 0, by the kernel's runtime, or from ring 3. RCX is the return address: programs run in
+// the lower half, the kernel in the upper one.
+TEXT ·syscallEntry(SB),NOSPLIT|NOFRAME,$0
+	TESTQ CX, CX
+	JNS user
+	MOVQ CX, cpu_scratch(GS)
+	MOVQ cpu_cur(GS), CX
+	SAVE(CX)
+	MOVQ SP, thread_sp(CX)
+	MOVQ cpu_scratch(GS), AX
+	MOVQ AX, thread_ip(CX)
+	MOVQ $0, thread_full(CX)
+	MOVQ cpu_groundSP(GS), SP
+	SETFS(cpu_groundFS(GS))
+	GOSTATE(cpu_groundG(GS))
+	MOVQ cpu_cur(GS), AX
+	CALLGO(·syscallFn(SB))
+	JMP ·resume(SB)
+user:
+	SWAPGS
+	MOVQ CX, cpu_scratch(GS)
+	MOVQ cpu_cur(GS), CX
+	MOVQ thread_user(CX), CX
+	SAVE(CX)
+	MOVQ SP, userRegs_SP(CX)
+	MOVQ R11, userRegs_Flags(CX)
+	MOVQ cpu_scratch(GS), AX
+	MOVQ AX, userRegs_IP(CX)
+	MOVQ AX, userRegs_CX(CX)
+	MOVQ $const_vecSyscall, userRegs_Vec(CX)
+	FPSAVE
+	JMP ·backToGo(SB)
+
+// Returns from enterUser in the goroutine that called it; CX is its regs.User.
+TEXT ·backToGo(SB),NOSPLIT|NOFRAME,$0
+	MOVQ $0, userRegs_OnCPU(CX)
+	MOVQ cpu_cur(GS), SI
+	SETFS(thread_fsBase(SI))
+	MOVQ thread_userSP(SI), SP
+	POPQ BP
+	MOVQ thread_userG(SI), R14
+	MOVQ $0, thread_user(SI)
+	LDMXCSR ·mxcsr(SB)
+	XORPS X15, X15
+	CLD
+	POPQ CX // not RET: the assembler wants pushes and pops of a function to match
+	STI
+	JMP CX
+
+// func enterUser(u uint64)
+TEXT ·enterUser(SB),NOSPLIT|NOFRAME,$0-8
+	MOVQ u+0(FP), DI
+	PUSHQ BP
+	CLI
+	MOVQ cpu_cur(GS), SI
+	MOVQ DI, thread_user(SI)
+	MOVQ SP, thread_userSP(SI)
+	MOVQ R14, thread_userG(SI)
+	MOVQ DI, SI
+	JMP ·loadUser(SB)
+
+// Leaves for ring 3 with the registers at SI, a regs.User. A kick that comes before OnCPU is set is seen
+// here, a later one sends an interrupt.
+TEXT ·loadUser(SB),NOSPLIT|NOFRAME,$0
+	MOVQ cpu_id(GS), AX
+	INCQ AX
+	XCHGQ AX, userRegs_OnCPU(SI)
+	CMPQ userRegs_Kicked(SI), $0
+	JNE kicked
+	MOVQ userRegs_Root(SI), AX
+	CMPQ AX, cpu_root(GS)
+	JEQ rootLoaded
+	MOVQ AX, cpu_root(GS)
+	MOVQ AX, CR3
+rootLoaded:
+	MOVQ userRegs_GSBase(SI), AX
+	CMPQ AX, cpu_kernelGS(GS)
+	JEQ gsLoaded
+	MOVQ AX, cpu_kernelGS(GS)
+	MOVQ AX, DX
+	SHRQ $32, DX
+	MOVL $const_msrKernelGSBase, CX
+	WRMSR
+gsLoaded:
+	SETFS(userRegs_FSBase(SI))
+	CMPQ userRegs_FPMode(SI), $const_fpModeSSE
+	JNE fpFull
+	CMPQ cpu_x87Dirty(GS), $0
+	JEQ fpSSE
+	FINIT
+	MOVQ $0, cpu_x87Dirty(GS)
+fpSSE:
+	LDMXCSR fxMXCSR(SI)
+	XMMLOAD(fxXMM, SI)
+	JMP fpDone
+fpFull:
+	FXRSTOR64 userRegs_FX(SI)
+	MOVQ $1, cpu_x87Dirty(GS)
+fpDone:
+	// SYSRET returns to RCX with the flags in R11, so it serves only the way back from a system call.
+	MOVQ userRegs_IP(SI), AX
+	CMPQ userRegs_Vec(SI), $const_vecSyscall
+	JNE iret
+	CMPQ AX, userRegs_CX(SI)
+	JNE iret
+	MOVQ SI, CX
+	LOAD(CX)
+	MOVQ userRegs_Flags(CX), R11
+	MOVQ userRegs_SP(CX), SP
+	MOVQ userRegs_CX(CX), CX
+	SWAPGS
+	BYTE $0x48; BYTE $0x0f; BYTE $0x07 // SYSRETQ
+iret:
+	MOVQ cpu_groundSP(GS), SP
+	PUSHQ $const_selUserData
+	PUSHQ userRegs_SP(SI)
+	PUSHQ userRegs_Flags(SI)
+	PUSHQ $const_selUserCode
+	PUSHQ AX
+	MOVQ SI, CX
+	LOAD(CX)
+	MOVQ userRegs_CX(CX), CX
+	SWAPGS
+	IRETQ
+kicked:
+	MOVQ $0, userRegs_Kicked(SI)
+	MOVQ $const_vecInterrupted, userRegs_Vec(SI)
+	MOVQ SI, CX
+	JMP ·backToGo(SB)
+
+// All vectors but the fatal ones come here with, on an interrupt stack: vector, error code, RIP, CS, RFLAGS, RSP, SS.
+TEXT ·trapEntry(SB),NOSPLIT|NOFRAME,$0
+	TESTB $3, 24(SP)
+	JNZ fromUser
+	CMPQ 0(SP), $const_vecPageFault
+	JEQ pageFault
+fromKernel:
+	PUSHQ CX
+	MOVQ cpu_cur(GS), CX
+	SAVE(CX)
+	XMMSAVE(thread_xmm, CX)
+	POPQ thread_cx(CX)
+	POPQ thread_vec(CX)
+	POPQ thread_err(CX)
+	POPQ thread_ip(CX)
+	ADDQ $8, SP
+	POPQ thread_flags(CX)
+	POPQ thread_sp(CX)
+	MOVQ CR2, AX
+	MOVQ AX, thread_cr2(CX)
+	MOVQ $1, thread_full(CX)
+toGround:
+	MOVQ cpu_groundSP(GS), SP
+	SETFS(cpu_groundFS(GS))
+	GOSTATE(cpu_groundG(GS))
+	MOVQ cpu_cur(GS), AX
+	CALLGO(·trapFn(SB))
+	JMP ·resume(SB)
+
+fromUser:
+	SWAPGS
+	PUSHQ CX
+	MOVQ cpu_cur(GS), CX
+	MOVQ thread_user(CX), CX
+	SAVE(CX)
+	POPQ userRegs_CX(CX)
+	POPQ userRegs_Vec(CX)
+	POPQ userRegs_Err(CX)
+	POPQ userRegs_IP(CX)
+	ADDQ $8, SP
+	POPQ userRegs_Flags(CX)
+	POPQ userRegs_SP(CX)
+	MOVQ CR2, AX
+	MOVQ AX, userRegs_CR2(CX)
+	FPSAVE
+	CMPQ userRegs_Vec(CX), $const_vecPIC
+	JGE interrupt
+	JMP ·backToGo(SB)
+interrupt:
+	// The thread is made to look as if enterUser had returned.
+	MOVQ $0, userRegs_OnCPU(CX)
+	MOVQ userRegs_Vec(CX), AX
+	MOVQ $const_vecInterrupted, userRegs_Vec(CX)
+	MOVQ CX, DX
+	MOVQ cpu_cur(GS), CX
+	MOVQ AX, thread_vec(CX)
+	MOVQ DX, thread_resumeUser(CX)
+	MOVQ $0, thread_user(CX)
+	MOVQ $0, thread_full(CX)
+	MOVQ thread_userSP(CX), AX
+	MOVQ 0(AX), BX
+	MOVQ BX, thread_bp(CX)
+	MOVQ 8(AX), BX
+	MOVQ BX, thread_ip(CX)
+	ADDQ $16, AX
+	MOVQ AX, thread_sp(CX)
+	MOVQ thread_userG(CX), AX
+	MOVQ AX, thread_r14(CX)
+	LDMXCSR ·mxcsr(SB)
+	JMP toGround
+
+pageFault:
+	// A page fault of ring 0: resolved on this stack, returning in place; else an exception of the thread.
+	PUSHQ AX
+	PUSHQ BX
+	PUSHQ CX
+	PUSHQ DX
+	PUSHQ SI
+	PUSHQ DI
+	PUSHQ BP
+	PUSHQ R8
+	PUSHQ R9
+	PUSHQ R10
+	PUSHQ R11
+	PUSHQ R12
+	PUSHQ R13
+	PUSHQ R14
+	PUSHQ R15
+	SUBQ $256, SP
+	XMMSAVE(0, SP)
+	MOVL $const_msrFSBase, CX
+	RDMSR
+	PUSHQ DX
+	PUSHQ AX
+	SETFS(cpu_faultFS(GS))
+	GOSTATE(cpu_faultG(GS))
+	MOVQ CR2, AX
+	MOVQ (256+17*8+8)(SP), BX // error code
+	MOVQ (256+17*8+16)(SP), CX // RIP
+	SUBQ $64, SP // room for the callee to spill its arguments
+	CALLGO(·faultFn(SB))
+	ADDQ $64, SP
+	MOVQ AX, cpu_scratch(GS)
+	POPQ AX
+	POPQ DX
+	MOVL $const_msrFSBase, CX
+	WRMSR
+	XMMLOAD(0, SP)
+	ADDQ $256, SP
+	POPQ R15
+	POPQ R14
+	POPQ R13
+	POPQ R12
+	POPQ R11
+	POPQ R10
+	POPQ R9
+	POPQ R8
+	POPQ BP
+	POPQ DI
+	POPQ SI
+	POPQ DX
+	POPQ CX
+	POPQ BX
+	POPQ AX
+	CMPQ cpu_scratch(GS), $0
+	JNE fromKernel
+	ADDQ $16, SP
+	IRETQ
+
+// NMI, double fault, machine check: on a stack of their own, never left. GS may be the user's if it struck beside a
+// SWAPGS, so it is told by its value.
+TEXT ·fatalEntry(SB),NOSPLIT|NOFRAME,$0
+	MOVL $const_msrGSBase, CX
+	RDMSR
+	TESTL DX, DX
+	JS kernelGS
+	SWAPGS
+kernelGS:
+	MOVQ cpu_cur(GS), CX
+	POPQ thread_vec(CX)
+	POPQ thread_err(CX)
+	POPQ thread_ip(CX)
+	ADDQ $16, SP
+	POPQ thread_sp(CX)
+	MOVQ CR2, AX
+	MOVQ AX, thread_cr2(CX)
+	MOVQ $1, cpu_locked(GS) // whoever holds it is stopped by what follows
+	SETFS(cpu_groundFS(GS))
+	GOSTATE(cpu_groundG(GS))
+	CALLGO(·fatalFn(SB))
+	INT $3
+
+// Resumes cpu.cur, giving the ground lock back when nothing shared is used any more.
+TEXT ·resume(SB),NOSPLIT|NOFRAME,$0
+	MOVQ cpu_cur(GS), SI
+	MOVQ thread_resumeUser(SI), DI
+	TESTQ DI, DI
+	JEQ kernel
+	MOVQ $0, thread_resumeUser(SI)
+	MOVQ DI, thread_user(SI)
+	MOVQ DI, SI
+	CMPQ cpu_locked(GS), $0
+	JEQ toUser
+	MOVQ $0, cpu_locked(GS)
+	MOVL $0, ·groundLock(SB)
+toUser:
+	JMP ·loadUser(SB)
+kernel:
+	SETFS(thread_fsBase(SI))
+	CMPQ cpu_locked(GS), $0
+	JEQ unlocked
+	MOVQ $0, cpu_locked(GS)
+	MOVL $0, ·groundLock(SB)
+unlocked:
+	MOVQ SI, CX
+	CMPQ thread_full(CX), $0
+	JNE full
+	LOAD(CX)
+	MOVQ thread_sp(CX), SP
+	MOVQ thread_ip(CX), CX
+	XORPS X15, X15
+	STI
+	JMP CX
+full:
+	XMMLOAD(thread_xmm, CX)
+	MOVQ cpu_groundSP(GS), SP
+	PUSHQ $const_selKernelData
+	PUSHQ thread_sp(CX)
+	PUSHQ thread_flags(CX)
+	PUSHQ $const_selKernelCode
+	PUSHQ thread_ip(CX)
+	LOAD(CX)
+	MOVQ thread_cx(CX), CX
+	IRETQ
+
+TEXT ·idleLoop(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	STI
+	HLT
+	JMP -2(PC)
+
+TEXT ·startRuntimeEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	JMP _rt0_amd64_linux(SB)
+
+// vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec. The
+// time is (TSC - tscStart) * nsPerTick >> 32.
+TEXT ·vdsoClock(SB),NOSPLIT|NOFRAME,$0
+	RDTSC
+	SHLQ $32, DX
+	ORQ DX, AX
+	SUBQ ·tscStart(SB), AX
+	MULQ ·nsPerTick(SB)
+	SHRQ $32, AX
+	SHLQ $32, DX
+	ORQ DX, AX
+	TESTQ DI, DI
+	JNE monotonic
+	ADDQ ·wallOffset(SB), AX
+monotonic:
+	XORL DX, DX
+	MOVQ $1000000000, CX
+	DIVQ CX
+	MOVQ AX, 0(SI)
+	MOVQ DX, 8(SI)
+	XORL AX, AX
+	RET
+
+// func installVDSO()
+TEXT ·installVDSO(SB),NOSPLIT,$0
+	MOVQ $·vdsoClock(SB), AX
+	MOVQ AX, runtime·vdsoClockgettimeSym(SB)
+	RET
+
+DATA ·mxcsr(SB)/4, $0x1f80
+GLOBL ·mxcsr(SB), RODATA|NOPTR, $4

@@ -1,0 +1,188 @@
+package ground
+
+// The start info that the boot loader passes in EBX [PVH, xen/interface/hvm/start_info.h].
+const (
+	startMagic      = 0x336ec578
+	startModules    = 12 // number of modules, 32 bit
+	startModuleList = 16
+	startCmdline    = 24
+	startRSDP       = 32
+	startMemMap     = 40 // version 1
+	startMemMapLen  = 48
+
+	modulePaddr = 0
+	moduleSize  = 8
+
+	memMapEntrySize = 24
+	memMapRAM       = 1
+)
+
+// bootPage is filled in by vmm/image: the header of the boot page, at the start of the segment behind the kernel.
+const (
+	bootPageMagic = 0x746f6f626b636977 // "wickboot"
+)
+
+// bootHeader is what vmm/image tells ground about the image; the image builder finds it by its symbol and patches the
+// words after the magic.
+var bootHeader = [5]uint64{bootPageMagic, 1, 1, 1, 1}
+
+// Indices in bootHeader.
+const (
+	bootBSSStart = 1 // demand-zero part of the image
+	bootBSSEnd   = 2
+	bootImageEnd = 3 // first physical address behind the image
+	bootRoot     = 4 // physical address of the page-table root
+)
+
+// minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
+const minimumMemory = 20 << 20
+
+var (
+	initrdStart, initrdSize uint64 // physical
+	commandLine             uint64 // physical, 0 if none
+	rsdp                    uint64 // physical, 0 if unknown
+	fourGiB                 uint64 = 4 << 30
+)
+
+const flagIF = 0x200
+
+// boot runs first, on the first CPU's ground stack; start is the physical address of the start info.
+func boot(start uint64) {
+	bootTSC = rdtsc()
+	initConsole()
+	kernelRoot = bootHeader[bootRoot]
+	bssStart, bssEnd = bootHeader[bootBSSStart], bootHeader[bootBSSEnd]
+	initIDT()
+	initCPU(0, &bootStack)
+	me().online = 1
+
+	info := direct + start
+	if *p32(info) != startMagic {
+		refuse("not started by a PVH boot loader")
+	}
+	commandLine, rsdp = *p64(info + startCmdline), *p64(info + startRSDP)
+	if *p32(info + startModules) > 0 {
+		m := direct + *p64(info + startModuleList)
+		initrdStart, initrdSize = *p64(m + modulePaddr), *p64(m + moduleSize)
+	}
+	initMemory(direct+*p64(info + startMemMap), uint64(*p32(info + startMemMapLen)))
+	*p64(direct + kernelRoot) = 0 // the identity map of the boot stub; the lower half is for programs
+	writeCR3(kernelRoot)
+
+	initPIC()
+	initLAPIC(true)
+	calibrate()
+	installVDSO()
+	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
+
+	lock()
+	startCPUs()
+	startRuntime()
+}
+
+// initMemory takes the RAM of the memory map into use, without the image and the initial RAM disk, and without the first
+// MiB, where firmware tables and the start of other CPUs are.
+func initMemory(entries, n uint64) {
+	lowest := bootHeader[bootImageEnd]
+	for i := uint64(0); i < n; i++ {
+		e := entries + i*memMapEntrySize
+		if *p32(e + 16) != memMapRAM {
+			continue
+		}
+		start, end := *p64(e), *p64(e)+*p64(e + 8)
+		if start < fourGiB {
+			start = max(start, lowest)
+			end = min(end, fourGiB)
+		}
+		if start >= end {
+			continue
+		}
+		if initrdSize > 0 && initrdStart >= start && initrdStart < end {
+			addRange(start, initrdStart)
+			start = initrdStart + initrdSize
+		}
+		if start < end {
+			addRange(start, end)
+		}
+	}
+	if allFrames*pageSize < minimumMemory {
+		refuse("not enough memory: give the machine 32 MiB or more (wick run -m 32M)")
+	}
+	for i := uint64(0); i < rangeCount; i++ {
+		r := &ranges[i%maxRanges]
+		mapDirect(r.next, r.end-r.next)
+	}
+	// A quarter for the kernel's heap, within limits.
+	reserve = min(max(allFrames/8, (4<<20)/pageSize), (64<<20)/pageSize)
+	// One table under the top entry of the runtime's memory, shared by all roots.
+	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
+}
+
+// startRuntime makes the first thread: the entry point of the Go program, with the stack that Linux would give it.
+func startRuntime() {
+	const (
+		stackSize = 256 << 10
+		atNull    = 0
+		atPagesz  = 6
+		atRandom  = 25
+	)
+	stack := mmapNext
+	mmapNext += stackSize
+	sp := stack + stackSize - pageSize
+	text := sp + 512 // strings
+
+	word := sp
+	put := func(v uint64) {
+		*p64(word) = v
+		word += 8
+	}
+	putString := func(s string) {
+		put(text)
+		for i := 0; i < len(s); i++ {
+			*p8(text) = s[i]
+			text++
+		}
+		*p8(text) = 0
+		text++
+	}
+	put(1) // argc
+	putString("wick-kernel")
+	put(0)
+	putString("GOTRACEBACK=system")
+	putString("TZ=UTC")
+	put(text) // GOMEMLIMIT: a soft limit near what is reserved for the kernel
+	text = formatLimit(text, reserve*pageSize)
+	put(0)
+	text = (text + 15) &^ 15
+	random(text, 16)
+	put(atRandom)
+	put(text)
+	put(atPagesz)
+	put(pageSize)
+	put(atNull)
+	put(0)
+
+	t := thread_(1)
+	t.tid, topThread = 1, 1
+	t.ip, t.sp, t.flags, t.full = addrStartRuntime(), sp, flagIF, 1
+	switchTo(me(), t)
+}
+
+// formatLimit writes "GOMEMLIMIT=<bytes>" at a and returns the address behind its NUL.
+func formatLimit(a, limit uint64) uint64 {
+	const name = "GOMEMLIMIT="
+	for i := 0; i < len(name); i++ {
+		*p8(a) = name[i]
+		a++
+	}
+	div := uint64(1)
+	for limit/div >= 10 {
+		div *= 10
+	}
+	for ; div > 0; div /= 10 {
+		*p8(a) = '0' + uint8(limit/div%10)
+		a++
+	}
+	*p8(a) = 0
+	return a + 1
+}

@@ -1,0 +1,35 @@
+// Package ground is the layer below the Go runtime: it boots the machine and answers, in ring 0,
+// the Linux system calls that the runtime of the kernel's own Go program makes.
+//
+// # How it runs
+//
+// ground is event-driven. Every system call, fault and interrupt saves the registers of what ran
+// into its struct (thread for an M of the kernel's runtime, regs.User for a user thread), switches to
+// the CPU's one ground stack, and calls a Go function below; when that returns, the assembly resumes
+// whatever cpu.cur names. Nothing in ground ever blocks or switches stacks.
+//
+//	ring 3          user thread                    (regs.User)
+//	                  | SYSCALL, fault, interrupt     ^ enterUser
+//	                  v                               |
+//	ring 0, Go      goroutine in enterUser, on an M  (thread)
+//	                  | SYSCALL, fault, interrupt     ^ resume
+//	                  v                               |
+//	ring 0, ground  syscall, trap; one stack a CPU, interrupts off, under lock()
+//
+// A page fault of ring 0 has a stack of its own and returns in place (see fault), because ground
+// itself may touch demand-zero memory of the runtime. What belongs to ground is never
+// demand-zero: vmm/image gives its variables real pages.
+//
+// # Restricted Go
+//
+// The Go code here runs without a g of the runtime, so it must not allocate, store pointers outside the stack,
+// use maps, channels, interfaces, defer or closures that escape, or panic. Pointers to ground's own
+// structs are kept as integers. A test asks the compiler whether the package keeps to it
+// (no escape to the heap, no write barrier). Exported functions are called from ordinary Go and are ordinary Go,
+// in export*.go.
+//
+// # Locks
+//
+// One lock, taken by lock() at every entry and released by the assembly when it leaves ground. A CPU
+// that waits for it answers TLB shootdowns meanwhile.
+package ground

@@ -1,0 +1,134 @@
+package ground
+
+import (
+	"runtime"
+	"sync/atomic"
+
+	"wick/kernel/ground/regs"
+)
+
+// AllocFrame returns the physical address of a frame for a program, with unknown contents; ok is false when only the
+// kernel's reserve is left.
+func AllocFrame() (pa uint64, ok bool) {
+	pa = call(callAllocFrame, 0, 0, 0)
+	return pa, pa != 0
+}
+
+// FreeFrames gives frames back. No translation to them may be left (see Flush).
+func FreeFrames(pas []uint64) {
+	if len(pas) > 0 {
+		call(callFreeFrames, sliceAddress(pas), uint64(len(pas)), 0)
+		runtime.KeepAlive(pas)
+	}
+}
+
+// NewRoot returns a page-table root that has the kernel in its upper half and nothing in its lower half.
+func NewRoot() (root uint64, ok bool) {
+	root = call(callNewRoot, 0, 0, 0)
+	return root, root != 0
+}
+
+// Flush drops the translations of n pages of root from va on, on all CPUs, before it returns. n == 0 stands for the whole
+// lower half; afterwards no CPU has the root loaded.
+func Flush(root, va uint64, n int) { call(callFlush, root, va, uint64(n)) }
+
+// AllocDMA returns n pages of zeroed memory in a row below 4 GiB, and their physical address. They are never
+// freed.
+func AllocDMA(pages int) (pa uint64, memory []byte, ok bool) {
+	pa = call(callAllocContiguous, uint64(pages), 0, 0)
+	if pa == 0 {
+		return 0, nil, false
+	}
+	return pa, physical(pa, uint64(pages)*pageSize), true
+}
+
+// userFlags are the flags that a program may have set [SDM1 3.4.3]: CF PF AF ZF SF TF DF OF AC ID.
+const userFlags = 0x240dd5
+
+// userTop is the end of the lower half. An address from there on in IP or FSBase would fault in ring 0.
+const userTop = 1 << 47
+
+// Enter runs the user thread in ring 3 until it makes a system call, faults, or is interrupted; u.Vec tells which. The
+// goroutine keeps its P, and comes back when the scheduler or a signal wants it.
+func Enter(u *regs.User) {
+	if u.IP >= userTop || u.FSBase >= userTop || u.GSBase >= userTop {
+		u.Vec, u.Err = regs.GeneralProtection, 0
+		return
+	}
+	u.Flags = u.Flags&userFlags | flagIF | 2
+	enterUser(userAddress(u))
+}
+
+// Kick makes the present or next Enter of u return soon.
+func Kick(u *regs.User) {
+	atomic.StoreUint64(&u.Kicked, 1)
+	if atomic.LoadUint64(&u.OnCPU) != 0 {
+		call(callKick, userAddress(u), 0, 0)
+	}
+}
+
+// SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970.
+func SetWallClock(ns int64) { atomic.StoreInt64(&wallOffset, ns-int64(nowNS())) }
+
+// SinceBoot returns the nanoseconds since the kernel image was entered, which is before the clock started.
+func SinceBoot() int64 { return int64(ticksToNS(rdtsc() - bootTSC)) }
+
+// Initrd returns the initial RAM disk and its physical address; nil if there is none.
+func Initrd() (pa uint64, data []byte) {
+	if initrdSize == 0 {
+		return 0, nil
+	}
+	return initrdStart, physical(initrdStart, initrdSize)
+}
+
+// CommandLine returns the kernel command line.
+func CommandLine() string {
+	if commandLine == 0 {
+		return ""
+	}
+	text := physical(commandLine, 2048)
+	for i, c := range text {
+		if c == 0 {
+			return string(text[:i])
+		}
+	}
+	return string(text)
+}
+
+// CPUs returns the number of CPUs that run.
+func CPUs() int { return int(cpuCount) }
+
+// Memory returns the bytes of usable memory, how many are free, and how many of these programs can't have.
+func Memory() (total, free, reserved uint64) {
+	return allFrames * pageSize, atomic.LoadUint64(&freeFrames) * pageSize, reserve * pageSize
+}
+
+// HWCAP returns what AT_HWCAP tells a program: CPUID leaf 1, EDX.
+func HWCAP() uint32 {
+	_, _, _, d := cpuid(1, 0)
+	return d
+}
+
+// PowerOff ends the machine. QEMU's isa-debug-exit makes status<<1 | 1 of it.
+func PowerOff(status uint8) { call(callPowerOff, uint64(status), 0, 0) }
+
+// Null asks nothing of ground, to measure what asking costs.
+func Null() { call(callNull, 0, 0, 0) }
+
+// In8 reads an I/O port.
+func In8(port uint16) uint8 { return in8(uint64(port)) }
+
+// In16 reads an I/O port.
+func In16(port uint16) uint16 { return in16(uint64(port)) }
+
+// In32 reads an I/O port.
+func In32(port uint16) uint32 { return in32(uint64(port)) }
+
+// Out8 writes an I/O port.
+func Out8(port uint16, v uint8) { out8(uint64(port), v) }
+
+// Out16 writes an I/O port.
+func Out16(port uint16, v uint16) { out16(uint64(port), v) }
+
+// Out32 writes an I/O port.
+func Out32(port uint16, v uint32) { out32(uint64(port), v) }

@@ -1,0 +1,180 @@
+package ground
+
+// The few files that the runtime's netpoller needs: eventfds, one epoll set, and interrupt files.
+
+const (
+	fileNone = iota
+	fileEventfd
+	fileInterrupt
+	fileEpoll
+)
+
+// maxFiles bounds the descriptors; 0–2 are the console.
+const maxFiles = 32
+
+type file struct {
+	kind  uint64
+	line  uint64 // of an interrupt file
+	count uint64 // of events not read yet
+
+	watched uint64 // in the epoll set
+	events  uint64 // as given to epoll_ctl
+	data    uint64
+	ready   uint64 // edge-triggered: an event since the last epoll_pwait
+}
+
+var files [maxFiles]file
+
+func fileAt(fd uint64) *file { return &files[fd%maxFiles] }
+
+// openFile returns the descriptor of a new file, or -EMFILE.
+func openFile(kind, line uint64) uint64 {
+	for fd := uint64(3); fd < maxFiles; fd++ {
+		if f := fileAt(fd); f.kind == fileNone {
+			*f = file{kind: kind, line: line}
+			return fd
+		}
+	}
+	return negErrno(emfile)
+}
+
+// openInterrupt opens "/dev/irq/N", N in decimal; anything else doesn't exist.
+func openInterrupt(path uint64) uint64 {
+	const prefix = "/dev/irq/"
+	for i := uint64(0); i < uint64(len(prefix)); i++ {
+		if *p8(path + i) != prefix[i] {
+			return negErrno(enoent)
+		}
+	}
+	line := uint64(0)
+	digits := path + uint64(len(prefix))
+	for n := 0; *p8(digits) != 0; n++ {
+		d := uint64(*p8(digits)) - '0'
+		if d > 9 || n == 2 {
+			return negErrno(enoent)
+		}
+		line = line*10 + d
+		digits++
+	}
+	if line >= picLines || line == slaveLine {
+		return negErrno(enoent)
+	}
+	fd := openFile(fileInterrupt, line)
+	if fd < maxFiles {
+		unmaskLine(line)
+	}
+	return fd
+}
+
+// readFile reads the event count of an eventfd or interrupt file: 8 bytes, as eventfd(2).
+func readFile(fd, buf, size uint64) uint64 {
+	f := fileAt(fd)
+	switch {
+	case fd >= maxFiles || f.kind != fileEventfd && f.kind != fileInterrupt:
+		return negErrno(ebadf)
+	case size < 8:
+		return negErrno(einval)
+	case f.count == 0:
+		return negErrno(eagain)
+	}
+	*p64(buf) = f.count
+	f.count = 0
+	return 8
+}
+
+// writeFile adds an event to an eventfd, unmasks an interrupt line, or writes to the console.
+func writeFile(fd, buf, size uint64) uint64 {
+	f := fileAt(fd)
+	switch {
+	case fd == 1 || fd == 2:
+		for i := uint64(0); i < size; i++ {
+			if *p8(buf + i) == '\n' {
+				putc('\r')
+			}
+			putc(*p8(buf + i))
+		}
+	case fd < maxFiles && f.kind == fileEventfd:
+		fileEvent(f)
+	case fd < maxFiles && f.kind == fileInterrupt:
+		unmaskLine(f.line)
+	default:
+		return negErrno(ebadf)
+	}
+	return size
+}
+
+// interrupt delivers a line's interrupt to its file. The line stays masked until the file is written to.
+func interrupt(line uint64) {
+	for fd := uint64(3); fd < maxFiles; fd++ {
+		if f := fileAt(fd); f.kind == fileInterrupt && f.line == line {
+			fileEvent(f)
+		}
+	}
+}
+
+// fileEvent counts an event and wakes a thread that waits in epoll_pwait.
+func fileEvent(f *file) {
+	f.count++
+	f.ready = 1
+	if f.watched == 0 {
+		return
+	}
+	for i := uint64(1); i <= topThread; i++ {
+		t := thread_(i)
+		if t.state != stateEpoll {
+			continue
+		}
+		if n := collectEvents(t.epollEvents, t.epollMaxEvents); n > 0 {
+			t.ax = n
+			wakeFirst(t)
+			return
+		}
+	}
+}
+
+const (
+	epollIn = 1
+	epollET = 1 << 31
+
+	epollCtlAdd = 1
+	epollCtlDel = 2
+	epollCtlMod = 3
+
+	epollEventSize = 12 // struct epoll_event is packed on amd64
+)
+
+func epollCtl(op, fd, event uint64) uint64 {
+	f := fileAt(fd)
+	if fd >= maxFiles || f.kind != fileEventfd && f.kind != fileInterrupt {
+		return negErrno(eperm)
+	}
+	switch op {
+	case epollCtlAdd, epollCtlMod:
+		f.watched = 1
+		f.events = uint64(*p32(event))
+		f.data = uint64(*p32(event + 4)) | uint64(*p32(event + 8))<<32
+	case epollCtlDel:
+		f.watched = 0
+	default:
+		return negErrno(einval)
+	}
+	return 0
+}
+
+// collectEvents stores the events that are ready at buf and returns their number.
+func collectEvents(buf, most uint64) uint64 {
+	n := uint64(0)
+	for fd := uint64(3); fd < maxFiles && n < most; fd++ {
+		f := fileAt(fd)
+		if f.watched == 0 || f.events&epollET != 0 && f.ready == 0 || f.count == 0 {
+			continue
+		}
+		f.ready = 0
+		e := buf + n*epollEventSize
+		*p32(e) = epollIn
+		*p32(e + 4) = uint32(f.data)
+		*p32(e + 8) = uint32(f.data >> 32)
+		n++
+	}
+	return n
+}
