@@ -1,5 +1,8 @@
 // Package packet decodes network frames and says in words what they hold. It serves the drivers of
 // the kernel and the command line of the host.
+//
+// Append is the whole of it for most callers. Beneath are the headers as the specifications draw them: a byte slice
+// type per header, a Parse function that validates once, and accessors that cannot fail thereafter.
 package packet
 
 import "time"
@@ -23,6 +26,15 @@ const (
 	ChecksumVerified                 // the card has verified it
 )
 
+// Damage says what befell a frame on its way to us, besides the receive errors of the E1000.
+type Damage uint8
+
+// Kinds of damage; they add up.
+const (
+	DamageNoEOP       Damage = 1 << iota // the descriptor lacks End Of Packet: the rest of the frame is elsewhere
+	DamageShortHeader                    // the used length is less than a virtio-net header
+)
+
 // Frame is one Ethernet frame with what is known of its passage. Data is valid only during the call it is
 // passed to.
 type Frame struct {
@@ -33,6 +45,7 @@ type Frame struct {
 	WireLen   int    // bytes on the wire, without the FCS
 	Data      []byte // bytes captured; may be fewer than WireLen
 	RxErrors  uint8  // the receive descriptor's error bits, 0 if none [8254x 3.2.3.2]
+	Damage    Damage
 	Checksum  Checksum
 	Drop      string // why the driver dropped the frame; "" if it didn't
 }
@@ -45,3 +58,6 @@ const (
 	Line Mode = iota // one line a packet
 	Full             // the line, each layer's fields with byte ranges, and a hex dump
 )
+
+// MaxLine bounds the length of the line of one frame, in bytes, whatever the frame holds.
+const MaxLine = 4096

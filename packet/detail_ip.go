@@ -1,0 +1,55 @@
+package packet
+
+func (p *printer) ipv4Detail(b []byte, l layer) {
+	h, f := ParseIPv4(b)
+	if f.Bad() {
+		p.parseFault(f, l.off, l.end)
+		return
+	}
+	p.field("ihl", len(h))
+	p.fieldHex("tos", h.TOS(), 2)
+	p.field("total", h.TotalLen())
+	p.fieldHex("id", h.ID(), 4)
+	p.ipv4Flags(h)
+	p.field("off", h.FragmentOffset())
+	p.field("ttl", h.TTL())
+	p.fieldName("proto", h.Protocol(), protocolName(h.Protocol()))
+	p.cksum(h.Checksum(), p.ipv4Check(h))
+	p.fieldIPv4("src", h.Source())
+	p.fieldIPv4("dst", h.Destination())
+	p.ipv4Options(h, true)
+	p.ipv4Faults(h, l.off, l.limit)
+}
+
+func (p *printer) ipv4Flags(h IPv4) {
+	p.str(" flags=[")
+	sep := ""
+	for _, f := range [...]struct {
+		set  bool
+		name string
+	}{{h.ReservedFlag(), "reserved"}, {h.DontFragment(), "DF"}, {h.MoreFragments(), "MF"}} {
+		if f.set {
+			p.str(sep)
+			p.str(f.name)
+			sep = ","
+		}
+	}
+	p.char(']')
+}
+
+func (p *printer) ipv6Detail(b []byte, l layer) {
+	h, f := ParseIPv6(b)
+	if f.Bad() {
+		p.parseFault(f, l.off, l.end)
+		return
+	}
+	p.fieldHex("tc", h.TrafficClass(), 2)
+	p.fieldHex("flow", h.FlowLabel(), 5)
+	p.field("payload", h.PayloadLen())
+	p.fieldName("next", h.NextHeader(), protocolName(h.NextHeader()))
+	p.field("hop", h.HopLimit())
+	p.fieldIPv6("src", h.Source())
+	p.fieldIPv6("dst", h.Destination())
+	_, jumbo := p.ipv6End(h, l.off, l.limit)
+	p.ipv6Faults(h, l.off, l.limit, jumbo)
+}
