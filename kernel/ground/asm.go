@@ -8,6 +8,7 @@ func in32(port uint64) uint32
 func out8(port uint64, v uint8)
 func out16(port uint64, v uint16)
 func out32(port uint64, v uint32)
+func outBytes(port, address, n uint64)
 func rdmsr(reg uint64) uint64
 func wrmsr(reg, v uint64)
 func rdtsc() uint64

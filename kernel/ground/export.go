@@ -15,7 +15,7 @@ func AllocFrame() (pa uint64, ok bool) {
 }
 
 // FreeFrames gives frames back. No translation to them may be left (see Flush).
-func FreeFrames(pas []uint64) {
+func FreeFrames[T ~uint64](pas []T) {
 	if len(pas) > 0 {
 		call(callFreeFrames, sliceAddress(pas), uint64(len(pas)), 0)
 		runtime.KeepAlive(pas)
@@ -129,6 +129,14 @@ func Out8(port uint16, v uint8) { out8(uint64(port), v) }
 
 // Out16 writes an I/O port.
 func Out16(port uint16, v uint16) { out16(uint64(port), v) }
+
+// OutBytes writes bytes one after the other to an I/O port, with one instruction.
+func OutBytes(port uint16, bytes []byte) {
+	if len(bytes) > 0 {
+		outBytes(uint64(port), sliceAddress(bytes), uint64(len(bytes)))
+		runtime.KeepAlive(bytes)
+	}
+}
 
 // Out32 writes an I/O port.
 func Out32(port uint16, v uint32) { out32(uint64(port), v) }

@@ -25,8 +25,8 @@ func MMIO(pa uint64, sizeBytes int) []uint32 {
 	return unsafe.Slice((*uint32)(pointer(direct+pa&^3)), sizeBytes/4)
 }
 
-func sliceAddress(s []uint64) uint64 {
-	// SAFETY: only for the duration of a call; the caller keeps the slice alive.
+func sliceAddress[T any](s []T) uint64 {
+	// SAFETY: only for the duration of a call, and the elements hold no pointers; the caller keeps the slice alive.
 	return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(s))))
 }
 

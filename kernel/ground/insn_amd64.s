@@ -47,6 +47,14 @@ TEXT ·out32(SB),NOSPLIT,$0-12
 	OUTL
 	RET
 
+// func outBytes(port, address, n uint64)
+TEXT ·outBytes(SB),NOSPLIT,$0-24
+	MOVQ port+0(FP), DX
+	MOVQ address+8(FP), SI
+	MOVQ n+16(FP), CX
+	REP; OUTSB
+	RET
+
 // func rdmsr(reg uint64) uint64
 TEXT ·rdmsr(SB),NOSPLIT,$0-16
 	MOVQ reg+0(FP), CX

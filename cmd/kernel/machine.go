@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+
+	"wick/kernel/ground"
+	"wick/kernel/ground/regs"
+	"wick/kernel/hw"
+	"wick/kernel/mm"
+)
+
+// machine is ground as mm.Machine, task.CPU, hw.Ports and hw.Allocator.
+type machine struct{}
+
+// AllocFrame implements mm.Machine.
+func (machine) AllocFrame() (mm.PhysAddr, bool) {
+	pa, ok := ground.AllocFrame()
+	if ok {
+		clear(ground.Page(pa)[:])
+	}
+	return mm.PhysAddr(pa), ok
+}
+
+// FreeFrames implements mm.Machine.
+func (machine) FreeFrames(pas []mm.PhysAddr) { ground.FreeFrames(pas) }
+
+// Page implements mm.Machine.
+func (machine) Page(pa mm.PhysAddr) *[mm.PageSize]byte { return ground.Page(uint64(pa)) }
+
+// NewRoot implements mm.Machine.
+func (machine) NewRoot() (mm.PhysAddr, bool) {
+	root, ok := ground.NewRoot()
+	return mm.PhysAddr(root), ok
+}
+
+// Flush implements mm.Machine.
+func (machine) Flush(root mm.PhysAddr, va uint64, n int) { ground.Flush(uint64(root), va, n) }
+
+// Enter implements task.CPU.
+func (machine) Enter(u *regs.User) { ground.Enter(u) }
+
+// Kick implements task.CPU.
+func (machine) Kick(u *regs.User) { ground.Kick(u) }
+
+// In8 implements hw.Ports, as do the following.
+func (machine) In8(port uint16) uint8              { return ground.In8(port) }
+func (machine) In16(port uint16) uint16            { return ground.In16(port) }
+func (machine) In32(port uint16) uint32            { return ground.In32(port) }
+func (machine) Out8(port uint16, v uint8)          { ground.Out8(port, v) }
+func (machine) Out16(port uint16, v uint16)        { ground.Out16(port, v) }
+func (machine) Out32(port uint16, v uint32)        { ground.Out32(port, v) }
+func (machine) OutBytes(port uint16, bytes []byte) { ground.OutBytes(port, bytes) }
+
+// AllocDMA implements hw.Allocator.
+func (machine) AllocDMA(size int) (hw.DMA, error) {
+	pages := (size + mm.PageSize - 1) / mm.PageSize
+	pa, memory, ok := ground.AllocDMA(pages)
+	if !ok {
+		return hw.DMA{}, errors.New("no contiguous memory for a device")
+	}
+	return hw.DMA{Addr: pa, Data: memory[:size]}, nil
+}
