@@ -1,9 +1,16 @@
 // Package task is processes and threads: their lives, signals, futexes, and the loading of ELF files.
+//
+// A user thread is a goroutine: Thread.run enters ring 3, does what the thread came back for, delivers
+// signals and enters again. System calls block in Thread.Sleep, which a signal or the end of the process
+// interrupts.
+//
+// Locks, in the order in which they may be taken: a futex bucket's, then Process.mu. Neither is held
+// across an access to user memory, except that a bucket's lock is held across the check of the futex word,
+// which is what makes check and sleep one step.
 package task
 
 import (
 	"wick/kernel/ground/regs"
-	"wick/kernel/mm"
 )
 
 // CPU runs user threads. ground implements it.
@@ -13,17 +20,4 @@ type CPU interface {
 	// Kick makes the present or the next Enter of u return soon, with regs.Interrupted if nothing else happened.
 	// It may be called from any goroutine.
 	Kick(u *regs.User)
-}
-
-// Process is a running program: an address space, threads, signal actions.
-type Process struct {
-	PID   int
-	Space *mm.Space
-}
-
-// Thread is one thread of a Process. Its goroutine runs it.
-type Thread struct {
-	TID     int
-	Process *Process
-	Regs    *regs.User
 }

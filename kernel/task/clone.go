@@ -1,0 +1,101 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+	"wick/kernel/ground/regs"
+)
+
+// Flags that a new thread must share with its process, and those that it may have besides, clone(2).
+//
+// DEVIATION: there is one process. fork, vfork and threads that share less are unix.ENOSYS.
+const (
+	cloneThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+	cloneMay    = unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID |
+		unix.CLONE_CHILD_SETTID | unix.CLONE_DETACHED | unix.CLONE_UNTRACED | unix.CLONE_IO | unix.CLONE_PTRACE |
+		cloneSignal
+	cloneSignal = 0xff // CSIGNAL: the exit signal, which threads don't have
+)
+
+// CloneArgs are the arguments of clone(2).
+type CloneArgs struct {
+	Flags     uint64
+	Stack     uint64 // 0: that of the caller
+	ParentTID uint64 // address, for CLONE_PARENT_SETTID
+	ChildTID  uint64 // address, for CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID
+	TLS       uint64 // FS base, for CLONE_SETTLS
+}
+
+// Clone makes a thread that goes on where the caller is, with 0 for the result, and returns its id. Errors:
+// unix.ENOSYS for what is not a thread, unix.EINVAL, unix.EPERM for a TLS address that can't be one, unix.EFAULT,
+// unix.EAGAIN at the thread limit.
+func (t *Thread) Clone(a CloneArgs) (int, error) {
+	p := t.Process
+	switch {
+	case a.Flags&unix.CLONE_THREAD != 0 && a.Flags&unix.CLONE_SIGHAND == 0,
+		a.Flags&unix.CLONE_SIGHAND != 0 && a.Flags&unix.CLONE_VM == 0:
+		return 0, unix.EINVAL
+	case a.Flags&cloneThread != cloneThread || a.Flags&^(cloneThread|cloneMay) != 0:
+		return 0, unix.ENOSYS
+	case a.Flags&unix.CLONE_SETTLS != 0 && a.TLS >= lowerHalf:
+		return 0, unix.EPERM
+	}
+	u := inherit(t.Regs)
+	u.AX = 0
+	if a.Stack != 0 {
+		u.SP = a.Stack
+	}
+	if a.Flags&unix.CLONE_SETTLS != 0 {
+		u.FSBase = a.TLS
+	}
+	p.mu.Lock()
+	if p.exiting || len(p.threads) >= p.options.MaxThreads {
+		p.mu.Unlock()
+		return 0, unix.EAGAIN
+	}
+	child := newThread(p, p.nextTID, u)
+	p.nextTID++
+	child.mask = t.mask
+	child.name.Store(t.name.Load())
+	p.threads[child.TID] = child
+	p.mu.Unlock()
+
+	if err := child.storeTIDs(&a); err != nil {
+		p.removeThread(child)
+		return 0, err
+	}
+	go child.run()
+	return child.TID, nil
+}
+
+// storeTIDs stores the thread's id where the flags of clone want it.
+func (t *Thread) storeTIDs(a *CloneArgs) error {
+	var tid [4]byte
+	le.PutUint32(tid[:], uint32(t.TID))
+	if a.Flags&unix.CLONE_PARENT_SETTID != 0 {
+		if err := t.Process.Space.CopyOut(a.ParentTID, tid[:]); err != nil {
+			return err
+		}
+	}
+	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
+		// Linux stores it when the child first runs, where an error has nowhere to go.
+		t.Process.Space.CopyOut(a.ChildTID, tid[:])
+	}
+	if a.Flags&unix.CLONE_CHILD_CLEARTID != 0 {
+		t.clearTID = a.ChildTID
+	}
+	return nil
+}
+
+// inherit copies what a new thread has of its creator's registers. FX is valid, because the creator isn't in ring 3.
+func inherit(parent *regs.User) *regs.User {
+	u := regs.New()
+	u.AX, u.BX, u.CX, u.DX = parent.AX, parent.BX, parent.CX, parent.DX
+	u.SI, u.DI, u.BP, u.SP = parent.SI, parent.DI, parent.BP, parent.SP
+	u.R8, u.R9, u.R10, u.R11 = parent.R8, parent.R9, parent.R10, parent.R11
+	u.R12, u.R13, u.R14, u.R15 = parent.R12, parent.R13, parent.R14, parent.R15
+	u.IP, u.Flags = parent.IP, parent.Flags
+	u.FSBase, u.GSBase, u.Root = parent.FSBase, parent.GSBase, parent.Root
+	u.Vec = parent.Vec
+	u.SetFX(&parent.FX)
+	return u
+}

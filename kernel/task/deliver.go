@@ -1,0 +1,261 @@
+package task
+
+import (
+	"golang.org/x/sys/unix"
+	"wick/kernel/ground/regs"
+)
+
+// Restart tells how a system call that a signal interrupted goes on, signal(7).
+type Restart uint8
+
+const (
+	notInterrupted Restart = iota
+	// RestartSys: it fails with EINTR if a handler without SA_RESTART runs, and starts again otherwise.
+	RestartSys
+	// RestartNoHandler: it fails with EINTR if any handler runs, and starts again otherwise.
+	RestartNoHandler
+	// RestartNever: it fails with EINTR.
+	RestartNever
+)
+
+// syscallSize is the length of the SYSCALL instruction in bytes.
+const syscallSize = 2
+
+// Interrupt tells that the present system call was interrupted, and returned EINTR. Whether the program sees
+// that or the call starts again is decided when the signal is delivered.
+func (t *Thread) Interrupt(number uint64, how Restart) {
+	t.callNumber, t.interrupted = number, how
+	t.attention.Or(attCall)
+}
+
+// attend does what attention asks for, before the thread enters ring 3. It returns false if the thread must leave.
+func (t *Thread) attend() bool {
+	if t.maskSaved && t.interrupted == notInterrupted {
+		t.restoreMask() // the call has ended on its own: its mask is no reason to deliver a signal
+	}
+	if t.resumed && t.Regs.Vec == regs.Syscall {
+		t.resumed = false
+	}
+	t.attention.And(^uint32(attCall))
+	for {
+		wants := t.attention.Load()
+		if wants&attExit != 0 {
+			return false
+		}
+		if wants&attSignal == 0 {
+			break
+		}
+		if info, action, ok := t.nextSignal(); ok {
+			t.handle(info, action)
+		}
+	}
+	if t.interrupted != notInterrupted {
+		if t.interrupted != RestartNever {
+			t.restartCall()
+			t.resumed = true
+			t.attention.Or(attCall) // to end resumed after the call
+		}
+		t.interrupted = notInterrupted
+	}
+	if t.maskSaved {
+		t.restoreMask()
+	}
+	return true
+}
+
+// restartCall makes the thread execute its SYSCALL instruction again.
+func (t *Thread) restartCall() {
+	t.Regs.AX = t.callNumber
+	t.Regs.IP -= syscallSize
+}
+
+// nextSignal takes the next deliverable signal that has a handler. Those whose action ends the process do it
+// here; ok is false then, or when there is none.
+func (t *Thread) nextSignal() (info Info, action Action, ok bool) {
+	p := t.Process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !p.exiting {
+		info, ok = t.pending.take(^t.mask)
+		if !ok {
+			info, ok = p.pending.take(^t.mask)
+		}
+		if !ok {
+			break
+		}
+		sig := info.Signal()
+		action = p.actions[sig]
+		switch {
+		case action.Handler == SigIgn:
+		case action.Handler != SigDfl:
+			if action.Flags&SaResethand != 0 {
+				p.actions[sig].Handler = SigDfl
+			}
+			return info, action, true
+		case !ignoredByDefault.Has(sig):
+			p.exitLocked(Status{Signal: sig})
+		}
+	}
+	t.recalculateLocked()
+	return Info{}, Action{}, false
+}
+
+// recalculateLocked sets or clears attSignal by what is pending and not held back.
+func (t *Thread) recalculateLocked() {
+	if (t.pending.set|t.Process.pending.set)&^(t.mask&^t.waitSet) != 0 {
+		t.attention.Or(attSignal)
+	} else {
+		t.attention.And(^uint32(attSignal))
+	}
+}
+
+// handle makes the thread run the handler of a signal when it enters ring 3.
+func (t *Thread) handle(info Info, action Action) {
+	if t.interrupted == RestartSys && action.Flags&SaRestart != 0 {
+		t.restartCall()
+	}
+	t.interrupted = notInterrupted
+	old := t.mask
+	if t.maskSaved {
+		old = t.saved
+	}
+	if !t.pushFrame(&info, &action, old) {
+		t.badFrame(info.Signal())
+		return
+	}
+	t.maskSaved = false
+	mask := t.mask | action.Mask
+	if action.Flags&SaNodefer == 0 {
+		mask |= SetOf(info.Signal())
+	}
+	t.SetMask(mask)
+}
+
+// badFrame is what happens if the frame of a handler can't be stored: force_sigsegv in Linux. A handler of
+// SIGSEGV may still run, on its own stack, unless it was the one that had no room.
+func (t *Thread) badFrame(sig unix.Signal) {
+	p := t.Process
+	if sig == unix.SIGSEGV {
+		p.mu.Lock()
+		p.actions[unix.SIGSEGV].Handler = SigDfl
+		p.mu.Unlock()
+	}
+	t.force(Info{Signo: int32(unix.SIGSEGV), Code: SiKernel}, "a signal handler can't be called: no room for its frame, or no valid handler and restorer")
+}
+
+// force sends the thread a signal that it can't evade, because it can't go on: if it is ignored or held
+// back, its default action applies. If that ends the process, a report says why.
+func (t *Thread) force(info Info, why string) {
+	p, sig := t.Process, info.Signal()
+	p.mu.Lock()
+	action := &p.actions[sig]
+	if action.Handler == SigIgn || t.mask.Has(sig) {
+		action.Handler = SigDfl
+		t.mask &^= SetOf(sig)
+	}
+	fatal := action.Handler == SigDfl && !p.exiting
+	if !fatal {
+		t.pending.flush(SetOf(sig)) // its Info describes this fault, not an earlier kill
+		t.pending.add(info)
+		t.recalculateLocked()
+	} else {
+		p.exitLocked(Status{Signal: sig})
+	}
+	p.mu.Unlock()
+	if fatal {
+		t.report(&info, why)
+	}
+}
+
+// notifySignalLocked tells a thread that a signal may be deliverable to it.
+func (t *Thread) notifySignalLocked() { t.notify(attSignal) }
+
+// wantsLocked tells whether the thread would take the signal now.
+func (t *Thread) wantsLocked(sig unix.Signal) bool { return !(t.mask &^ t.waitSet).Has(sig) }
+
+// ignoredLocked tells whether a signal sent now is lost: it is ignored and mask doesn't hold it back.
+func (p *Process) ignoredLocked(sig unix.Signal, mask Set) bool {
+	if mask.Has(sig) {
+		return false
+	}
+	h := p.actions[sig].Handler
+	return h == SigIgn || h == SigDfl && ignoredByDefault.Has(sig)
+}
+
+// SendInfo sends a signal to the process: one of its threads that doesn't hold it back will take it.
+// unix.EAGAIN means that too many are queued.
+func (p *Process) SendInfo(info Info) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sig := info.Signal()
+	switch {
+	case p.exiting:
+		return nil
+	case sig == unix.SIGKILL:
+		p.exitLocked(Status{Signal: sig})
+		return nil
+	case p.ignoredLocked(sig, p.leader.mask):
+		return nil
+	}
+	if err := p.pending.add(info); err != nil {
+		return err
+	}
+	p.retargetLocked(SetOf(sig))
+	return nil
+}
+
+// Signal sends a signal to the process from the kernel, such as SIGINT for a key of the terminal.
+func (p *Process) Signal(sig unix.Signal) error {
+	if sig < 1 || sig > NumSignals {
+		return unix.EINVAL
+	}
+	return p.SendInfo(Info{Signo: int32(sig), Code: SiKernel})
+}
+
+// SendInfo sends a signal to this thread. unix.EAGAIN means that too many are queued.
+func (t *Thread) SendInfo(info Info) error {
+	p := t.Process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sig := info.Signal()
+	switch {
+	case p.exiting:
+		return nil
+	case sig == unix.SIGKILL:
+		p.exitLocked(Status{Signal: sig})
+		return nil
+	case p.ignoredLocked(sig, t.mask):
+		return nil
+	}
+	if err := t.pending.add(info); err != nil {
+		return err
+	}
+	if t.wantsLocked(sig) {
+		t.notifySignalLocked()
+	}
+	return nil
+}
+
+// retargetLocked finds a thread for each of the signals of set that are pending for the process; the first
+// thread is preferred, as in Linux.
+func (p *Process) retargetLocked(set Set) {
+	set &= p.pending.set
+	if set == 0 {
+		return
+	}
+	if t := p.threads[p.leader.TID]; t != nil {
+		if takes := set &^ (t.mask &^ t.waitSet); takes != 0 {
+			t.notifySignalLocked()
+			set &^= takes
+		}
+	}
+	for _, t := range p.threads {
+		if set == 0 {
+			return
+		}
+		if takes := set &^ (t.mask &^ t.waitSet); takes != 0 {
+			t.notifySignalLocked()
+			set &^= takes
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package task
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/ground/regs"
+)
+
+// nameSize is the size of a thread's name with its final NUL (TASK_COMM_LEN).
+const nameSize = 16
+
+// What Thread.attention asks for. No bit, which is the rule, means: enter ring 3 again.
+const (
+	attSignal = 1 << iota // a signal may be deliverable
+	attExit               // the thread must leave
+	attCall               // the last call was interrupted, or changed the mask for its own time
+)
+
+// Thread is one thread of a Process. Its goroutine runs it, and only that goroutine touches the
+// fields that no comment gives to others.
+type Thread struct {
+	TID     int
+	Process *Process
+	Regs    *regs.User
+
+	// Local belongs to the system-call layer.
+	Local any
+
+	attention atomic.Uint32
+	wake      chan struct{} // capacity 1: Sleep looks at attention again
+
+	mask    Set     // guarded by Process.mu for others; its thread may read it without
+	waitSet Set     // guarded by Process.mu: signals that end a sleep although mask holds them back
+	pending pending // guarded by Process.mu
+
+	saved       Set       // the mask to go back to if maskSaved
+	maskSaved   bool      // mask is in force for the present call only
+	interrupted Restart   // how the call that has just been interrupted wants to go on
+	callNumber  uint64    // of that call
+	resumed     bool      // the present call is an interrupted one that goes on
+	deadline    time.Time // of the present call, kept for when it goes on
+
+	altStack Stack
+	trap     trapState
+
+	waiter     futexWaiter
+	robust     uint64 // address of the robust list's head
+	clearTID   uint64 // where to store 0 and wake at the end
+	exitCode   int
+	timer      *time.Timer
+	started    time.Time
+	sleepStart atomic.Int64 // not 0: asleep since then, in ns after Process.started
+	sleptNS    atomic.Int64
+	name       atomic.Pointer[string]
+}
+
+// trapState is what the last exception left for signal frames: thread.trap_nr, error_code and cr2 in Linux.
+type trapState struct{ number, code, cr2 uint64 }
+
+func newThread(p *Process, tid int, u *regs.User) *Thread {
+	t := &Thread{TID: tid, Process: p, Regs: u, wake: make(chan struct{}, 1), started: time.Now()}
+	t.altStack.Flags = SsDisable
+	t.waiter.woken = make(chan struct{}, 1)
+	return t
+}
+
+// Name returns the thread's name, as prctl(PR_GET_NAME).
+func (t *Thread) Name() string {
+	if s := t.name.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// SetName sets the thread's name, cut to 15 bytes.
+func (t *Thread) SetName(name string) {
+	if len(name) >= nameSize {
+		name = name[:nameSize-1]
+	}
+	t.name.Store(&name)
+}
+
+// run is the life of the thread.
+func (t *Thread) run() {
+	p, u := t.Process, t.Regs
+	for {
+		if t.attention.Load() != 0 && !t.attend() {
+			break
+		}
+		p.cpu.Enter(u)
+		switch u.Vec {
+		case regs.Syscall:
+			p.options.Syscall(t)
+		case regs.Interrupted:
+			runtime.Gosched()
+		case regs.PageFault:
+			t.pageFault()
+		default:
+			t.exception()
+		}
+	}
+	t.leave()
+}
+
+// Exit makes the thread leave when its system call returns: exit(2).
+func (t *Thread) Exit(code int) {
+	t.exitCode = code & 0xff
+	t.attention.Or(attExit)
+}
+
+// leave is the end of the thread.
+func (t *Thread) leave() {
+	if !t.Process.Exiting() {
+		t.releaseRobust()
+		if t.clearTID != 0 {
+			t.Process.Space.CopyOut(t.clearTID, make([]byte, 4))
+			t.Process.FutexWake(t.clearTID, 1, futexAnyBits)
+		}
+	}
+	t.Process.removeThread(t)
+}
+
+// notify sets bits of attention and brings the thread to look at them, wherever it is.
+func (t *Thread) notify(bits uint32) {
+	t.attention.Or(bits)
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+	t.Process.cpu.Kick(t.Regs)
+}
+
+// SleepInterrupted is the error of Sleep when a signal or the end of the process wants the thread.
+const SleepInterrupted = unix.EINTR
+
+// Sleep blocks until ready has a value or is closed (nil), until the deadline, if it isn't the zero time
+// (unix.ETIMEDOUT), or until a signal or the end of the process wants the thread (unix.EINTR).
+// ready may be nil. It allocates nothing but, once, a timer.
+func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
+	select {
+	case <-ready:
+		return nil
+	default:
+	}
+	if t.wanted() {
+		return SleepInterrupted
+	}
+	var timeout <-chan time.Time
+	if !deadline.IsZero() {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return unix.ETIMEDOUT
+		}
+		if t.timer == nil {
+			t.timer = time.NewTimer(left)
+		} else {
+			t.timer.Reset(left)
+		}
+		defer t.timer.Stop()
+		timeout = t.timer.C
+	}
+	t.sleeping()
+	defer t.awake()
+	for {
+		select {
+		case <-ready:
+			return nil
+		case <-timeout:
+			return unix.ETIMEDOUT
+		case <-t.wake:
+			if t.wanted() {
+				return SleepInterrupted
+			}
+		}
+	}
+}
+
+// wanted tells whether a sleep must end.
+func (t *Thread) wanted() bool { return t.attention.Load()&(attSignal|attExit) != 0 }
+
+// Deadline returns the deadline of a call that waits for d from now, or the one it had at first if the
+// call goes on after an interruption without a handler.
+func (t *Thread) Deadline(d time.Duration) time.Time {
+	if !t.resumed || t.deadline.IsZero() {
+		t.deadline = time.Now().Add(d)
+	}
+	return t.deadline
+}
