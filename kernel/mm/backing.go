@@ -12,8 +12,8 @@ type Backing interface {
 	// never be freed while it is mapped. Bytes after the end of the file are zero.
 	Frame(off int64) (pa PhysAddr, ok bool)
 
-	// ReadAt is io.ReaderAt: it is asked for pages that Frame doesn't have. No byte at all means
-	// that the page is beyond the end of the file (SIGBUS).
+	// ReadAt is io.ReaderAt, for any part of the file: page faults ask it for what Frame doesn't have.
+	// No byte at all then means that the page is beyond the end of the file (SIGBUS).
 	ReadAt(p []byte, off int64) (n int, err error)
 }
 

@@ -72,8 +72,8 @@ func (b *Buffer) advance(n int) {
 	b.next()
 }
 
-// Write stores p. It returns the count and unix.EFAULT (or unix.ENOMEM) where the program
-// couldn't write, and io.ErrShortWrite if there is no room for all of p.
+// Write stores p. It returns the count and unix.EFAULT where the buffer ends or the program couldn't
+// write, or unix.ENOMEM.
 func (b *Buffer) Write(p []byte) (n int, err error) {
 	for n < len(p) && b.left > 0 {
 		part := min(len(p)-n, b.left, int(min(b.at.Len, MaxTransfer)))
@@ -85,7 +85,7 @@ func (b *Buffer) Write(p []byte) (n int, err error) {
 		}
 	}
 	if n < len(p) {
-		return n, io.ErrShortWrite
+		return n, unix.EFAULT
 	}
 	return n, nil
 }
