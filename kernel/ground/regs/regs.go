@@ -78,7 +78,10 @@ const (
 	mxcsrMask    = 0xffbf // bits that may be set on every amd64 CPU (DAZ may be missing)
 )
 
-// New returns a register file with initial floating-point state and everything else zero.
+// New returns a register file with initial floating-point state and everything else zero. It is always on the heap:
+// ground keeps its address as a number, and on a stack it would neither be aligned nor stay where it is.
+//
+//go:noinline
 func New() *User {
 	u := new(User)
 	binary.LittleEndian.PutUint16(u.FX[0:], initialFCW)
