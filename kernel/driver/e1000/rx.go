@@ -1,0 +1,182 @@
+package e1000
+
+import (
+	"runtime"
+
+	"wick/kernel/hw"
+	"wick/packet"
+)
+
+// rxRing is the receive ring. Only the receiving goroutine uses it.
+//
+// The card owns the descriptors from RDH to RDT-1. The one at RDT is never filled, so that RDH =
+// RDT means that it owns none [8254x 3.2.6].
+type rxRing struct {
+	ring
+	descriptors []rxDesc
+	next        int  // descriptor that the card fills next
+	owed        int  // descriptors before next that haven't been given back
+	batch       int  // how many are given back at once: each store of RDT is an exit to the hypervisor
+	inFrame     bool // the descriptors up to the next EOP belong to a frame that has been dropped
+}
+
+func (r *rxRing) init(memory hw.Allocator, size int) error {
+	if size == 0 {
+		size = defaultRxDescriptors
+	}
+	table, buffers, err := r.alloc(memory, size)
+	if err != nil {
+		return err
+	}
+	r.batch = size / 8
+	r.descriptors = hw.View[rxDesc](table)
+	for i := range r.descriptors {
+		r.descriptors[i].address.Store(buffers + uint64(i*bufferSize))
+	}
+	return nil
+}
+
+// Attach sets the function that gets each received frame. It runs on the receiving goroutine, and the
+// frame is valid only until it returns. With nil, frames are dropped.
+func (d *Device) Attach(receive func(frame []byte)) {
+	if receive == nil {
+		d.receive.Store(nil)
+	} else {
+		d.receive.Store(&receive)
+	}
+	d.start.Do(func() { go d.run() })
+}
+
+// run is the receiving goroutine.
+func (d *Device) run() {
+	defer close(d.done)
+	d.updateLink()
+	for {
+		d.service()
+		if d.err = d.interrupt.Unmask(); d.err != nil {
+			return
+		}
+		if d.err = d.interrupt.Wait(); d.err != nil {
+			return
+		}
+		d.counters.add(Interrupts, 1)
+	}
+}
+
+// service does what the card has asked for. The causes are cleared before the ring is looked at: a
+// frame that comes later sets one again, and with it the interrupt once it is unmasked. What the
+// causes are matters only for the link, so that a lost or false one does no harm.
+func (d *Device) service() {
+	for {
+		if load(d, regICR)&causeLSC != 0 {
+			d.updateLink()
+		}
+		if !d.drain() {
+			return
+		}
+		// Let those run who got the frames, then look for more: under load that is
+		// cheaper than another interrupt.
+		runtime.Gosched()
+	}
+}
+
+// drain takes all received frames out of the ring and gives the descriptors back. It tells whether
+// there were any.
+func (d *Device) drain() bool {
+	r := &d.rx
+	some := false
+	for {
+		descriptor := &r.descriptors[r.next]
+		w := rxWriteback(descriptor.writeback.Load())
+		if !w.done() {
+			break
+		}
+		some = true
+		d.accept(w, r.buffer(r.next))
+		descriptor.writeback.Store(0)
+		if r.next++; r.next == r.size {
+			r.next = 0
+		}
+		if r.owed++; r.owed == r.batch {
+			d.giveBack()
+		}
+	}
+	if r.owed > 0 {
+		d.giveBack()
+	}
+	return some
+}
+
+// giveBack lets the card fill all descriptors before next but one.
+func (d *Device) giveBack() {
+	r := &d.rx
+	r.owed = 0
+	tail := r.next - 1
+	if tail < 0 {
+		tail = r.size - 1
+	}
+	store(d, regRDT, raw(tail))
+}
+
+// accept hands a frame on, or drops it. Nothing that the card says is believed unchecked.
+func (d *Device) accept(w rxWriteback, buffer []byte) {
+	length := w.length()
+	continued := d.rx.inFrame
+	d.rx.inFrame = !w.endOfPacket()
+	if continued {
+		return // the frame was dropped with its first descriptor
+	}
+	frame := buffer[:min(length, len(buffer))]
+	switch bad := w.errors() & rxBad; {
+	case bad != 0:
+		d.countErrors(bad)
+		d.dropReceived(RxErrors, w, frame)
+	case !w.endOfPacket():
+		d.dropReceived(RxNoEOP, w, frame)
+	case length > len(buffer):
+		d.dropReceived(RxBadLength, w, nil)
+	case length < headerSize:
+		d.dropReceived(RxRunt, w, frame)
+	case length > maxFrame:
+		d.dropReceived(RxOversized, w, frame)
+	default:
+		d.handOn(w, frame)
+	}
+}
+
+// handOn gives a good frame to the receiver. It may be shorter than the 60 bytes that Ethernet
+// demands: peers on a virtual wire don't all pad, and a real card marks a fragment by CE.
+func (d *Device) handOn(w rxWriteback, frame []byte) {
+	receive := d.receive.Load()
+	if receive == nil {
+		d.dropReceived(RxNoReceiver, w, frame)
+		return
+	}
+	if d.tap != nil {
+		d.tap(packet.Receive, len(frame), frame, uint8(w.errors()), "")
+	}
+	d.counters.add(RxFrames, 1)
+	d.counters.add(RxBytes, len(frame))
+	(*receive)(frame)
+}
+
+// dropReceived counts a received frame as dropped.
+func (d *Device) dropReceived(why Counter, w rxWriteback, frame []byte) {
+	d.counters.add(why, 1)
+	if d.tap != nil {
+		d.tap(packet.Receive, w.length(), frame, uint8(w.errors()), why.String())
+	}
+}
+
+func (d *Device) countErrors(bad rxErrors) {
+	for _, c := range [...]struct {
+		bit     rxErrors
+		counter Counter
+	}{
+		{rxCE, RxErrorCE}, {rxSE, RxErrorSE}, {rxSEQ, RxErrorSEQ}, {rxCXE, RxErrorCXE}, {rxRXE, RxErrorRXE},
+	} {
+		if bad&c.bit != 0 {
+			d.counters.add(c.counter, 1)
+		}
+	}
+}

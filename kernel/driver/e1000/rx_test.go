@@ -1,0 +1,264 @@
+package e1000
+
+import (
+	"bytes"
+	"testing"
+
+	"wick/kernel/driver/e1000/e1000test"
+	"wick/packet"
+)
+
+func smallRings(c *Config) { c.RxDescriptors, c.TxDescriptors = 8, 8 }
+
+func TestReceiveWrapsAround(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, smallRings)
+	received := attach(d)
+	sizes := []int{14, 42, 60, 1514, 1518}
+	total := 0
+	for i := range 100 {
+		f := frame(sizes[i%len(sizes)], i)
+		deliver(t, m, f)
+		expect(t, received, f)
+		total += len(f)
+	}
+	if n, b := counter(d, RxFrames), counter(d, RxBytes); n != 100 || b != uint64(total) {
+		t.Errorf("counted %d frames and %d bytes, want 100 and %d", n, b, total)
+	}
+}
+
+func TestFramesBeforeAttachWait(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, smallRings)
+	for i := range 7 {
+		deliver(t, m, frame(60, i))
+	}
+	if m.Deliver(frame(60, 7)) {
+		t.Fatal("a ring of 8 took 8 frames: its tail can't be told from its head")
+	}
+	received := attach(d)
+	for i := range 7 {
+		expect(t, received, frame(60, i))
+	}
+	if n, missed := counter(d, RxNoBuffers), counter(d, RxMissed); n != 1 || missed != 1 {
+		t.Errorf("counted %d and %d, want 1 and 1", n, missed)
+	}
+	if n := counter(d, RxNoBuffers); n != 1 {
+		t.Errorf("counted %d at the second look", n)
+	}
+}
+
+func TestReceptionGoesOnAfterOverrun(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, smallRings)
+	entered, leave := make(chan bool), make(chan bool)
+	received := make(chan []byte, 100)
+	d.Attach(func(f []byte) {
+		entered <- true
+		<-leave
+		received <- bytes.Clone(f)
+	})
+	deliver(t, m, frame(60, 0))
+	<-entered // the receiver is busy
+	i := 1
+	for m.Deliver(frame(60, i)) {
+		i++
+	}
+	close(leave)
+	for j := range i {
+		if j > 0 {
+			<-entered
+		}
+		expect(t, received, frame(60, j))
+	}
+	deliver(t, m, frame(60, 99))
+	<-entered
+	expect(t, received, frame(60, 99))
+}
+
+func TestDescriptorsAreGivenBackInBatches(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, nil)
+	for i := range 255 {
+		deliver(t, m, frame(60, i))
+	}
+	before := m.Stores(uint32(regRDT))
+	received := attach(d)
+	for i := range 255 {
+		expect(t, received, frame(60, i))
+	}
+	deliver(t, m, frame(60, 0))
+	expect(t, received, frame(60, 0))
+	if n := m.Stores(uint32(regRDT)) - before; n > 10 {
+		t.Errorf("%d stores of RDT for 256 frames", n)
+	}
+}
+
+// A frame may come at any moment; none of them may leave it in the ring without an interrupt.
+func TestNoInterruptIsLost(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		hook func(m *e1000test.Model, do func())
+	}{
+		{"before causes are cleared", func(m *e1000test.Model, do func()) {
+			m.OnLoad = func(offset uint32) {
+				if offset == uint32(regICR) {
+					do()
+				}
+			}
+		}},
+		{"while descriptors are given back", func(m *e1000test.Model, do func()) {
+			m.OnStore = func(offset, _ uint32) {
+				if offset == uint32(regRDT) {
+					do()
+				}
+			}
+		}},
+		{"before the interrupt is unmasked", func(m *e1000test.Model, do func()) {
+			m.OnUnmask = do
+		}},
+	} {
+		m := e1000test.New(testMAC)
+		armed := make(chan int, 1)
+		c.hook(m, func() {
+			select {
+			case i := <-armed:
+				m.Deliver(frame(100, i))
+			default:
+			}
+		})
+		d := start(t, m, nil)
+		received := attach(d)
+		for i := range 50 {
+			armed <- i
+			deliver(t, m, frame(60, i))
+			// The second one may come before the first one, if the driver was on its way to wait.
+			sizes := len(<-received) + len(<-received)
+			if sizes != 160 {
+				t.Fatalf("%s: got %d bytes", c.name, sizes)
+			}
+		}
+	}
+}
+
+func TestLostAndFalseInterruptsDoNoHarm(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, nil)
+	received := attach(d)
+	deliver(t, m, frame(60, 0))
+	expect(t, received, frame(60, 0))
+	m.Interrupt()
+	m.Interrupt()
+	deliver(t, m, frame(60, 1))
+	expect(t, received, frame(60, 1))
+	m.LoseInterrupts(1)
+	deliver(t, m, frame(60, 2)) // perhaps nobody hears of it,
+	deliver(t, m, frame(60, 3)) // then the next one brings it
+	m.Interrupt()
+	expect(t, received, frame(60, 2), frame(60, 3))
+}
+
+func TestDroppedFrames(t *testing.T) {
+	const done, end = e1000test.RxDD, e1000test.RxEOP
+	whole := func(n int, errors uint8) e1000test.Received {
+		return e1000test.Received{Data: frame(n, 7), Status: done | end, Errors: errors, Length: n}
+	}
+	part := func(status uint8, length int) e1000test.Received {
+		return e1000test.Received{Data: frame(2048, 7), Status: status, Length: length}
+	}
+	for _, c := range []struct {
+		name    string
+		parts   []e1000test.Received
+		why     Counter
+		also    Counter
+		wireLen int
+		dataLen int
+	}{
+		{"empty", []e1000test.Received{whole(0, 0)}, RxRunt, RxRunt, 0, 0},
+		{"runt", []e1000test.Received{whole(13, 0)}, RxRunt, RxRunt, 13, 13},
+		{"oversized", []e1000test.Received{whole(1519, 0)}, RxOversized, RxOversized, 1519, 1519},
+		{"full buffer", []e1000test.Received{whole(2048, 0)}, RxOversized, RxOversized, 2048, 2048},
+		{"length past the buffer", []e1000test.Received{part(done|end, 2049)}, RxBadLength, RxBadLength, 2049, 0},
+		{"greatest length", []e1000test.Received{part(done|end, 65535)}, RxBadLength, RxBadLength, 65535, 0},
+		{"two descriptors", []e1000test.Received{part(done, 2048), part(done|end, 100)}, RxNoEOP, RxNoEOP, 2048, 2048},
+		{"five descriptors", []e1000test.Received{part(done, 2048), part(done, 2048), part(done, 2048), part(done, 2048), part(done|end, 1)}, RxNoEOP, RxNoEOP, 2048, 2048},
+		{"no EOP, length 0", []e1000test.Received{part(done, 0), part(done|end, 60)}, RxNoEOP, RxNoEOP, 0, 0},
+		{"CE", []e1000test.Received{whole(60, 1<<0)}, RxErrors, RxErrorCE, 60, 60},
+		{"SE", []e1000test.Received{whole(60, 1<<1)}, RxErrors, RxErrorSE, 60, 60},
+		{"SEQ", []e1000test.Received{whole(60, 1<<2)}, RxErrors, RxErrorSEQ, 60, 60},
+		{"CXE", []e1000test.Received{whole(60, 1<<4)}, RxErrors, RxErrorCXE, 60, 60},
+		{"RXE", []e1000test.Received{whole(60, 1<<7)}, RxErrors, RxErrorRXE, 60, 60},
+		{"all errors", []e1000test.Received{whole(60, 0xFF)}, RxErrors, RxErrorRXE, 60, 60},
+		{"runt with error", []e1000test.Received{whole(5, 1<<0)}, RxErrors, RxErrorCE, 5, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := e1000test.New(testMAC)
+			tap, taps := newTap()
+			d := start(t, m, func(config *Config) { smallRings(config); config.Tap = tap })
+			received := attach(d)
+			// More than once around the ring, each time followed by a good frame.
+			for i := range 20 {
+				if !m.DeliverRaw(c.parts...) {
+					t.Fatal("no room")
+				}
+				got := <-taps
+				if got.dir != packet.Receive || got.drop != c.why.String() || got.wireLen != c.wireLen || len(got.data) != c.dataLen || got.rxErrors != c.parts[0].Errors {
+					t.Fatalf("the tap got %d of %d bytes, errors %#x, %q", len(got.data), got.wireLen, got.rxErrors, got.drop)
+				}
+				deliver(t, m, frame(60, i))
+				expect(t, received, frame(60, i))
+				if got := <-taps; got.drop != "" || got.wireLen != 60 {
+					t.Fatalf("the tap got %d bytes, %q of the good frame", got.wireLen, got.drop)
+				}
+			}
+			if n, also := counter(d, c.why), counter(d, c.also); n != 20 || also != 20 {
+				t.Errorf("%v is %d, %v is %d, want 20", c.why, n, c.also, also)
+			}
+		})
+	}
+}
+
+// The card may complain of checksums that it was not asked to check.
+func TestChecksumErrorsAreTheStacks(t *testing.T) {
+	m := e1000test.New(testMAC)
+	received := attach(start(t, m, nil))
+	m.DeliverRaw(e1000test.Received{Data: frame(60, 1), Status: e1000test.RxDD | e1000test.RxEOP, Errors: 0x60, Length: 60})
+	expect(t, received, frame(60, 1))
+}
+
+func TestNobodyAttached(t *testing.T) {
+	m := e1000test.New(testMAC)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	d.Attach(nil)
+	deliver(t, m, frame(60, 1))
+	if got := <-taps; got.drop != "rx-no-receiver" {
+		t.Errorf("got %q", got.drop)
+	}
+	received := attach(d)
+	deliver(t, m, frame(60, 2))
+	expect(t, received, frame(60, 2))
+	if n := counter(d, RxNoReceiver); n != 1 {
+		t.Errorf("counted %d", n)
+	}
+}
+
+func TestReceiveDoesNotAllocate(t *testing.T) {
+	for _, tap := range []Tap{nil, func(packet.Direction, int, []byte, uint8, string) {}} {
+		m := e1000test.New(testMAC)
+		d := start(t, m, func(c *Config) { c.Tap = tap })
+		n := 0
+		receive := func(f []byte) { n += len(f) }
+		d.receive.Store(&receive)
+		parts := []e1000test.Received{{Data: frame(1514, 1), Status: e1000test.RxDD | e1000test.RxEOP, Length: 1514}}
+		if a := testing.AllocsPerRun(1000, func() {
+			m.DeliverRaw(parts...)
+			d.service()
+		}); a != 0 {
+			t.Errorf("%v allocations a frame", a)
+		}
+		if n != 1001*1514 {
+			t.Errorf("got %d bytes", n)
+		}
+	}
+}
