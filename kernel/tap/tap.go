@@ -1,0 +1,195 @@
+// Package tap stands between the data path of a network card and the packet dump: it takes a copy of each frame
+// and returns at once; one goroutine puts the frames in words and gives the text to a sink.
+//
+// Frames wait in a ring of fixed size. Those that find no room are counted, and a line says how many they were in the
+// place where they are missing. Each frame has its number, shown or not.
+//
+//	driver ── Tap ──> records, bytes ── one goroutine: packet.Append ──> text ── Write ──> sink
+//	           no waiting            bounded                               tries until it is taken
+//
+// Queue.mu is the only lock; nothing is called while it is held.
+package tap
+
+import (
+	"sync"
+	"time"
+
+	"wick/packet"
+)
+
+// Config is what a Queue is made of. Write is needed, the rest has defaults.
+type Config struct {
+	Interface string      // name in the dump
+	Mode      packet.Mode // how much is said of each frame
+	Start     time.Time   // what times are counted from; the zero time means now
+
+	// Write takes complete lines, or returns false if it can't now; then it is called again with the same text. It must
+	// not block and must not keep text. One goroutine calls it.
+	Write func(text []byte) bool
+	// Room, if not nil, receives when Write may have room again; without it, or besides, Write is tried again every
+	// RetryInterval.
+	Room <-chan struct{}
+
+	Records int // frames that can wait
+	Bytes   int // bytes that they can have together
+	SnapLen int // bytes that are kept of each at most
+}
+
+// Defaults of the sizes. Together they take 350 KiB.
+const (
+	defaultRecords = 1024
+	defaultBytes   = 256 << 10
+	defaultSnapLen = 2048 // more than any frame without segmentation offload
+)
+
+// RetryInterval is how often a sink is tried that took nothing.
+const RetryInterval = 2 * time.Millisecond
+
+// batchSize is how much text is collected, in bytes, before it is written. A batch is longer by a frame at most.
+const batchSize = 8 << 10
+
+// record is one frame that waits.
+type record struct {
+	number    uint64
+	time      time.Duration
+	lost      uint64 // frames that found no room since the record before
+	drop      string
+	off, size int // of its bytes in Queue.data
+	wireLen   int
+	direction packet.Direction
+	rxErrors  uint8
+}
+
+// Queue takes frames and writes their text. Its memory is allocated by New.
+type Queue struct {
+	config Config
+	wake   chan struct{} // capacity 1; sent to when the goroutine waits for a frame
+	giveUp chan struct{} // closed when Close has waited long enough
+	done   chan struct{} // closed when the goroutine has ended
+
+	text    []byte // of the goroutine: what was not written yet
+	pending uint64 // of the goroutine: frames that text speaks of, shown or not
+
+	mu      sync.Mutex
+	records []record // guarded by mu; a ring
+	oldest  int      // guarded by mu; index into records
+	count   int      // guarded by mu; records in use
+	data    []byte   // a ring; the bytes of records in use are not written to
+	next    int      // guarded by mu; where in data the next frame may go
+	number  uint64   // guarded by mu; of the last frame
+	lost    uint64   // guarded by mu; frames that found no room since the last record
+	late    uint64   // guarded by mu; frames that came later than Close
+	waiting bool     // guarded by mu; the goroutine has seen the ring empty
+	closed  bool     // guarded by mu
+}
+
+// New makes a queue and starts its goroutine, which ends with Close.
+func New(c Config) *Queue {
+	if c.Start.IsZero() {
+		c.Start = time.Now()
+	}
+	if c.Records <= 0 {
+		c.Records = defaultRecords
+	}
+	if c.Bytes <= 0 {
+		c.Bytes = defaultBytes
+	}
+	if c.SnapLen <= 0 {
+		c.SnapLen = defaultSnapLen
+	}
+	q := &Queue{
+		config:  c,
+		wake:    make(chan struct{}, 1),
+		giveUp:  make(chan struct{}),
+		done:    make(chan struct{}),
+		text:    make([]byte, 0, batchSize+packet.MaxLine),
+		records: make([]record, c.Records),
+		data:    make([]byte, c.Bytes),
+	}
+	go q.run()
+	return q
+}
+
+// Tap takes a frame; its parameters are those of the drivers' hooks. It copies what it keeps, never waits for the sink,
+// allocates nothing, and may be called by several goroutines: the order of the calls is the order of the lines.
+func (q *Queue) Tap(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
+	data = data[:min(len(data), q.config.SnapLen)]
+	q.mu.Lock()
+	q.number++
+	off, ok := q.reserveLocked(len(data))
+	switch {
+	case q.closed:
+		q.late++
+	case !ok:
+		q.lost++
+	}
+	if q.closed || !ok {
+		q.mu.Unlock()
+		return
+	}
+	copy(q.data[off:], data)
+	slot := q.oldest + q.count
+	if slot >= len(q.records) {
+		slot -= len(q.records)
+	}
+	q.records[slot] = record{
+		number: q.number, time: time.Since(q.config.Start), lost: q.lost, drop: drop,
+		off: off, size: len(data), wireLen: wireLen, direction: dir, rxErrors: rxErrors,
+	}
+	q.count++
+	q.lost = 0
+	wake := q.waiting
+	q.waiting = false
+	q.mu.Unlock()
+	if wake {
+		q.wake <- struct{}{} // has room: only one call finds waiting set
+	}
+}
+
+// reserveLocked finds room for a frame of n bytes in one piece; false if there is none.
+func (q *Queue) reserveLocked(n int) (off int, ok bool) {
+	n = max(n, 1) // so that next meets the oldest frame's start only if there are none
+	if q.count == len(q.records) {
+		return 0, false
+	}
+	if q.count == 0 {
+		q.next = 0
+	}
+	off = q.next
+	switch first := q.records[q.oldest].off; {
+	case q.count == 0 || off > first: // free: [next, end) and [0, first)
+		if off+n > len(q.data) {
+			if off = 0; q.count == 0 || n >= first {
+				return 0, false
+			}
+		}
+	case off+n >= first: // free: [next, first)
+		return 0, false
+	}
+	q.next = off + n
+	return off, true
+}
+
+// Close shows what waits, stops the goroutine, and returns how many frames could not be shown because the sink
+// didn't take them within the timeout, or because they came later than Close: those of which no line tells.
+func (q *Queue) Close(timeout time.Duration) (notShown uint64) {
+	q.mu.Lock()
+	closed, wake := q.closed, q.waiting
+	q.closed, q.waiting = true, false
+	q.mu.Unlock()
+	if !closed {
+		if wake {
+			q.wake <- struct{}{}
+		}
+		timer := time.AfterFunc(timeout, func() { close(q.giveUp) })
+		defer timer.Stop()
+	}
+	<-q.done
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	notShown = q.pending + q.lost + q.late
+	for i := range q.count {
+		notShown += 1 + q.records[(q.oldest+i)%len(q.records)].lost
+	}
+	return notShown
+}
