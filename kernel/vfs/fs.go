@@ -1,4 +1,214 @@
 package vfs
 
-// FS is the tree of file systems: the tmpfs root filled from the initial file system, /dev, /proc.
-type FS struct{}
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/bundle"
+	"wick/kernel/mm"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxBytes  = 64 << 20
+	DefaultMaxInodes = 64 << 10
+)
+
+// Options say what the file systems show of the machine.
+type Options struct {
+	MaxBytes  int64 // that programs may write to the root file system; 0: DefaultMaxBytes
+	MaxInodes int64 // 0: DefaultMaxInodes
+
+	HostName string
+	Address  string // of the host name in /etc/hosts, with or without a prefix length; may be empty
+	DNS      string // address of the name server in /etc/resolv.conf; may be empty
+
+	CPUs    int                              // 0: 1
+	Memory  func() (total, free uint64)      // of the machine, in bytes; may be nil
+	Idle    func() time.Duration             // of all CPUs together since the start; may be nil
+	CPUInfo func() []byte                    // /proc/cpuinfo; nil: a plain one is made
+	Random  func(p []byte)                   // fills p with random bytes; required
+	Console Console                          // the host's ends of the program's descriptors; nil: they lead nowhere
+	NetFile func(name string) []byte         // contents of /proc/net/name, nil if there is none; may be nil
+	Log     func(format string, args ...any) // kernel log, for what is written to /dev/kmsg; may be nil
+}
+
+// FS is the tree of file systems: the tmpfs root filled from the initial file system, /dev, /proc, /sys.
+type FS struct {
+	options Options
+	started time.Time
+	console *console
+
+	lastInode atomic.Uint64
+	pages     atomic.Int64 // pages in use by files
+	inodes    atomic.Int64
+
+	mu   sync.RWMutex // guards the tree: names, parents, entries
+	root *Dir
+}
+
+// NewFS makes the tree. files are the initial files, parents before their children, whose data are at base
+// plus their Offset in physical memory (base 0: nowhere, they can't be mapped in place). The
+// directories and files that every program expects are added where files has none.
+func NewFS(files []bundle.File, base mm.PhysAddr, o Options) (*FS, error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.MaxInodes == 0 {
+		o.MaxInodes = DefaultMaxInodes
+	}
+	o.CPUs = max(o.CPUs, 1)
+	if o.HostName == "" {
+		o.HostName = "wick"
+	}
+	fs := &FS{options: o, started: time.Now()}
+	fs.console = newConsole(o.Console)
+	fs.root = fs.newDir(devRoot, 0o755)
+	fs.root.parent = fs.root
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for i := range files {
+		if err := fs.addInitialLocked(&files[i], base); err != nil {
+			return nil, err
+		}
+	}
+	if err := fs.addEtcLocked(); err != nil {
+		return nil, err
+	}
+	for _, m := range []struct {
+		name string
+		make func() *Dir
+	}{{"dev", fs.newDev}, {"proc", fs.newProc}, {"sys", fs.newSys}} {
+		d := m.make()
+		d.mount = true
+		if _, ok := fs.root.entries[m.name]; ok {
+			fs.root.dropLocked(m.name) // hidden, as below a mount
+		}
+		fs.root.addLocked(m.name, d)
+	}
+	return fs, nil
+}
+
+// addInitialLocked adds one file of the initial file system.
+func (fs *FS) addInitialLocked(file *bundle.File, base mm.PhysAddr) error {
+	dir, name, err := fs.parentLocked(file.Path)
+	if err != nil {
+		return err
+	}
+	perm := file.Mode & bundle.ModePermBits
+	switch {
+	case file.IsDir():
+		d, err := fs.newTmpDir(perm)
+		if err != nil {
+			return err
+		}
+		dir.addLocked(name, d)
+	case file.IsSymlink():
+		s, err := fs.newSymlink(file.Link)
+		if err != nil {
+			return err
+		}
+		dir.addLocked(name, s)
+	default:
+		f, err := fs.newRegular(perm)
+		if err != nil {
+			return err
+		}
+		var frames mm.PhysAddr
+		if base != 0 {
+			frames = base + mm.PhysAddr(file.Offset)
+		}
+		f.setInitial(file.Data, frames, file.ModTime)
+		dir.addLocked(name, f)
+	}
+	return nil
+}
+
+// parentLocked finds the directory of a new file, by a clean absolute path.
+func (fs *FS) parentLocked(path string) (*Dir, string, error) {
+	l, err := (&Paths{fs: fs}).walk(fs.root, path, parentOnly)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case l.node != nil || l.name == "":
+		return nil, "", unix.EEXIST
+	}
+	return l.dir, l.name, nil
+}
+
+// takeInode counts a new node of the root file system: unix.ENOSPC if there are too many.
+func (fs *FS) takeInode() error {
+	if fs.inodes.Add(1) > fs.options.MaxInodes {
+		fs.inodes.Add(-1)
+		return unix.ENOSPC
+	}
+	return nil
+}
+
+func (fs *FS) giveInode() { fs.inodes.Add(-1) }
+
+// takePages counts n new pages of files: unix.ENOSPC if there are too many.
+func (fs *FS) takePages(n int) error {
+	if fs.pages.Add(int64(n)) > fs.options.MaxBytes/pageSize {
+		fs.pages.Add(int64(-n))
+		return unix.ENOSPC
+	}
+	return nil
+}
+
+func (fs *FS) givePages(n int) { fs.pages.Add(int64(-n)) }
+
+func (fs *FS) freePages() int64 { return max(0, fs.options.MaxBytes/pageSize-fs.pages.Load()) }
+
+// newTmpDir makes a directory of the root file system.
+func (fs *FS) newTmpDir(perm uint32) (*Dir, error) {
+	if err := fs.takeInode(); err != nil {
+		return nil, err
+	}
+	return fs.newDir(devRoot, perm), nil
+}
+
+// newSymlink makes a symbolic link of the root file system.
+func (fs *FS) newSymlink(target string) (*Symlink, error) {
+	if err := fs.takeInode(); err != nil {
+		return nil, err
+	}
+	s := &Symlink{target: target}
+	s.init(fs, devRoot, unix.S_IFLNK|0o777)
+	return s, nil
+}
+
+// File system types, statfs(2).
+const (
+	tmpfsMagic = 0x01021994
+	procMagic  = 0x9fa0
+	sysfsMagic = 0x62656572
+	pipeMagic  = 0x50495045
+	anonMagic  = 0x09041934
+)
+
+// Statfs describes the file system that a file with these attributes is in.
+func (fs *FS) Statfs(st *unix.Stat_t) unix.Statfs_t {
+	s := unix.Statfs_t{Bsize: blockSize, Frsize: blockSize, Namelen: nameMax, Flags: 0x20 /* ST_VALID */}
+	switch st.Dev {
+	case devRoot:
+		s.Type = tmpfsMagic
+		s.Blocks = uint64(fs.options.MaxBytes / pageSize)
+		s.Bfree = uint64(fs.freePages())
+		s.Bavail = s.Bfree
+		s.Files = uint64(fs.options.MaxInodes)
+		s.Ffree = uint64(max(0, fs.options.MaxInodes-fs.inodes.Load()))
+	case devProc:
+		s.Type = procMagic
+	case devSys:
+		s.Type = sysfsMagic
+	default:
+		s.Type = anonMagic
+		if st.Mode&unix.S_IFMT == unix.S_IFIFO {
+			s.Type = pipeMagic
+		}
+	}
+	return s
+}

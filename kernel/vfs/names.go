@@ -1,0 +1,311 @@
+package vfs
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// mutableLocked tells whether names can be made in the directory.
+func (d *Dir) mutableLocked() error {
+	switch {
+	case d.removed:
+		return unix.ENOENT
+	case d.fixed && d.dev == devProc:
+		return unix.ENOENT // what Linux answers for procfs, which has no operation to create
+	case d.fixed:
+		return unix.EPERM
+	}
+	return nil
+}
+
+// newName finds the place for a new name. dir tells that it will be a directory, whose name may
+// end in a slash. The caller holds fs.mu for writing.
+func (p *Paths) newName(at *Dir, path string, dir bool) (place, error) {
+	l, err := p.walk(at, path, parentOnly)
+	switch {
+	case err != nil:
+		return l, err
+	case !l.proper() || l.node != nil:
+		return l, unix.EEXIST
+	case l.slash && !dir:
+		return l, unix.ENOENT
+	}
+	return l, l.dir.mutableLocked()
+}
+
+// Mkdir makes a directory, see mkdir(2).
+func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
+	at, umask := p.start(at), p.Umask()
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.newName(at, path, true)
+	if err != nil {
+		return err
+	}
+	d, err := p.fs.newTmpDir(perm & 0o1777 &^ umask)
+	if err != nil {
+		return err
+	}
+	l.dir.addLocked(l.name, d)
+	return nil
+}
+
+// MakeFile makes an empty regular file, as mknod(2) with S_IFREG does.
+func (p *Paths) MakeFile(at *Dir, path string, perm uint32) error {
+	at, umask := p.start(at), p.Umask()
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.newName(at, path, false)
+	if err != nil {
+		return err
+	}
+	f, err := p.fs.newRegular(perm & 0o7777 &^ umask)
+	if err != nil {
+		return err
+	}
+	l.dir.addLocked(l.name, f)
+	return nil
+}
+
+// Symlink makes a symbolic link, see symlink(2).
+func (p *Paths) Symlink(target string, at *Dir, path string) error {
+	if target == "" {
+		return unix.ENOENT
+	}
+	at = p.start(at)
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.newName(at, path, false)
+	if err != nil {
+		return err
+	}
+	s, err := p.fs.newSymlink(target)
+	if err != nil {
+		return err
+	}
+	l.dir.addLocked(l.name, s)
+	return nil
+}
+
+// Link makes another name for the node old, see link(2).
+func (p *Paths) Link(old Node, at *Dir, path string) error {
+	at = p.start(at)
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.newName(at, path, false)
+	if err != nil {
+		return err
+	}
+	a := old.meta()
+	if a == nil || a.dev != l.dir.dev {
+		return unix.EXDEV
+	}
+	if _, ok := old.(*Dir); ok {
+		return unix.EPERM
+	}
+	a.mu.Lock()
+	gone := a.nlink == 0
+	if f, ok := old.(*Regular); ok && gone && f.linkable() {
+		gone = false
+	}
+	a.mu.Unlock()
+	if gone {
+		return unix.ENOENT
+	}
+	a.link(+1)
+	l.dir.addLocked(l.name, old)
+	return nil
+}
+
+// Unlink removes a name that is not a directory's, see unlink(2).
+func (p *Paths) Unlink(at *Dir, path string) error {
+	at = p.start(at)
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.walk(at, path, parentOnly)
+	if err != nil {
+		return err
+	}
+	if !l.proper() {
+		return unix.EISDIR
+	}
+	_, dir := l.node.(*Dir)
+	switch {
+	case l.node == nil:
+		return unix.ENOENT
+	case dir:
+		return unix.EISDIR
+	case l.slash:
+		return unix.ENOTDIR
+	case l.dir.fixed:
+		return unix.EPERM
+	}
+	l.dir.dropLocked(l.name)
+	dropName(l.node)
+	return nil
+}
+
+// dropName counts down the names of a node that is not a directory, and gives it back with the last one.
+func dropName(n Node) {
+	left := n.meta().link(-1)
+	switch n := n.(type) {
+	case *Regular:
+		n.reap()
+	case *Symlink:
+		if left == 0 && n.fs != nil {
+			n.fs.giveInode()
+		}
+	}
+}
+
+// Rmdir removes an empty directory, see rmdir(2).
+func (p *Paths) Rmdir(at *Dir, path string) error {
+	at = p.start(at)
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	l, err := p.walk(at, path, parentOnly)
+	switch {
+	case err != nil:
+		return err
+	case l.name == "":
+		return unix.EBUSY
+	case l.name == ".":
+		return unix.EINVAL
+	case l.name == "..":
+		return unix.ENOTEMPTY
+	case l.node == nil:
+		return unix.ENOENT
+	}
+	d, ok := l.node.(*Dir)
+	switch {
+	case l.dir.fixed:
+		return unix.EPERM
+	case !ok:
+		return unix.ENOTDIR
+	case d.mount:
+		return unix.EBUSY
+	case len(d.entries) > 0:
+		return unix.ENOTEMPTY
+	}
+	l.dir.dropLocked(l.name)
+	d.removeLocked()
+	return nil
+}
+
+// removeLocked ends a directory that is in no other one any more.
+func (d *Dir) removeLocked() {
+	d.removed = true
+	d.link(-2)
+	d.fs.giveInode()
+}
+
+// Rename moves a name, see rename(2). flags are those of renameat2(2).
+func (p *Paths) Rename(oldAt *Dir, oldPath string, newAt *Dir, newPath string, flags uint32) error {
+	const known = unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE
+	if flags&^known != 0 || flags == known {
+		return unix.EINVAL
+	}
+	exchange := flags&unix.RENAME_EXCHANGE != 0
+	oldAt, newAt = p.start(oldAt), p.start(newAt)
+	p.fs.mu.Lock()
+	defer p.fs.mu.Unlock()
+	from, err := p.walk(oldAt, oldPath, parentOnly)
+	if err != nil {
+		return err
+	}
+	to, err := p.walk(newAt, newPath, parentOnly)
+	if err != nil {
+		return err
+	}
+	if err := checkRename(&from, &to, flags); err != nil {
+		return err
+	}
+	if from.node == to.node {
+		return nil // two names of one file: nothing to do, says rename(2)
+	}
+	oldDir, _ := from.node.(*Dir)
+	newDir, _ := to.node.(*Dir)
+	if err := checkReplace(from.node, oldDir, to.node, newDir, exchange); err != nil {
+		return err
+	}
+	if exchange {
+		from.dir.replaceLocked(from.name, to.node)
+		to.dir.replaceLocked(to.name, from.node)
+		to.node.meta().link(0)
+	} else {
+		from.dir.dropLocked(from.name)
+		if to.node == nil {
+			to.dir.addLocked(to.name, from.node)
+		} else {
+			to.dir.replaceLocked(to.name, from.node)
+			if newDir != nil {
+				newDir.removeLocked()
+			} else {
+				dropName(to.node)
+			}
+		}
+	}
+	from.node.meta().link(0)
+	return nil
+}
+
+// checkRename makes the checks of rename(2) in the order of Linux's do_renameat2.
+func checkRename(from, to *place, flags uint32) error {
+	exchange := flags&unix.RENAME_EXCHANGE != 0
+	_, fromDir := from.node.(*Dir)
+	_, toDir := to.node.(*Dir)
+	switch {
+	case from.dir.dev != to.dir.dev:
+		return unix.EXDEV
+	case !from.proper():
+		return unix.EBUSY
+	case !to.proper() && flags&unix.RENAME_NOREPLACE != 0:
+		return unix.EEXIST
+	case !to.proper():
+		return unix.EBUSY
+	case from.node == nil:
+		return unix.ENOENT
+	case to.node != nil && flags&unix.RENAME_NOREPLACE != 0:
+		return unix.EEXIST
+	case exchange && to.node == nil:
+		return unix.ENOENT
+	case exchange && !toDir && to.slash:
+		return unix.ENOTDIR
+	case !fromDir && (from.slash || !exchange && to.slash):
+		return unix.ENOTDIR
+	}
+	if d, ok := from.node.(*Dir); ok && to.dir.withinLocked(d) {
+		return unix.EINVAL
+	}
+	if d, ok := to.node.(*Dir); ok && from.dir.withinLocked(d) {
+		if exchange {
+			return unix.EINVAL
+		}
+		return unix.ENOTEMPTY
+	}
+	if from.dir.fixed || to.dir.fixed {
+		return unix.EPERM
+	}
+	if to.node == nil {
+		return to.dir.mutableLocked()
+	}
+	return nil
+}
+
+// checkReplace tells whether a node may take another one's place: Linux's vfs_rename.
+func checkReplace(old Node, oldDir *Dir, replaced Node, newDir *Dir, exchange bool) error {
+	if oldDir != nil && oldDir.mount || newDir != nil && newDir.mount {
+		return unix.EBUSY
+	}
+	if replaced == nil || exchange {
+		return nil
+	}
+	switch {
+	case oldDir != nil && newDir == nil:
+		return unix.ENOTDIR
+	case oldDir == nil && newDir != nil:
+		return unix.EISDIR
+	case newDir != nil && len(newDir.entries) > 0:
+		return unix.ENOTEMPTY
+	}
+	return nil
+}

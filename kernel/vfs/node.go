@@ -1,0 +1,192 @@
+package vfs
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Node is what a name in the tree stands for: *Dir, *Regular, *Symlink or *Special.
+type Node interface {
+	// Stat returns the attributes, see stat(2).
+	Stat() unix.Stat_t
+	// meta returns what all nodes have; nil if it is no node of the tree.
+	meta() *inode
+}
+
+// inode is what inode(7) knows of a node besides its contents.
+type inode struct {
+	fs             *FS    // fixed
+	dev, ino, rdev uint64 // fixed
+
+	mu                  sync.Mutex
+	mode                uint32 // guarded by mu: type and permissions
+	uid, gid            uint32 // guarded by mu
+	nlink               uint32 // guarded by mu
+	atime, mtime, ctime int64  // guarded by mu: ns since 1970
+
+	flock flockState // see flock.go
+}
+
+func (a *inode) meta() *inode { return a }
+
+// Stat implements Node.
+func (a *inode) Stat() unix.Stat_t {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return unix.Stat_t{
+		Dev: a.dev, Ino: a.ino, Rdev: a.rdev, Nlink: uint64(a.nlink), Mode: a.mode, Uid: a.uid, Gid: a.gid,
+		Blksize: blockSize,
+		Atim:    unix.NsecToTimespec(a.atime), Mtim: unix.NsecToTimespec(a.mtime), Ctim: unix.NsecToTimespec(a.ctime),
+	}
+}
+
+// init sets the attributes of a new node.
+func (a *inode) init(fs *FS, dev uint64, mode uint32) {
+	now := time.Now().UnixNano()
+	a.fs, a.dev, a.ino = fs, dev, fs.lastInode.Add(1)
+	a.mode, a.nlink = mode, 1
+	a.atime, a.mtime, a.ctime = now, now, now
+}
+
+// touch sets the times of a change of the contents.
+func (a *inode) touch() {
+	now := time.Now().UnixNano()
+	a.mu.Lock()
+	a.mtime, a.ctime = now, now
+	a.mu.Unlock()
+}
+
+// link changes the link count and returns it.
+func (a *inode) link(by int) uint32 {
+	now := time.Now().UnixNano()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.nlink = uint32(int(a.nlink) + by)
+	a.ctime = now
+	return a.nlink
+}
+
+func (a *inode) permissions() uint32 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.mode & 0o7777
+}
+
+// Chmod sets the permissions of a node.
+func Chmod(n Node, mode uint32) error {
+	if _, ok := n.(*Symlink); ok {
+		return unix.EOPNOTSUPP
+	}
+	a := n.meta()
+	if a == nil {
+		return nil // DEVIATION: pipes and sockets keep their mode; nothing checks it
+	}
+	now := time.Now().UnixNano()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mode = a.mode&unix.S_IFMT | mode&0o7777
+	a.ctime = now
+	return nil
+}
+
+// Chown sets the owners of a node; an id of -1 stays as it is. They are stored and shown; with one
+// user, root, nothing is checked against them.
+func Chown(n Node, uid, gid int32) error {
+	a := n.meta()
+	if a == nil {
+		return nil
+	}
+	now := time.Now().UnixNano()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if uid != -1 {
+		a.uid = uint32(uid)
+	}
+	if gid != -1 {
+		a.gid = uint32(gid)
+	}
+	if uid != -1 || gid != -1 {
+		if a.mode&unix.S_IFMT == unix.S_IFREG && a.mode&0o111 != 0 {
+			a.mode &^= unix.S_ISUID
+			if a.mode&unix.S_IXGRP != 0 {
+				a.mode &^= unix.S_ISGID
+			}
+		}
+		a.ctime = now
+	}
+	return nil
+}
+
+// SetTimes sets the times of a node, in ns since 1970; nil leaves one as it is.
+func SetTimes(n Node, atime, mtime *int64) error {
+	a := n.meta()
+	if a == nil {
+		return nil
+	}
+	now := time.Now().UnixNano()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if atime != nil {
+		a.atime = *atime
+	}
+	if mtime != nil {
+		a.mtime = *mtime
+	}
+	a.ctime = now
+	return nil
+}
+
+// Access tells whether root may do what mode asks for, in the bits of access(2): everything but execute
+// a file that nobody may execute.
+func Access(n Node, mode uint32) error {
+	if mode&unix.X_OK == 0 {
+		return nil
+	}
+	st := n.Stat()
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR && st.Mode&0o111 == 0 {
+		return unix.EACCES
+	}
+	return nil
+}
+
+// Symlink is a symbolic link. The ones of /proc know what they lead to when they are asked.
+type Symlink struct {
+	inode
+	target string
+	read   func(p *Paths) (string, error) // not nil: instead of target
+	jump   func(p *Paths) (Node, error)   // not nil: where to go, whatever the text of the link
+}
+
+// Target returns the text of the link, for a process. A link without a jump is asked with FS.mu held, the
+// others without.
+func (s *Symlink) Target(p *Paths) (string, error) {
+	if s.read != nil {
+		return s.read(p)
+	}
+	return s.target, nil
+}
+
+// Stat implements Node.
+func (s *Symlink) Stat() unix.Stat_t {
+	st := s.inode.Stat()
+	st.Size = int64(len(s.target))
+	return st
+}
+
+// Special is a node that is what open makes of it: a device, or a generated file of /proc.
+type Special struct {
+	inode
+	open func(p *Paths, s *Special, flags uint32) (File, error)
+}
+
+// fileNode is an open file that /proc/self/fd/N leads to and that has no node.
+type fileNode struct{ file File }
+
+func (n fileNode) Stat() unix.Stat_t {
+	st, _ := n.file.Stat()
+	return st
+}
+
+func (n fileNode) meta() *inode { return nil }

@@ -1,0 +1,315 @@
+package vfs
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Sizes of pipes in bytes, see pipe(7).
+const (
+	PipeBuf         = 4096     // writes up to this size are atomic
+	PipeSize        = 64 << 10 // capacity of a new pipe
+	MaxPipeSize     = 1 << 20  // /proc/sys/fs/pipe-max-size
+	pipeInitialRing = 4096     // a ring starts small and doubles up to the capacity
+)
+
+// pipe is the buffer between two PipeEnds. Both ends' readiness is told through one queue.
+type pipe struct {
+	queue waiter.Queue
+	ino   uint64
+	born  time.Time
+
+	mu       sync.Mutex
+	ring     []byte // guarded by mu; grows up to capacity
+	head     int    // guarded by mu: where the oldest byte is
+	n        int    // guarded by mu: bytes held
+	capacity int    // guarded by mu
+	readers  int    // guarded by mu: open descriptions of the read end
+	writers  int    // guarded by mu
+}
+
+// PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it was opened with O_RDWR.
+type PipeEnd struct {
+	pipe          *pipe
+	reads, writes bool
+}
+
+// NewPipe returns the ends of a new pipe.
+func NewPipe() (r, w *PipeEnd) {
+	p := &pipe{capacity: PipeSize, readers: 1, writers: 1, ino: anonymousInode(), born: time.Now()}
+	return &PipeEnd{pipe: p, reads: true}, &PipeEnd{pipe: p, writes: true}
+}
+
+var lastAnonymousInode atomic.Uint64
+
+// anonymousInode numbers the objects that are in no directory: pipes, sockets.
+func anonymousInode() uint64 { return lastAnonymousInode.Add(1) }
+
+// Read takes bytes out of the pipe: unix.EAGAIN while it is empty and has writers, 0 at the end.
+func (e *PipeEnd) Read(dst Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	p := e.pipe
+	p.mu.Lock()
+	if p.n == 0 {
+		writers := p.writers
+		p.mu.Unlock()
+		if writers > 0 {
+			return 0, unix.EAGAIN
+		}
+		return 0, nil
+	}
+	wasFull := p.fullLocked()
+	total, err := p.takeLocked(dst)
+	room := wasFull && !p.fullLocked()
+	p.mu.Unlock()
+	if room {
+		p.queue.Notify(waiter.WritableEvents)
+	}
+	if total > 0 {
+		err = nil
+	}
+	return total, err
+}
+
+// takeLocked moves bytes from the ring to dst: at most two pieces, to the ring's end and from its
+// start. Bytes that dst could not take stay.
+func (p *pipe) takeLocked(dst Dst) (total int64, err error) {
+	for p.n > 0 && dst.Len() > 0 && err == nil {
+		piece := p.ring[p.head:min(p.head+p.n, len(p.ring))]
+		piece = piece[:min(len(piece), dst.Len())]
+		var n int
+		n, err = dst.Write(piece)
+		p.head += n
+		p.n -= n
+		total += int64(n)
+		if p.head == len(p.ring) {
+			p.head = 0
+		}
+	}
+	if p.n == 0 {
+		p.head = 0
+	}
+	return total, err
+}
+
+// Write puts bytes into the pipe: all of them if there are PipeBuf or fewer, else as many as there is room
+// for; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE).
+func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
+	want := src.Len()
+	if want == 0 {
+		return 0, nil
+	}
+	p := e.pipe
+	p.mu.Lock()
+	if p.readers == 0 {
+		p.mu.Unlock()
+		return 0, unix.EPIPE
+	}
+	room := p.capacity - p.n
+	if room <= 0 || want <= PipeBuf && room < want {
+		p.mu.Unlock()
+		return 0, unix.EAGAIN
+	}
+	total, err := p.putLocked(src, min(room, want))
+	p.mu.Unlock()
+	if total > 0 {
+		// Each write tells, not only the one that ends emptiness: programs with edge-triggered
+		// epoll rely on it, as they could with Linux's pipes (pipe_write, poll_usage).
+		p.queue.Notify(waiter.ReadableEvents)
+		err = nil
+	}
+	return total, err
+}
+
+// putLocked moves n bytes, for which there is room, from src into the ring.
+func (p *pipe) putLocked(src Src, n int) (total int64, err error) {
+	p.growLocked(p.n + n)
+	for n > 0 && err == nil {
+		tail := p.head + p.n
+		if tail >= len(p.ring) {
+			tail -= len(p.ring)
+		}
+		piece := p.ring[tail:min(tail+n, len(p.ring))]
+		if tail < p.head {
+			piece = p.ring[tail:min(tail+n, p.head)]
+		}
+		var got int
+		got, err = src.Read(piece)
+		p.n += got
+		n -= got
+		total += int64(got)
+		if got == 0 {
+			break
+		}
+	}
+	return total, err
+}
+
+// growLocked makes the ring hold n bytes at least.
+func (p *pipe) growLocked(n int) {
+	if n <= len(p.ring) {
+		return
+	}
+	size := max(pipeInitialRing, len(p.ring))
+	for size < n {
+		size *= 2
+	}
+	p.moveLocked(min(size, p.capacity))
+}
+
+// moveLocked moves the bytes held to a ring of the given size.
+func (p *pipe) moveLocked(size int) {
+	ring := make([]byte, size)
+	first := copy(ring, p.ring[p.head:min(p.head+p.n, len(p.ring))])
+	copy(ring[first:], p.ring[:p.n-first])
+	p.ring, p.head = ring, 0
+}
+
+// fullLocked tells whether writers must wait. As on Linux, a pipe counts as writable when an atomic
+// write of PipeBuf bytes would succeed.
+func (p *pipe) fullLocked() bool { return p.capacity-p.n < PipeBuf }
+
+// Readiness tells POLLIN, POLLHUP of the read end; POLLOUT, POLLERR of the write end, see poll(2).
+func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var ready waiter.EventMask
+	if e.reads {
+		if p.n > 0 {
+			ready |= waiter.ReadableEvents
+		}
+		if p.writers == 0 {
+			ready |= waiter.EventHUp
+		}
+	}
+	if e.writes {
+		if !p.fullLocked() {
+			ready |= waiter.WritableEvents
+		}
+		if p.readers == 0 {
+			ready |= waiter.EventErr
+		}
+	}
+	return ready & (mask | waiter.EventErr | waiter.EventHUp)
+}
+
+// EventRegister implements waiter.Waitable.
+func (e *PipeEnd) EventRegister(entry *waiter.Entry) error {
+	e.pipe.queue.EventRegister(entry)
+	return nil
+}
+
+// EventUnregister implements waiter.Waitable.
+func (e *PipeEnd) EventUnregister(entry *waiter.Entry) { e.pipe.queue.EventUnregister(entry) }
+
+// Close closes this end. The other one sees the end of the file, or a broken pipe.
+func (e *PipeEnd) Close() error {
+	p := e.pipe
+	p.mu.Lock()
+	if e.reads {
+		p.readers--
+	}
+	if e.writes {
+		p.writers--
+	}
+	if p.readers == 0 && p.writers == 0 {
+		p.ring = nil
+		p.head, p.n = 0, 0
+	}
+	p.mu.Unlock()
+	p.queue.Notify(waiter.EventHUp | waiter.EventErr | waiter.ReadableEvents | waiter.WritableEvents)
+	return nil
+}
+
+// Reopen opens the pipe again, as open(2) of /proc/self/fd/N does.
+func (e *PipeEnd) Reopen(flags uint32) (File, error) {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := &PipeEnd{pipe: p}
+	switch flags & unix.O_ACCMODE {
+	case unix.O_RDONLY:
+		end.reads = true
+	case unix.O_WRONLY:
+		if p.readers == 0 && flags&unix.O_NONBLOCK != 0 {
+			return nil, unix.ENXIO // fifo(7)
+		}
+		end.writes = true
+	default:
+		end.reads, end.writes = true, true
+	}
+	if end.reads {
+		p.readers++
+	}
+	if end.writes {
+		p.writers++
+	}
+	return end, nil
+}
+
+// Stat implements File.
+func (e *PipeEnd) Stat() (unix.Stat_t, error) {
+	st := anonymousStat(unix.S_IFIFO|0o600, e.pipe.ino)
+	st.Mtim = timespec(e.pipe.born)
+	st.Atim, st.Ctim = st.Mtim, st.Mtim
+	return st, nil
+}
+
+// Path is the name in /proc/self/fd.
+func (e *PipeEnd) Path() string { return anonymousName("pipe", e.pipe.ino) }
+
+// Size returns the capacity (F_GETPIPE_SZ).
+func (e *PipeEnd) Capacity() int {
+	e.pipe.mu.Lock()
+	defer e.pipe.mu.Unlock()
+	return e.pipe.capacity
+}
+
+// SetCapacity sets the capacity to size rounded up to a power of two of pages (F_SETPIPE_SZ) and returns it.
+func (e *PipeEnd) SetCapacity(size int) (int, error) {
+	if size < 0 || size > 1<<31-1 {
+		return 0, unix.EINVAL
+	}
+	capacity := PipeBuf
+	for capacity < size {
+		capacity *= 2
+	}
+	if capacity > MaxPipeSize {
+		return 0, unix.EPERM
+	}
+	p := e.pipe
+	p.mu.Lock()
+	if capacity < p.n {
+		p.mu.Unlock()
+		return 0, unix.EBUSY
+	}
+	wasFull := p.fullLocked()
+	p.capacity = capacity
+	if len(p.ring) > capacity {
+		p.moveLocked(capacity)
+	}
+	room := wasFull && !p.fullLocked()
+	p.mu.Unlock()
+	if room {
+		p.queue.Notify(waiter.WritableEvents)
+	}
+	return capacity, nil
+}
+
+// Ioctl answers FIONREAD: the bytes in the pipe.
+func (e *PipeEnd) Ioctl(mem Memory, cmd, arg uint64) (uint64, error) {
+	if cmd != unix.TIOCINQ {
+		return 0, unix.ENOTTY
+	}
+	e.pipe.mu.Lock()
+	n := e.pipe.n
+	e.pipe.mu.Unlock()
+	return 0, copyOutInt32(mem, arg, int32(n))
+}

@@ -1,0 +1,404 @@
+package vfs
+
+import (
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
+)
+
+// ProcessInfo is what /proc/self tells of a process. Functions that are nil tell nothing.
+type ProcessInfo struct {
+	PID     int
+	Exe     string // absolute path of the program
+	Args    []string
+	Env     []string
+	FDs     *Table
+	Started time.Time
+
+	Name    func() string                              // of the main thread
+	Threads func() []int                               // thread ids
+	Times   func() (user, system time.Duration)        // CPU time
+	Maps    func() []mm.AreaInfo                       // areas, by address
+	Memory  func() (size, resident uint64)             // bytes
+	Limits  func() (stack, files, addressSpace uint64) // soft limits, ^0: none
+}
+
+// newProcSelf makes /proc/self, see proc_pid(5).
+func (fs *FS) newProcSelf() *Dir {
+	d := fs.newDir(devProc, 0o555)
+	d.fixed = true
+	t := tree{fs, d, devProc}
+	add := func(path string, generate func(info *ProcessInfo) []byte) {
+		t.add(path, fs.newText(devProc, func(p *Paths) ([]byte, error) {
+			info := p.info()
+			if info == nil {
+				return nil, unix.ESRCH
+			}
+			return generate(info), nil
+		}))
+	}
+	add("cmdline", func(info *ProcessInfo) []byte { return terminated(info.Args) })
+	add("environ", func(info *ProcessInfo) []byte { return terminated(info.Env) })
+	add("comm", func(info *ProcessInfo) []byte { return []byte(info.name() + "\n") })
+	add("maps", procMaps)
+	add("status", procStatus)
+	add("stat", procStat)
+	add("statm", procStatm)
+	add("limits", procLimits)
+	add("auxv", func(*ProcessInfo) []byte { return nil })
+	t.fixed("cgroup", "0::/\n")
+	t.fixed("oom_score_adj", "0\n")
+	t.fixed("oom_score", "0\n")
+	t.fixed("loginuid", "4294967295")
+	t.fixed("mounts", mounts)
+	t.fixed("mountinfo", mountinfo)
+	addLink := func(name string, read func(p *Paths, info *ProcessInfo) (string, error)) *Symlink {
+		link := fs.fixedLink(devProc, "")
+		link.read = func(p *Paths) (string, error) {
+			info := p.info()
+			if info == nil {
+				return "", unix.ENOENT
+			}
+			return read(p, info)
+		}
+		d.addLocked(name, link)
+		return link
+	}
+	addLink("exe", func(_ *Paths, info *ProcessInfo) (string, error) { return info.Exe, nil })
+	addLink("root", func(*Paths, *ProcessInfo) (string, error) { return "/", nil })
+	addLink("cwd", func(p *Paths, _ *ProcessInfo) (string, error) {
+		path, ok := p.Cwd().Path()
+		if !ok {
+			path += deletedSuffix
+		}
+		return path, nil
+	}).jump = func(p *Paths) (Node, error) { return p.Cwd(), nil }
+	fs.addFDs(d)
+	fs.addTasks(d)
+	fs.addNet(d)
+	return d
+}
+
+const mounts = "wick / tmpfs rw 0 0\nproc /proc proc rw 0 0\nsysfs /sys sysfs rw 0 0\ndevtmpfs /dev tmpfs rw 0 0\n"
+
+// mountinfo is in the form of proc_pid_mountinfo(5). There are no cgroups, so Go finds no CPU limit.
+const mountinfo = "1 1 0:1 / / rw - tmpfs wick rw\n2 1 0:3 / /proc rw - proc proc rw\n3 1 0:4 / /sys rw - sysfs sysfs rw\n4 1 0:1 / /dev rw - tmpfs devtmpfs rw\n"
+
+// terminated joins strings with a NUL behind each.
+func terminated(list []string) []byte {
+	var t text
+	for _, s := range list {
+		t.str(s, "\x00")
+	}
+	return t
+}
+
+func (info *ProcessInfo) name() string {
+	if info.Name == nil {
+		return ""
+	}
+	return info.Name()
+}
+
+func (info *ProcessInfo) threads() []int {
+	if info.Threads == nil {
+		return []int{info.PID}
+	}
+	return info.Threads()
+}
+
+func (info *ProcessInfo) times() (user, system time.Duration) {
+	if info.Times == nil {
+		return 0, 0
+	}
+	return info.Times()
+}
+
+func (info *ProcessInfo) memory() (size, resident uint64) {
+	if info.Memory == nil {
+		return 0, 0
+	}
+	return info.Memory()
+}
+
+// procMaps makes /proc/self/maps, proc_pid_maps(5).
+func procMaps(info *ProcessInfo) []byte {
+	var t text
+	if info.Maps == nil {
+		return nil
+	}
+	for _, a := range info.Maps() {
+		start := len(t)
+		t.hex(a.Start, 8).str("-").hex(a.End, 8).str(" ")
+		for _, bit := range [...]struct {
+			bit  int
+			name string
+		}{{unix.PROT_READ, "r"}, {unix.PROT_WRITE, "w"}, {unix.PROT_EXEC, "x"}} {
+			if a.Prot&bit.bit != 0 {
+				t.str(bit.name)
+			} else {
+				t.str("-")
+			}
+		}
+		if a.Shared {
+			t.str("s ")
+		} else {
+			t.str("p ")
+		}
+		t.hex(uint64(a.Offset), 8)
+		if len(a.Name) > 0 && a.Name[0] != '[' {
+			t.str(" 00:01 1 ")
+		} else {
+			t.str(" 00:00 0 ")
+		}
+		if a.Name != "" {
+			for len(t)-start < 73 {
+				t.str(" ")
+			}
+			t.str(a.Name)
+		}
+		t.str("\n")
+	}
+	return t
+}
+
+// procStatus makes /proc/self/status, proc_pid_status(5).
+func procStatus(info *ProcessInfo) []byte {
+	pid := int64(info.PID)
+	var t text
+	t.str("Name:\t", info.name(), "\nUmask:\t0022\nState:\tR (running)\n")
+	t.line("Tgid:", pid, "").line("Ngid:", 0, "").line("Pid:", pid, "").line("PPid:", 0, "").line("TracerPid:", 0, "")
+	t.str("Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n")
+	files := 0
+	if info.FDs != nil {
+		files = len(*info.FDs.slots.Load())
+	}
+	t.line("FDSize:", int64(files), "").str("Groups:\t0\n")
+	size, resident := info.memory()
+	t.kilobytes("VmSize:\t", size, 8).kilobytes("VmRSS:\t", resident, 8)
+	t.line("Threads:", int64(len(info.threads())), "")
+	t.str("CapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\n")
+	return *t.str("NoNewPrivs:\t0\nSeccomp:\t0\n")
+}
+
+// procStat makes /proc/self/stat, proc_pid_stat(5): 52 fields.
+func procStat(info *ProcessInfo) []byte {
+	user, system := info.times()
+	size, resident := info.memory()
+	pid := int64(info.PID)
+	var t text
+	t.num(pid).str(" (", info.name(), ") R 0 ").num(pid).str(" ").num(pid)
+	t.str(" 0 -1 4194304 0 0 0 0 ") // tty … cmajflt: 7 to 13
+	t.num(ticks(user)).str(" ").num(ticks(system)).str(" 0 0 20 0 ")
+	t.num(int64(len(info.threads()))).str(" 0 0 ") // itrealvalue, starttime: at the boot
+	t.num(int64(size)).str(" ").num(int64(resident / pageSize)).str(" 18446744073709551615")
+	for range 52 - 25 {
+		t.str(" 0")
+	}
+	return *t.str("\n")
+}
+
+// procStatm makes /proc/self/statm, proc_pid_statm(5), in pages.
+func procStatm(info *ProcessInfo) []byte {
+	size, resident := info.memory()
+	var t text
+	return *t.num(int64(size / pageSize)).str(" ").num(int64(resident / pageSize)).str(" 0 0 0 0 0\n")
+}
+
+// procLimits makes /proc/self/limits, proc_pid_limits(5).
+func procLimits(info *ProcessInfo) []byte {
+	stack, files, space := ^uint64(0), uint64(DefaultFDLimit), ^uint64(0)
+	if info.Limits != nil {
+		stack, files, space = info.Limits()
+	}
+	var t text
+	pad := func(s string, width int) {
+		t.str(s)
+		for range width - len(s) {
+			t.str(" ")
+		}
+	}
+	pad("Limit", 26)
+	pad("Soft Limit", 21)
+	pad("Hard Limit", 21)
+	t.str("Units     \n")
+	for _, l := range []struct {
+		name  string
+		value uint64
+		unit  string
+	}{
+		{"Max stack size", stack, "bytes"}, {"Max open files", files, "files"}, {"Max address space", space, "bytes"},
+	} {
+		value := "unlimited"
+		if l.value != ^uint64(0) {
+			value = strconv.FormatUint(l.value, 10)
+		}
+		pad(l.name, 26)
+		pad(value, 21)
+		pad(value, 21)
+		pad(l.unit, 10)
+		t.str("\n")
+	}
+	return t
+}
+
+// addFDs adds /proc/self/fd and fdinfo.
+func (fs *FS) addFDs(self *Dir) {
+	list := func(p *Paths, first int64, emit func(int64, string) bool) {
+		info := p.info()
+		if info == nil || info.FDs == nil {
+			return
+		}
+		for fd, ok := info.FDs.Next(int(first)); ok; fd, ok = info.FDs.Next(fd + 1) {
+			if !emit(int64(fd), strconv.Itoa(fd)) {
+				return
+			}
+		}
+	}
+	links := fs.newDir(devProc, 0o500)
+	links.fixed, links.names = true, list
+	links.find = func(p *Paths, name string) Node {
+		fd, ok := openFD(p, name)
+		if !ok {
+			return nil
+		}
+		link := &Symlink{read: func(p *Paths) (string, error) { return p.fdPath(fd) }, jump: func(p *Paths) (Node, error) { return p.fdNode(fd) }}
+		link.fs, link.dev, link.ino, link.mode, link.nlink = fs, devProc, dynamicPosition+uint64(fd), unix.S_IFLNK|0o700, 1
+		return link
+	}
+	self.addLocked("fd", links)
+	infos := fs.newDir(devProc, 0o555)
+	infos.fixed, infos.names = true, list
+	infos.find = func(p *Paths, name string) Node {
+		fd, ok := openFD(p, name)
+		if !ok {
+			return nil
+		}
+		s := fs.newText(devProc, func(p *Paths) ([]byte, error) { return p.fdInfo(fd) })
+		s.ino = 2*dynamicPosition + uint64(fd)
+		return s
+	}
+	self.addLocked("fdinfo", infos)
+}
+
+// openFD reads the name of an open descriptor.
+func openFD(p *Paths, name string) (int, bool) {
+	info := p.info()
+	fd, ok := parseNumber(name)
+	if !ok || info == nil || info.FDs == nil {
+		return 0, false
+	}
+	next, ok := info.FDs.Next(fd)
+	return fd, ok && next == fd
+}
+
+// openFile returns what is open as fd, with a reference.
+func (p *Paths) openFile(fd int) (*OpenFile, error) {
+	info := p.info()
+	if info == nil || info.FDs == nil {
+		return nil, unix.ENOENT
+	}
+	o, err := info.FDs.Get(fd)
+	if err != nil {
+		return nil, unix.ENOENT
+	}
+	return o, nil
+}
+
+// fdPath returns the text of /proc/self/fd/N.
+func (p *Paths) fdPath(fd int) (string, error) {
+	o, err := p.openFile(fd)
+	if err != nil {
+		return "", err
+	}
+	defer o.Release()
+	if h, ok := o.file.(PathHolder); ok {
+		return h.Path(), nil
+	}
+	st, err := o.file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+		return anonymousName("socket", st.Ino), nil
+	}
+	return "anon_inode:[unknown]", nil
+}
+
+// fdNode returns where /proc/self/fd/N leads.
+func (p *Paths) fdNode(fd int) (Node, error) {
+	o, err := p.openFile(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Release()
+	if h, ok := o.file.(NodeHolder); ok {
+		return h.Node(), nil
+	}
+	return fileNode{o.file}, nil
+}
+
+// fdInfo makes /proc/self/fdinfo/N, proc_pid_fdinfo(5).
+func (p *Paths) fdInfo(fd int) ([]byte, error) {
+	o, err := p.openFile(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Release()
+	flags := o.Flags()
+	if on, err := p.info().FDs.CloseOnExec(fd); err == nil && on {
+		flags |= unix.O_CLOEXEC
+	}
+	o.posMu.Lock()
+	pos := o.pos
+	o.posMu.Unlock()
+	var t text
+	t.line("pos:", pos, "").str("flags:\t0", strconv.FormatUint(uint64(flags), 8), "\nmnt_id:\t1\n")
+	return t, nil
+}
+
+// addTasks adds /proc/self/task: the threads, each with its name.
+func (fs *FS) addTasks(self *Dir) {
+	tasks := fs.newDir(devProc, 0o555)
+	tasks.fixed = true
+	tasks.names = func(p *Paths, first int64, emit func(int64, string) bool) {
+		info := p.info()
+		if info == nil {
+			return
+		}
+		for _, tid := range info.threads() {
+			if int64(tid) >= first && !emit(int64(tid), strconv.Itoa(tid)) {
+				return
+			}
+		}
+	}
+	tasks.find = func(p *Paths, name string) Node {
+		tid, ok := parseNumber(name)
+		info := p.info()
+		if !ok || info == nil {
+			return nil
+		}
+		for _, t := range info.threads() {
+			if t == tid {
+				return self // a thread's directory tells of its process
+			}
+		}
+		return nil
+	}
+	self.addLocked("task", tasks)
+}
+
+// addNet adds /proc/self/net: what the network layer has to tell.
+func (fs *FS) addNet(self *Dir) {
+	d := fs.newDir(devProc, 0o555)
+	d.fixed = true
+	for _, name := range []string{"dev", "if_inet6", "route", "tcp", "tcp6", "udp", "udp6", "unix", "snmp", "netstat", "sockstat"} {
+		if fs.options.NetFile == nil || fs.options.NetFile(name) == nil {
+			continue
+		}
+		d.addLocked(name, fs.newText(devProc, func(*Paths) ([]byte, error) { return fs.options.NetFile(name), nil }))
+	}
+	self.addLocked("net", d)
+}

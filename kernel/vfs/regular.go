@@ -1,0 +1,452 @@
+package vfs
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
+)
+
+const pageSize = mm.PageSize
+
+// Regular is a regular file. Its contents are in memory: the initial bytes where the boot loader
+// put them, and pages over them, made when they are first written. What is in neither is zero.
+//
+// Locks: writeMu, held over a whole write, then mu, never held while program memory is touched.
+type Regular struct {
+	inode
+
+	writeMu sync.Mutex // makes a write one step among writes
+
+	mu        sync.RWMutex
+	initial   []byte                    // guarded by mu; the bytes never change
+	frames    mm.PhysAddr               // guarded by mu: where initial is in physical memory; 0: not in whole frames
+	cut       bool                      // guarded by mu: initial was shortened: what follows it in its last frame isn't zero
+	pages     map[int64]*[pageSize]byte // guarded by mu, by page number
+	size      int64                     // guarded by mu
+	opens     int                       // guarded by mu: open descriptions
+	temporary bool                      // guarded by mu: O_TMPFILE without O_EXCL
+	mapped    bool                      // guarded by mu: has been mapped, so a space may read it at any time
+	reaped    bool                      // guarded by mu: counted as given back
+	seals     uint32                    // guarded by mu: F_SEAL_ of a memfd
+}
+
+// newRegular makes an empty file that has no name yet. Error: unix.ENOSPC.
+func (fs *FS) newRegular(perm uint32) (*Regular, error) {
+	if err := fs.takeInode(); err != nil {
+		return nil, err
+	}
+	f := &Regular{seals: unix.F_SEAL_SEAL}
+	f.init(fs, devRoot, unix.S_IFREG|perm)
+	return f, nil
+}
+
+// Stat implements Node.
+func (f *Regular) Stat() unix.Stat_t {
+	st := f.inode.Stat()
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	st.Size = f.size
+	st.Blocks = (int64(len(f.pages))*pageSize + int64(len(f.initial)) + 511) / 512
+	return st
+}
+
+// readAt reads at off into dst.
+func (f *Regular) readAt(dst Dst, off int64) (total int64, err error) {
+	var bounce *[bounceSize]byte
+	for err == nil {
+		want := dst.Len()
+		if want == 0 {
+			break
+		}
+		f.mu.RLock()
+		piece, fixed := f.pieceLocked(off, want)
+		if !fixed && len(piece) > 0 {
+			if bounce == nil {
+				bounce = newBounce()
+				defer freeBounce(bounce)
+			}
+			piece = bounce[:f.copyLocked(bounce[:min(want, bounceSize)], off)]
+		}
+		f.mu.RUnlock()
+		if len(piece) == 0 {
+			break
+		}
+		var n int
+		n, err = dst.Write(piece)
+		off += int64(n)
+		total += int64(n)
+	}
+	if total > 0 {
+		err = nil
+	}
+	return total, err
+}
+
+// pieceLocked returns bytes of the file from off on, want at most, in place. fixed tells that they never
+// change, so that they can be used without the lock. An empty piece is the end of the file.
+func (f *Regular) pieceLocked(off int64, want int) (piece []byte, fixed bool) {
+	if off >= f.size {
+		return nil, true
+	}
+	end := min(f.size, int64(len(f.initial)))
+	if want := int64(want); want < end-off {
+		end = off + want
+	}
+	if off < end {
+		if len(f.pages) == 0 {
+			return f.initial[off:end], true
+		}
+		n := off
+		for n < end && f.pages[n/pageSize] == nil {
+			n = min(end, (n/pageSize+1)*pageSize)
+		}
+		if n > off {
+			return f.initial[off:n], true
+		}
+	}
+	return zeroPage[:1], false
+}
+
+var zeroPage [pageSize]byte
+
+// copyLocked copies bytes of the file from off on and returns how many: fewer than len(p) only at the end.
+func (f *Regular) copyLocked(p []byte, off int64) (total int) {
+	if off >= f.size {
+		return 0
+	}
+	p = p[:min(int64(len(p)), f.size-off)]
+	for total < len(p) {
+		at := off + int64(total)
+		in := int(at % pageSize)
+		part := p[total:min(len(p), total+pageSize-in)]
+		if page := f.pages[at/pageSize]; page != nil {
+			copy(part, page[in:])
+		} else {
+			n := 0
+			if at < int64(len(f.initial)) {
+				n = copy(part, f.initial[at:])
+			}
+			clear(part[n:])
+		}
+		total += len(part)
+	}
+	return total
+}
+
+// ReadAt implements mm.Backing: the contents now, without waiting for writers.
+func (f *Regular) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, unix.EINVAL
+	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.copyLocked(p, off), nil
+}
+
+// Frame implements mm.Backing: pages that were never written are mapped where the boot loader put them.
+func (f *Regular) Frame(off int64) (mm.PhysAddr, bool) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	n := int64(len(f.initial))
+	if f.frames == 0 || off < 0 || off >= n || off+pageSize > n && (f.cut || f.size > n) || f.pages[off/pageSize] != nil {
+		return 0, false
+	}
+	return f.frames + mm.PhysAddr(off), true
+}
+
+// writeAt writes src at off, or with atEnd at the end of the file, and returns the position after it.
+func (f *Regular) writeAt(src Src, off int64, atEnd bool) (total, end int64, err error) {
+	f.writeMu.Lock()
+	defer f.writeMu.Unlock()
+	if atEnd {
+		f.mu.RLock()
+		off = f.size
+		f.mu.RUnlock()
+	}
+	if src.Len() == 0 {
+		return 0, off, nil
+	}
+	if off == math.MaxInt64 {
+		return 0, off, unix.EFBIG
+	}
+	bounce := newBounce()
+	defer freeBounce(bounce)
+	for err == nil {
+		want := min(int64(src.Len()), bounceSize, math.MaxInt64-off)
+		if want == 0 {
+			break
+		}
+		var got, n int
+		got, err = src.Read(bounce[:want])
+		f.mu.Lock()
+		n, werr := f.putLocked(bounce[:got], off)
+		f.mu.Unlock()
+		if werr != nil {
+			err = werr
+		}
+		off += int64(n)
+		total += int64(n)
+		if got == 0 {
+			break
+		}
+	}
+	if total > 0 {
+		f.touch()
+		err = nil
+	}
+	return total, off, err
+}
+
+// putLocked stores bytes at off.
+func (f *Regular) putLocked(p []byte, off int64) (total int, err error) {
+	if f.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 || f.seals&unix.F_SEAL_GROW != 0 && off+int64(len(p)) > f.size {
+		return 0, unix.EPERM
+	}
+	for total < len(p) {
+		at := off + int64(total)
+		page, err := f.pageLocked(at / pageSize)
+		if err != nil {
+			return total, err
+		}
+		total += copy(page[at%pageSize:], p[total:])
+		f.size = max(f.size, off+int64(total))
+	}
+	return total, nil
+}
+
+// pageLocked returns the page with this number, made writable.
+func (f *Regular) pageLocked(number int64) (*[pageSize]byte, error) {
+	if page := f.pages[number]; page != nil {
+		return page, nil
+	}
+	if err := f.fs.takePages(1); err != nil {
+		return nil, err
+	}
+	page := new([pageSize]byte)
+	if at := number * pageSize; at < int64(len(f.initial)) {
+		copy(page[:], f.initial[at:])
+	}
+	if f.pages == nil {
+		f.pages = make(map[int64]*[pageSize]byte)
+	}
+	f.pages[number] = page
+	return page, nil
+}
+
+// truncate sets the size.
+func (f *Regular) truncate(size int64) error {
+	f.writeMu.Lock()
+	defer f.writeMu.Unlock()
+	f.mu.Lock()
+	if size < f.size && f.seals&unix.F_SEAL_SHRINK != 0 || size > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+		f.mu.Unlock()
+		return unix.EPERM
+	}
+	if size < f.size {
+		f.shrinkLocked(size)
+	}
+	f.size = size
+	f.mu.Unlock()
+	f.touch()
+	return nil
+}
+
+// shrinkLocked forgets what is beyond size.
+func (f *Regular) shrinkLocked(size int64) {
+	if size < int64(len(f.initial)) {
+		f.initial, f.cut = f.initial[:size:size], true
+	}
+	gone := 0
+	for number := range f.pages {
+		if number*pageSize >= size {
+			delete(f.pages, number)
+			gone++
+		}
+	}
+	f.fs.givePages(gone)
+	if page := f.pages[size/pageSize]; page != nil {
+		clear(page[size%pageSize:])
+	}
+}
+
+// allocate makes room for the n bytes at off, see fallocate(2). mode has only bits that the caller allows.
+func (f *Regular) allocate(mode uint32, off, n int64) error {
+	f.writeMu.Lock()
+	defer f.writeMu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := off + n
+	if mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
+		if f.seals&unix.F_SEAL_WRITE != 0 {
+			return unix.EPERM
+		}
+		return f.zeroLocked(off, min(end, f.size))
+	}
+	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > f.size && f.seals&unix.F_SEAL_GROW != 0 {
+		return unix.EPERM
+	}
+	if need := (end+pageSize-1)/pageSize - off/pageSize; need > f.fs.freePages() {
+		return unix.ENOSPC
+	}
+	for number := off / pageSize; number*pageSize < end; number++ {
+		if number*pageSize < int64(len(f.initial)) {
+			continue // has its bytes
+		}
+		if _, err := f.pageLocked(number); err != nil {
+			return err
+		}
+	}
+	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
+		f.size = max(f.size, end)
+	}
+	return nil
+}
+
+// zeroLocked makes the bytes from off to end zero, and gives whole pages back where it can.
+func (f *Regular) zeroLocked(off, end int64) error {
+	for off < end {
+		number, in := off/pageSize, off%pageSize
+		upto := min(end, (number+1)*pageSize)
+		switch page := f.pages[number]; {
+		case page == nil && number*pageSize >= int64(len(f.initial)):
+		case in == 0 && upto == (number+1)*pageSize && number*pageSize >= int64(len(f.initial)):
+			delete(f.pages, number)
+			f.fs.givePages(1)
+		default:
+			page, err := f.pageLocked(number)
+			if err != nil {
+				return err
+			}
+			clear(page[in : in+upto-off])
+		}
+		off = upto
+	}
+	return nil
+}
+
+// reference counts an open description.
+func (f *Regular) reference() {
+	f.mu.Lock()
+	f.opens++
+	f.mu.Unlock()
+}
+
+// linkable tells whether a file without a name may get one: it was opened with O_TMPFILE.
+func (f *Regular) linkable() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.temporary
+}
+
+// unreference ends an open description, and the file if it was the last and no name is left.
+func (f *Regular) unreference() {
+	f.mu.Lock()
+	f.opens--
+	f.mu.Unlock()
+	f.reap()
+}
+
+// reap gives the memory of a file back that has neither a name nor an open description.
+func (f *Regular) reap() {
+	f.inode.mu.Lock()
+	named := f.nlink > 0
+	f.inode.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if named || f.opens > 0 || f.reaped {
+		return
+	}
+	f.fs.givePages(len(f.pages))
+	f.fs.giveInode()
+	f.reaped = true
+	if !f.mapped {
+		f.pages, f.initial, f.size = nil, nil, 0
+	}
+}
+
+// RegularFile is an open regular file.
+type RegularFile struct {
+	alwaysReady
+	node *Regular
+	dir  *Dir   // where it was opened; nil: it never had a name
+	name string // in dir
+}
+
+// open returns the file opened by a name in dir.
+func (f *Regular) open(dir *Dir, name string) *RegularFile {
+	f.reference()
+	return &RegularFile{node: f, dir: dir, name: name}
+}
+
+// Read implements File.
+func (r *RegularFile) Read(dst Dst, off int64) (int64, error) { return r.node.readAt(dst, off) }
+
+// Write implements File.
+func (r *RegularFile) Write(src Src, off int64) (int64, error) {
+	n, _, err := r.node.writeAt(src, off, false)
+	return n, err
+}
+
+// Append implements Appender.
+func (r *RegularFile) Append(src Src) (n, end int64, err error) { return r.node.writeAt(src, 0, true) }
+
+// Stat implements File.
+func (r *RegularFile) Stat() (unix.Stat_t, error) { return r.node.Stat(), nil }
+
+// Size implements Sizer.
+func (r *RegularFile) Size() (int64, error) {
+	r.node.mu.RLock()
+	defer r.node.mu.RUnlock()
+	return r.node.size, nil
+}
+
+// Truncate implements Sizer.
+func (r *RegularFile) Truncate(size int64) error { return r.node.truncate(size) }
+
+// Allocate makes room for the n bytes at off, as fallocate(2) does.
+func (r *RegularFile) Allocate(mode uint32, off, n int64) error {
+	err := r.node.allocate(mode, off, n)
+	if err == nil {
+		r.node.touch()
+	}
+	return err
+}
+
+// Mapping returns the contents for mmap.
+func (r *RegularFile) Mapping() (mm.Backing, error) {
+	r.node.mu.Lock()
+	r.node.mapped = true
+	r.node.mu.Unlock()
+	return r.node, nil
+}
+
+// Node implements NodeHolder.
+func (r *RegularFile) Node() Node { return r.node }
+
+// Path implements PathHolder.
+func (r *RegularFile) Path() string {
+	if r.dir == nil {
+		return r.name + deletedSuffix
+	}
+	return entryPath(r.dir, r.name, r.node)
+}
+
+// Close implements File.
+func (r *RegularFile) Close() error {
+	r.node.unreference()
+	return nil
+}
+
+// setInitial makes data, which is at the physical address frames, the contents of a new file.
+func (f *Regular) setInitial(data []byte, frames mm.PhysAddr, modified time.Time) {
+	f.initial, f.size = data, int64(len(data))
+	if frames%pageSize == 0 {
+		f.frames = frames
+	}
+	if !modified.IsZero() {
+		f.mtime = modified.UnixNano()
+	}
+}

@@ -1,0 +1,140 @@
+package vfs
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// TimerFD is a timer as a file, see timerfd_create(2). All its clocks run alike here, but for
+// absolute times, which the caller turns into a time.Time.
+type TimerFD struct {
+	queue waiter.Queue
+
+	mu       sync.Mutex
+	timer    *time.Timer   // guarded by mu; nil if disarmed
+	next     time.Time     // guarded by mu: the next expiration
+	interval time.Duration // guarded by mu: 0: once
+	expired  uint64        // guarded by mu: expirations not read yet
+	setting  uint64        // guarded by mu: counts the calls of Set, so that a late timer is told from its successor
+}
+
+// NewTimerFD returns a disarmed timer.
+func NewTimerFD() *TimerFD { return new(TimerFD) }
+
+// Set arms the timer to expire at next and then each interval, or disarms it if next is the zero
+// time. It returns the time left until the next expiration, and the interval, of the old setting.
+func (t *TimerFD) Set(next time.Time, interval time.Duration) (oldLeft, oldInterval time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	oldLeft, oldInterval = t.leftLocked()
+	if t.timer != nil {
+		t.timer.Stop()
+		t.timer = nil
+	}
+	t.setting++
+	t.expired = 0
+	t.next, t.interval = next, interval
+	if !next.IsZero() {
+		t.armLocked()
+	}
+	return oldLeft, oldInterval
+}
+
+// Get returns the time left until the next expiration (0: disarmed) and the interval.
+func (t *TimerFD) Get() (left, interval time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.leftLocked()
+}
+
+func (t *TimerFD) leftLocked() (left, interval time.Duration) {
+	if t.timer == nil {
+		return 0, t.interval
+	}
+	return max(time.Until(t.next), 1), t.interval
+}
+
+func (t *TimerFD) armLocked() {
+	setting := t.setting
+	t.timer = time.AfterFunc(time.Until(t.next), func() { t.expire(setting) })
+}
+
+// expire counts the expirations that have come and arms the timer for the next one.
+func (t *TimerFD) expire(setting uint64) {
+	t.mu.Lock()
+	if setting != t.setting {
+		t.mu.Unlock()
+		return
+	}
+	t.expired++
+	t.timer = nil
+	if t.interval > 0 {
+		t.next = t.next.Add(t.interval)
+		if late := time.Since(t.next); late >= 0 {
+			missed := uint64(late/t.interval) + 1
+			t.expired += missed
+			t.next = t.next.Add(time.Duration(missed) * t.interval)
+		}
+		t.armLocked()
+	}
+	t.mu.Unlock()
+	t.queue.Notify(waiter.ReadableEvents)
+}
+
+// Read returns the number of expirations since the last Read: unix.EAGAIN while it is 0.
+func (t *TimerFD) Read(dst Dst, _ int64) (int64, error) {
+	if dst.Len() < 8 {
+		return 0, unix.EINVAL
+	}
+	t.mu.Lock()
+	count := t.expired
+	t.expired = 0
+	t.mu.Unlock()
+	if count == 0 {
+		return 0, unix.EAGAIN
+	}
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], count)
+	n, err := dst.Write(b[:])
+	return int64(n), err
+}
+
+// Write implements File: timers can't be written.
+func (t *TimerFD) Write(Src, int64) (int64, error) { return 0, unix.EINVAL }
+
+// Readiness implements waiter.Waitable.
+func (t *TimerFD) Readiness(mask waiter.EventMask) waiter.EventMask {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.expired > 0 {
+		return waiter.EventIn & mask
+	}
+	return 0
+}
+
+// EventRegister implements waiter.Waitable.
+func (t *TimerFD) EventRegister(entry *waiter.Entry) error {
+	t.queue.EventRegister(entry)
+	return nil
+}
+
+// EventUnregister implements waiter.Waitable.
+func (t *TimerFD) EventUnregister(entry *waiter.Entry) { t.queue.EventUnregister(entry) }
+
+// Stat implements File.
+func (t *TimerFD) Stat() (unix.Stat_t, error) { return anonymousStat(0o600, anonymousInodes), nil }
+
+// Path is the name in /proc/self/fd.
+func (t *TimerFD) Path() string { return "anon_inode:[timerfd]" }
+
+// Close stops the timer.
+func (t *TimerFD) Close() error {
+	t.Set(time.Time{}, 0)
+	return nil
+}
+
+func (t *TimerFD) seekless() {}
