@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"wick/bundle"
+	"wick/vmm/preflight"
+)
+
+// Names of the files that wick build makes.
+const (
+	kernelName = "kernel.img"
+	bundleName = "initrd.img"
+	scriptName = "boot.sh"
+)
+
+func newBuild() *cobra.Command {
+	f := new(machineFlags)
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "build -o DIR [flags] PROGRAM [ARG…]",
+		Short: "Make the files that boot a program without wick",
+		Long: `Build writes the kernel, the initial file system with the program in it, and a script with the QEMU
+line that boots them. Nothing of wick is needed to boot: the guest asks for its address by DHCP, its output
+goes to the first serial port, and its memory holds no secret of this host: seed and clock come from the machine.
+
+The flags other than -o and -e set what the script starts with; the image does not depend on them.`,
+		Example: `  wick build -o image ./server
+  image/boot.sh
+  wick build -o image -p 8080:80 -m 256M ./server -verbose`,
+		Args: programArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" {
+				return fmt.Errorf("where to? wick build -o DIR %s", args[0])
+			}
+			if err := f.parse(); err != nil {
+				return err
+			}
+			return f.build(cmd.OutOrStdout(), dir, args)
+		},
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().StringVarP(&dir, "output", "o", "", "`DIR`ectory to write to; it is made if need be")
+	return cmd
+}
+
+// build writes the image to dir and the line that boots it to out.
+func (f *machineFlags) build(out io.Writer, dir string, args []string) error {
+	kernel := openKernelEarly()
+	defer kernel.close()
+	program, err := preflight.Open(args[0])
+	if err != nil {
+		return err
+	}
+	image, err := kernel.wait()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	size, err := image.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(dir, kernelName, 0o666, func(w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(image, 0, size))
+		return err
+	}); err != nil {
+		return err
+	}
+	files, programPath := initialFiles(program)
+	cfg := programConfig(programPath, args[1:], mergeEnv(environment, f.env))
+	if err := writeFile(dir, bundleName, 0o666, func(w io.Writer) error {
+		return bundle.Build(w, cfg, files)
+	}); err != nil {
+		return err
+	}
+	if err := writeFile(dir, scriptName, 0o777, func(w io.Writer) error {
+		_, err := io.WriteString(w, f.script())
+		return err
+	}); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, f.commandLine(filepath.Join(dir, kernelName), filepath.Join(dir, bundleName)))
+	return err
+}
+
+// writeFile writes a file under a temporary name and renames it: an image that boots is not half
+// overwritten, and a machine that runs from it keeps what it has.
+func writeFile(dir, name string, mode os.FileMode, write func(io.Writer) error) (err error) {
+	temporary := filepath.Join(dir, "."+name+".new")
+	file, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			file.Close()
+			os.Remove(temporary)
+		}
+	}()
+	w := bufio.NewWriterSize(file, 1<<20)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temporary, filepath.Join(dir, name))
+}
+
+// script returns a shell script that boots the image wherever it lies, with more options of QEMU
+// if it gets some.
+func (f *machineFlags) script() string {
+	const here = "@here@" // stands for the script's directory, which only the script knows
+	line := f.commandLine(here+"/"+kernelName, here+"/"+bundleName)
+	return `#!/bin/sh
+# Boots the image beside it in QEMU; made by wick build. Arguments are passed on to QEMU.
+# The program's output and the kernel's go to standard output. QEMU's exit status is not the
+# program's: isa-debug-exit makes (v << 1) | 1 of what the kernel writes to it.
+here=$(dirname "$0")
+exec ` + strings.ReplaceAll(line, here, `"$here"`) + ` "$@"
+`
+}
+
+// commandLine returns the QEMU line for a shell.
+func (f *machineFlags) commandLine(kernel, bundle string) string {
+	words := append([]string{"qemu-system-x86_64"}, f.machine.ByHand(kernel, bundle)...)
+	for i, word := range words {
+		words[i] = shellQuote(word)
+	}
+	return strings.Join(words, " ")
+}
+
+// shellQuote quotes a word for sh if it has to be.
+func shellQuote(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

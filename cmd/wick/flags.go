@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"wick/vmm"
+)
+
+// machineFlags are the flags that describe the machine and the program's environment, common to
+// run and build.
+type machineFlags struct {
+	machine  vmm.Machine
+	forwards []string
+	memory   string
+	env      []string
+}
+
+// maxCPUs is the most virtual CPUs that the kernel can use.
+const maxCPUs = 64
+
+func (f *machineFlags) add(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.SetInterspersed(false)
+	flags.StringArrayVarP(&f.forwards, "publish", "p", nil, "publish a port: `[ADDR:]HOST:GUEST[/tcp|/udp]`; ADDR is 127.0.0.1 unless given, HOST 0 picks a free port (repeatable)")
+	flags.StringVarP(&f.memory, "memory", "m", "128M", "memory of the machine: `SIZE` with K, M or G, M if bare")
+	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
+	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
+	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc or q35")
+	flags.StringVar(&f.machine.NIC, "nic", "e1000", "network `CARD`: e1000")
+	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, max for all it can emulate")
+}
+
+// parse checks the flags and completes f.machine.
+func (f *machineFlags) parse() error {
+	var err error
+	if f.machine.Memory, err = parseSize(f.memory); err != nil {
+		return fmt.Errorf("--memory: %w", err)
+	}
+	if f.machine.CPUs < 1 || f.machine.CPUs > maxCPUs {
+		return fmt.Errorf("--cpus: %d is not between 1 and %d", f.machine.CPUs, maxCPUs)
+	}
+	if !slices.Contains(vmm.MachineTypes, f.machine.Type) {
+		return fmt.Errorf("--machine: %q is not one of %s", f.machine.Type, strings.Join(vmm.MachineTypes, ", "))
+	}
+	if !slices.Contains(vmm.NICs, f.machine.NIC) {
+		return fmt.Errorf("--nic: %q is not one of %s", f.machine.NIC, strings.Join(vmm.NICs, ", "))
+	}
+	for _, s := range f.forwards {
+		forward, err := vmm.ParseForward(s)
+		if err != nil {
+			return fmt.Errorf("--publish: %w", err)
+		}
+		f.machine.Forwards = append(f.machine.Forwards, forward)
+	}
+	for _, s := range f.env {
+		if name, _, found := strings.Cut(s, "="); !found || name == "" {
+			return fmt.Errorf("--env: %q is not K=V", s)
+		}
+		if strings.IndexByte(s, 0) >= 0 {
+			return fmt.Errorf("--env: %q holds a NUL", s)
+		}
+	}
+	return nil
+}
+
+// parseSize reads a size in bytes: "64M", "1G", "65536K", "128" (M), with an optional B or iB.
+func parseSize(s string) (int64, error) {
+	number := strings.TrimRight(s, "kKmMgGiB")
+	unit := strings.ToUpper(strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i"))
+	shift, known := map[string]uint{"K": 10, "": 20, "M": 20, "G": 30}[unit]
+	n, err := strconv.ParseUint(number, 10, 63)
+	if err != nil || !known {
+		return 0, fmt.Errorf("%q is not a size such as 128M or 1G", s)
+	}
+	if n == 0 || n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q is out of range", s)
+	}
+	return int64(n << shift), nil
+}
+
+// environment is what the program finds unless -e says otherwise.
+var environment = []string{"PATH=/bin:/usr/bin", "HOME=/"}
+
+// mergeEnv returns the defaults with what was set added or put in their place.
+func mergeEnv(defaults, set []string) []string {
+	out := slices.Clone(defaults)
+	for _, s := range set {
+		name, _, _ := strings.Cut(s, "=")
+		i := slices.IndexFunc(out, func(old string) bool { return strings.HasPrefix(old, name+"=") })
+		if i >= 0 {
+			out[i] = s
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"wick/bundle"
+	"wick/vmm"
+	"wick/vmm/embedded"
+	"wick/vmm/preflight"
+	"wick/vmm/session"
+)
+
+// envKernel names a kernel image to boot instead of the one in wick; for work on the kernel.
+const envKernel = "WICK_KERNEL"
+
+// bootTimeout is how long the kernel may take until it listens: about 500 times what it takes, for
+// hosts under heavy load. Then it hangs and wick says so.
+const bootTimeout = 60 * time.Second
+
+// runFlags are the flags of wick run.
+type runFlags struct {
+	machineFlags
+	dump    string
+	pcap    string
+	gdb     uint16
+	verbose bool
+}
+
+func newRun() *cobra.Command {
+	f := new(runFlags)
+	cmd := &cobra.Command{
+		Use:   "run [flags] PROGRAM [ARG…]",
+		Short: "Run a program in a virtual machine of its own",
+		Long: `Run boots a static Linux/amd64 program in a new virtual machine and connects it with this terminal:
+standard input, output and error, its signals and its exit status. Everything behind PROGRAM is passed to it.
+
+Ctrl-C reaches the program as SIGINT; a second one, or SIGTERM or SIGHUP to wick, stops the machine.
+
+In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
+
+Exit status: the program's own; 128+N if signal N killed it or stopped the machine; 125 if wick, QEMU or
+the kernel failed; 126 if PROGRAM can't be run; 127 if there is no such file.
+
+Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than the one in wick.`,
+		Example: `  wick run ./hello
+  wick run -p 8080:80 -p 5353:53/udp ./server -verbose
+  wick run -p 0.0.0.0:8080:80 ./server           let others reach it, not only this host
+  wick run --dump ./client 2>packets.txt         a line for each packet
+  wick run --dump=full --pcap out.pcap ./client  with all fields, and a capture for Wireshark
+  echo hello | wick run ./filter | wc -c`,
+		Args: programArgs,
+		RunE: func(_ *cobra.Command, args []string) error { return f.run(args) },
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().StringVar(&f.dump, "dump", "", "print packets to standard error, in the `FORM` line (a line each) or full")
+	cmd.Flags().Lookup("dump").NoOptDefVal = "line"
+	cmd.Flags().StringVar(&f.pcap, "pcap", "", "write a capture of the network card to `FILE`")
+	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the kernel log, unimplemented system calls and QEMU's command line")
+	return cmd
+}
+
+// run does wick run. What can be found wrong before a machine starts is.
+func (f *runFlags) run(args []string) error {
+	if err := f.parse(); err != nil {
+		return err
+	}
+	if f.dump != "" && f.dump != "line" && f.dump != "full" {
+		return fmt.Errorf("--dump: %q is neither line nor full", f.dump)
+	}
+	qemu, err := vmm.FindQEMU()
+	if err != nil {
+		return err
+	}
+	kernel := openKernelEarly()
+	defer kernel.close()
+	program, err := preflight.Open(args[0])
+	if err != nil {
+		return err
+	}
+	if err := vmm.CheckForwards(f.machine.Forwards); err != nil {
+		return fmt.Errorf("--publish: %w", err)
+	}
+	if f.gdb != 0 {
+		if err := vmm.CheckGDB(f.gdb); err != nil {
+			return fmt.Errorf("--gdb: %w", err)
+		}
+		f.machine.GDB = f.gdb
+	}
+	if f.pcap != "" {
+		if f.machine.Pcap, err = os.Create(f.pcap); err != nil {
+			return fmt.Errorf("--pcap: %w", err)
+		}
+		defer f.machine.Pcap.Close()
+	}
+	terminal, terminals := session.OpenTerminal()
+	if f.machine.Bundle, err = f.bundle(program, args[1:], terminal, terminals); err != nil {
+		return err
+	}
+	defer f.machine.Bundle.Close()
+	if f.machine.Kernel, err = kernel.wait(); err != nil {
+		return err
+	}
+	return f.start(qemu, terminal)
+}
+
+// kernelFile is the kernel image while it is being copied into memory.
+type kernelFile struct {
+	done chan struct{}
+	file *os.File
+	err  error
+}
+
+// openKernelEarly starts to open the kernel image: copying it takes a few milliseconds, in which
+// the rest gets ready.
+func openKernelEarly() *kernelFile {
+	k := &kernelFile{done: make(chan struct{})}
+	go func() {
+		defer close(k.done)
+		if path := os.Getenv(envKernel); path != "" {
+			if k.file, k.err = os.Open(path); k.err != nil {
+				k.err = fmt.Errorf("%s: %w", envKernel, k.err)
+			}
+			return
+		}
+		k.file, k.err = embedded.Open()
+	}()
+	return k
+}
+
+func (k *kernelFile) wait() (*os.File, error) {
+	<-k.done
+	return k.file, k.err
+}
+
+func (k *kernelFile) close() {
+	if file, err := k.wait(); err == nil {
+		file.Close()
+	}
+}
+
+// bundle writes the bundle of this run to an anonymous file.
+func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session.Terminal, terminals [3]bool) (*os.File, error) {
+	files, programPath := initialFiles(p)
+	env := environment
+	if term := os.Getenv("TERM"); term != "" && terminal != nil {
+		env = append(slices.Clone(env), "TERM="+term)
+	}
+	cfg := programConfig(programPath, args, mergeEnv(env, f.env))
+	cfg.Terminal = terminals
+	if terminal != nil {
+		if w, ok := terminal.Size(); ok {
+			cfg.Rows, cfg.Columns = w.Rows, w.Columns
+		}
+	}
+	cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
+	cfg.Dump, cfg.Verbose = f.dump, f.verbose
+	cfg.Seed = make([]byte, 32)
+	rand.Read(cfg.Seed) // never fails
+	cfg.Now = now()
+
+	fd, err := unix.MemfdCreate("wick-bundle", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), "wick-bundle")
+	if err := bundle.Build(file, cfg, files); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// start starts the machine and stays until its end.
+func (f *runFlags) start(qemu string, terminal *session.Terminal) error {
+	signals := session.Notify()
+	var bootLog *os.File
+	if f.verbose {
+		bootLog = os.Stderr
+		fmt.Fprintln(os.Stderr, "wick:", qemu, strings.Join(f.machine.Args(), " "))
+	}
+	vm, err := startVM(qemu, &f.machine, bootLog)
+	if err != nil {
+		return err
+	}
+	defer vm.Kill()
+	if terminal != nil {
+		defer terminal.Restore()
+	}
+	if f.gdb != 0 {
+		fmt.Fprintf(os.Stderr, "wick: the machine waits for a debugger: gdb -ex 'target remote 127.0.0.1:%d'\n", f.gdb)
+	}
+	ports := askPorts(vm)
+	s := &session.Session{
+		VM: vm, Link: vm.Link,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Terminal: terminal, Signals: signals,
+		OnReady: ports.print,
+	}
+	if f.gdb == 0 {
+		s.BootTimeout = bootTimeout
+	}
+	result := s.Run()
+	if terminal != nil {
+		terminal.Restore()
+	}
+	return conclude(vm, &result, f.verbose)
+}
+
+// startVM is vmm.Start, with no file and not a nil one in the interface.
+func startVM(qemu string, m *vmm.Machine, bootLog *os.File) (*vmm.VM, error) {
+	if bootLog == nil {
+		return vmm.Start(qemu, m, nil)
+	}
+	return vmm.Start(qemu, m, bootLog)
+}
+
+// ports are the published ports while QEMU is being asked for those that it picks.
+type ports struct {
+	done     chan struct{}
+	forwards []vmm.Forward
+	err      error
+}
+
+func askPorts(vm *vmm.VM) *ports {
+	p := &ports{done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.forwards, p.err = vm.Forwards()
+	}()
+	return p
+}
+
+// print tells the user where the guest's ports are.
+func (p *ports) print() {
+	<-p.done
+	if p.err != nil {
+		complain(p.err)
+	}
+	for _, f := range p.forwards {
+		fmt.Fprintln(os.Stderr, "wick:", f)
+	}
+}
+
+// errFailed is returned when what is wrong has been told in more than one line.
+var errFailed = statusError(statusFailure)
+
+// conclude turns the end of a session into wick's exit status and says what is to be said.
+func conclude(vm *vmm.VM, r *session.Result, verbose bool) error {
+	ending := vm.Wait()
+	if r.Skipped > 0 {
+		complain(fmt.Errorf("warning: %d bytes on the channel from the guest were no frames", r.Skipped))
+	}
+	switch {
+	case r.Exited && !r.Exit.Signalled:
+		if r.Exit.Number == 0 {
+			return nil
+		}
+		return statusError(r.Exit.Number & 0xff) // exit(3): the low eight bits
+	case r.Exited:
+		sig := unix.Signal(r.Exit.Number)
+		if sig != unix.SIGINT && sig != unix.SIGPIPE { // a shell is silent about these, too
+			complain(fmt.Errorf("the program was killed by %s: %s", unix.SignalName(sig), sig))
+		}
+		return statusError(statusBySignal + int(sig)&0x7f)
+	case r.Stopped != 0:
+		if r.Stopped != unix.SIGPIPE {
+			complain(fmt.Errorf("%s: the machine has been stopped", unix.SignalName(r.Stopped)))
+		}
+		return statusError(statusBySignal + int(r.Stopped))
+	}
+	complain(failure(vm, r, ending))
+	if !verbose {
+		showBoot(vm.BootText())
+	}
+	return errFailed
+}
+
+// failure says why there is no exit status.
+func failure(vm *vmm.VM, r *session.Result, ending string) error {
+	message := strings.TrimSpace(vm.Messages())
+	switch {
+	case r.Err != nil:
+		return fmt.Errorf("the kernel and this wick don't understand each other: %w", r.Err)
+	case r.TimedOut:
+		return fmt.Errorf("the kernel did not start within %s", bootTimeout)
+	case message != "":
+		return fmt.Errorf("QEMU ended (%s): %s", ending, message)
+	case !r.Ready:
+		return fmt.Errorf("the machine ended before the program started (QEMU: %s)", ending)
+	}
+	return fmt.Errorf("the machine ended and did not tell the program's exit status (QEMU: %s)", ending)
+}
+
+// bootLines is how much of the guest's first serial port is shown after a failure.
+const bootLines = 40
+
+// showBoot shows the last lines of what the kernel wrote.
+func showBoot(text string) {
+	text = strings.TrimRight(text, "\n")
+	if text == "" {
+		fmt.Fprintln(os.Stderr, "wick: the kernel wrote nothing to its console")
+		return
+	}
+	lines := strings.Split(text, "\n")
+	if extra := len(lines) - bootLines; extra > 0 {
+		fmt.Fprintf(os.Stderr, "wick: the kernel's console (%d earlier lines left out):\n", extra)
+		lines = lines[extra:]
+	} else {
+		fmt.Fprintln(os.Stderr, "wick: the kernel's console:")
+	}
+	for _, line := range lines {
+		fmt.Fprintln(os.Stderr, "  "+line)
+	}
+}

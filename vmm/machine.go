@@ -1,0 +1,132 @@
+// Package vmm starts wick's virtual machines in QEMU and takes care that none is left behind.
+package vmm
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// The devices of the machine that the kernel and QEMU must agree on.
+const (
+	// MAC is the address of the network card: QEMU's range of locally administered ones.
+	MAC = "52:54:00:12:34:56"
+	// DebugExitPort ends QEMU when the guest writes to it: isa-debug-exit, status (v<<1)|1.
+	DebugExitPort = 0xf4
+)
+
+// Addresses of QEMU's user networking, its defaults: the guest, the gateway (which is also the way
+// to the host's own 127.0.0.1) and the name server.
+const (
+	GuestAddress = "10.0.2.15/24"
+	Gateway      = "10.0.2.2"
+	DNS          = "10.0.2.3"
+)
+
+// MachineTypes are the values of Machine.Type.
+var MachineTypes = []string{"pc", "q35"}
+
+// NICs are the network cards that the kernel has a driver for.
+var NICs = []string{"e1000"}
+
+// Machine describes a virtual machine.
+type Machine struct {
+	Type     string // one of MachineTypes
+	CPUModel string // QEMU's -cpu; "" for QEMU's default
+	CPUs     int
+	Memory   int64  // bytes
+	NIC      string // one of NICs
+
+	Forwards []Forward
+	GDB      uint16 // port on 127.0.0.1 where the machine waits for a debugger; 0: none
+
+	Kernel *os.File // the kernel image; a descriptor that QEMU can open again by its number
+	Bundle *os.File // the initial RAM disk, the same
+	Pcap   *os.File // gets a capture of the network card if not nil
+}
+
+// Numbers of the descriptors that QEMU inherits, behind 0, 1 and 2.
+const (
+	linkFD = 3 + iota
+	bootFD
+	monitorFD
+	kernelFD
+	bundleFD
+	pcapFD
+)
+
+// Args returns QEMU's command line, without the program's name.
+func (m *Machine) Args() []string {
+	args := m.common()
+	args = append(args,
+		"-kernel", fdPath(kernelFD),
+		"-initrd", fdPath(bundleFD),
+		// COM1: what the kernel says while it boots and when it panics, as plain text.
+		"-chardev", "socket,id=boot,fd="+strconv.Itoa(bootFD),
+		"-serial", "chardev:boot",
+		// COM2: the frames of package hostlink.
+		"-chardev", "socket,id=link,fd="+strconv.Itoa(linkFD),
+		"-serial", "chardev:link",
+		"-chardev", "socket,id=monitor,fd="+strconv.Itoa(monitorFD),
+		"-mon", "chardev=monitor,mode=control",
+		"-netdev", m.netdev(),
+	)
+	if m.Pcap != nil {
+		args = append(args, "-object", "filter-dump,id=pcap,netdev=n0,file="+fdPath(pcapFD))
+	}
+	if m.GDB != 0 {
+		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")
+	}
+	return args
+}
+
+// ByHand returns a command line for somebody who starts QEMU without wick: the program's output
+// goes to the first serial port, on QEMU's standard output. The kernel and the bundle are files.
+func (m *Machine) ByHand(kernel, bundle string) []string {
+	return append(m.common(),
+		"-kernel", kernel,
+		"-initrd", bundle,
+		"-serial", "stdio",
+		"-netdev", m.netdev(),
+	)
+}
+
+// common returns what both command lines begin with.
+func (m *Machine) common() []string {
+	args := []string{
+		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+		"-M", m.Type,
+		"-accel", "tcg",
+	}
+	if m.CPUModel != "" {
+		args = append(args, "-cpu", m.CPUModel)
+	}
+	return append(args,
+		"-smp", strconv.Itoa(m.CPUs),
+		"-m", memoryArg(m.Memory),
+		"-device", "isa-debug-exit,iobase=0x"+strconv.FormatUint(DebugExitPort, 16)+",iosize=0x04",
+		// Without its option ROM the firmware has no network boot to prepare.
+		"-device", m.NIC+",netdev=n0,mac="+MAC+",romfile=",
+	)
+}
+
+func (m *Machine) netdev() string {
+	var s strings.Builder
+	s.WriteString("user,id=n0")
+	for _, f := range m.Forwards {
+		s.WriteByte(',')
+		s.WriteString(f.qemu())
+	}
+	return s.String()
+}
+
+// memoryArg writes a size for QEMU, which takes a bare number as MiB.
+func memoryArg(size int64) string {
+	if size%(1<<20) == 0 {
+		return strconv.FormatInt(size>>20, 10) + "M"
+	}
+	return strconv.FormatInt((size+1023)>>10, 10) + "k"
+}
+
+// fdPath is the name by which QEMU opens a descriptor that it has inherited.
+func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

@@ -1,0 +1,52 @@
+package vmm
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+)
+
+func testMachine() *Machine {
+	return &Machine{Type: "pc", CPUs: 1, Memory: 128 << 20, NIC: "e1000"}
+}
+
+// TestGoldenCommandLines has QEMU's command lines in full: whoever changes one should see it.
+func TestGoldenCommandLines(t *testing.T) {
+	full := testMachine()
+	full.Type, full.CPUModel, full.CPUs, full.Memory, full.GDB = "q35", "max", 2, 100<<20+1<<10, 1234
+	full.Pcap = os.Stdout
+	full.Forwards = []Forward{
+		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
+		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
+	}
+	const start = "-nodefaults -no-user-config -no-reboot -display none "
+	const files = "-kernel /proc/self/fd/6 -initrd /proc/self/fd/7 " +
+		"-chardev socket,id=boot,fd=4 -serial chardev:boot " +
+		"-chardev socket,id=link,fd=3 -serial chardev:link " +
+		"-chardev socket,id=monitor,fd=5 -mon chardev=monitor,mode=control "
+	tests := []struct{ name, got, want string }{
+		{"default", strings.Join(testMachine().Args(), " "), start +
+			"-M pc -accel tcg -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
+			"-netdev user,id=n0"},
+		{"everything", strings.Join(full.Args(), " "), start +
+			"-M q35 -accel tcg -cpu max -smp 2 -m 102401k " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
+			"-netdev user,id=n0,hostfwd=udp:127.0.0.1:20000-:7,hostfwd=tcp:0.0.0.0:0-:80 " +
+			"-object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/8 " +
+			"-gdb tcp:127.0.0.1:1234 -S"},
+		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
+			"-M pc -accel tcg -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " +
+			"-kernel k.img -initrd i.img -serial stdio -netdev user,id=n0"},
+	}
+	for _, tt := range tests {
+		if tt.got != tt.want {
+			t.Errorf("%s:\n got %s\nwant %s", tt.name, tt.got, tt.want)
+		}
+	}
+}

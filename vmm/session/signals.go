@@ -1,0 +1,85 @@
+package session
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"wick/hostlink"
+)
+
+// Notify makes the signals that a session handles arrive on a channel. A signal that whoever
+// started wick has turned off stays off, as nohup(1) and a shell's background jobs expect.
+func Notify() <-chan os.Signal {
+	c := make(chan os.Signal, 16)
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGTSTP} {
+		if !signal.Ignored(sig) {
+			signal.Notify(c, sig)
+		}
+	}
+	signal.Notify(c, syscall.SIGWINCH, syscall.SIGCONT)
+	// A closed standard output shall give EPIPE, so that the terminal is set back before wick ends.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Reading the terminal in the background shall give EIO: a server shall go on there, not stop.
+	signal.Ignore(syscall.SIGTTIN)
+	return c
+}
+
+// handleSignals handles what arrives until the session is over.
+func (s *Session) handleSignals() {
+	for {
+		select {
+		case sig := <-s.Signals:
+			s.handleSignal(sig.(syscall.Signal))
+		case <-s.done:
+			return
+		}
+	}
+}
+
+func (s *Session) handleSignal(sig syscall.Signal) {
+	switch sig {
+	case syscall.SIGINT:
+		// The second one is for wick: the program had its chance.
+		if s.interrupted || !s.deliver(sig) {
+			s.stop(sig)
+		}
+		s.interrupted = true
+	case syscall.SIGQUIT:
+		if !s.deliver(sig) {
+			s.stop(sig)
+		}
+	case syscall.SIGTERM, syscall.SIGHUP:
+		s.stop(sig)
+	case syscall.SIGWINCH:
+		s.sendWindow()
+	case syscall.SIGTSTP:
+		s.suspend()
+	case syscall.SIGCONT:
+		s.VM.Resume()
+		if s.Terminal != nil {
+			s.Terminal.Continued()
+			s.sendWindow() // it may have changed in the meantime
+		}
+	}
+}
+
+// deliver sends a signal to the program, if there is one yet and the guest takes it.
+func (s *Session) deliver(sig syscall.Signal) bool {
+	return s.ready.Load() && s.out.urgent(hostlink.Signal, hostlink.AppendSignal(nil, uint8(sig)))
+}
+
+// stop ends the machine.
+func (s *Session) stop(sig syscall.Signal) {
+	s.stopped.CompareAndSwap(0, int32(sig))
+	s.VM.Kill()
+}
+
+// suspend does what Ctrl-Z does to a program, the machine included. SIGCONT undoes it.
+func (s *Session) suspend() {
+	if s.Terminal != nil {
+		s.Terminal.Restore()
+	}
+	s.VM.Pause()
+	syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)
+}

@@ -1,0 +1,142 @@
+package vmm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// VM is a running virtual machine.
+type VM struct {
+	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2
+
+	process  *os.Process
+	monitor  *os.File
+	forwards []Forward
+	boot     *Tail // COM1
+	messages *Tail // QEMU's own standard error
+	copies   sync.WaitGroup
+	ended    chan struct{} // closed when QEMU has ended
+	state    *os.ProcessState
+}
+
+// tailSize is how much of the boot text and of QEMU's messages is kept, in bytes. A panic of the
+// Go runtime with a few goroutines fits.
+const tailSize = 32 << 10
+
+// Start starts QEMU. The descriptors in m stay the caller's. While the guest boots, the text of its
+// first serial port is also written to bootLog if that is not nil.
+//
+// QEMU lives in a process group of its own, so that the terminal's signals don't reach it, and the
+// kernel kills it when this process ends, however it ends.
+func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
+	var ours, theirs [3]*os.File
+	for i, name := range []string{"link", "boot", "monitor"} {
+		var err error
+		if ours[i], theirs[i], err = socketPair(name); err != nil {
+			return nil, err
+		}
+		defer theirs[i].Close()
+	}
+	messages, messagesIn, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer messagesIn.Close()
+
+	cmd := exec.Command(qemu, m.Args()...)
+	cmd.Stderr = messagesIn
+	cmd.ExtraFiles = append(theirs[:], m.Kernel, m.Bundle) // in the order of linkFD and so on
+	if m.Pcap != nil {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, m.Pcap)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+
+	vm := &VM{
+		Link: ours[0], monitor: ours[2], forwards: m.Forwards,
+		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),
+	}
+	if err := vm.supervise(cmd); err != nil {
+		for _, f := range append(ours[:], messages) {
+			f.Close()
+		}
+		return nil, fmt.Errorf("starting QEMU: %w", err)
+	}
+	vm.copies.Add(2)
+	go vm.collect(vm.boot, ours[1])
+	go vm.collect(vm.messages, messages)
+	return vm, nil
+}
+
+// supervise starts QEMU and waits for its end on a thread of its own. The kernel sends the
+// parent-death signal when the *thread* that started the process ends [prctl(2),
+// PR_SET_PDEATHSIG]; so the thread does nothing else, and ends after QEMU.
+func (vm *VM) supervise(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlock: the thread ends with this goroutine
+		err := cmd.Start()
+		vm.process = cmd.Process
+		started <- err
+		if err != nil {
+			return
+		}
+		cmd.Wait() // its error repeats the state
+		vm.state = cmd.ProcessState
+		close(vm.ended)
+	}()
+	return <-started
+}
+
+func (vm *VM) collect(to *Tail, from *os.File) {
+	defer vm.copies.Done()
+	defer from.Close()
+	io.Copy(to, from) // it ends when QEMU does
+}
+
+// Ended returns a channel that is closed when QEMU has ended.
+func (vm *VM) Ended() <-chan struct{} { return vm.ended }
+
+// Kill ends QEMU at once. It may be called at any time, and again.
+func (vm *VM) Kill() { vm.process.Kill() }
+
+// Pause stops QEMU, guest and all, as SIGSTOP does.
+func (vm *VM) Pause() { vm.process.Signal(syscall.SIGSTOP) }
+
+// Resume undoes Pause.
+func (vm *VM) Resume() { vm.process.Signal(syscall.SIGCONT) }
+
+// Wait waits for QEMU's end and returns what is to be said about it: "exit status 1", "signal:
+// killed". The texts below are complete after it.
+func (vm *VM) Wait() string {
+	<-vm.ended
+	vm.copies.Wait()
+	vm.monitor.Close()
+	return vm.state.String()
+}
+
+// BootText returns the last of what the guest wrote to its first serial port.
+func (vm *VM) BootText() string { return vm.boot.String() }
+
+// Messages returns the last of what QEMU wrote to its standard error.
+func (vm *VM) Messages() string { return vm.messages.String() }
+
+// socketPair returns two connected stream sockets: ours, for use with the runtime's poller, and
+// QEMU's. Neither is inherited by accident.
+func socketPair(name string) (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
+}
