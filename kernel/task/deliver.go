@@ -33,10 +33,12 @@ func (t *Thread) attend() bool {
 	if t.maskSaved && t.interrupted == notInterrupted {
 		t.restoreMask() // the call has ended on its own: its mask is no reason to deliver a signal
 	}
-	if t.resumed && t.Regs.Vec == regs.Syscall {
+	if t.Regs.Vec == regs.Syscall {
 		t.resumed = false
 	}
-	t.attention.And(^uint32(attCall))
+	if !t.resumed {
+		t.attention.And(^uint32(attCall))
+	}
 	for {
 		wants := t.attention.Load()
 		if wants&attExit != 0 {
@@ -53,7 +55,7 @@ func (t *Thread) attend() bool {
 		if t.interrupted != RestartNever {
 			t.restartCall()
 			t.resumed = true
-			t.attention.Or(attCall) // to end resumed after the call
+			t.attention.Or(attCall) // to come here after the call and end resumed
 		}
 		t.interrupted = notInterrupted
 	}
