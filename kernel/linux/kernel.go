@@ -1,10 +1,22 @@
 package linux
 
 import (
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
 	"wick/kernel/net"
 	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
+
+var le = binary.LittleEndian
+
+// bootTime is when the kernel came up: CLOCK_MONOTONIC and CLOCK_BOOTTIME count from it.
+var bootTime = time.Now()
 
 // Kernel is what all processes share.
 type Kernel struct {
@@ -14,6 +26,19 @@ type Kernel struct {
 
 	FS  *vfs.FS
 	Net *net.Stack
+
+	Machine  mm.Machine
+	CPU      task.CPU
+	CPUs     int    // number of CPUs that programs see, at least 1
+	Hostname string // uname's nodename
+
+	HWCap  uint64 // AT_HWCAP: EDX of CPUID leaf 1
+	HWCap2 uint64 // AT_HWCAP2: bit 1 if programs may use RDFSBASE and its kin
+
+	// Memory tells the bytes of memory that programs may use in all, and how many of them are free. May be nil.
+	Memory func() (total, free uint64)
+
+	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }
 
 // Process is a task.Process with the parts that only the ABI knows: descriptors, working directory, umask.
@@ -21,6 +46,12 @@ type Process struct {
 	*task.Process
 	Kernel *Kernel
 	FDs    *vfs.Table
+	Paths  *vfs.Paths // working directory, and what /proc/self is
+
+	umask atomic.Uint32
+
+	mu     sync.Mutex
+	limits [numLimits]unix.Rlimit // guarded by mu
 }
 
 // Call is one system call of a thread, while it is being done.
@@ -29,4 +60,16 @@ type Call struct {
 	Thread *task.Thread
 	Number uint64
 	Args   [6]uint64
+
+	io transferState // reused from call to call, see file.go
+
+	calls  uint32 // made so far
+	recent [recentCalls]callRecord
+}
+
+// logf prints a line to the kernel log.
+func (k *Kernel) logf(format string, args ...any) {
+	if k.Log != nil {
+		k.Log(format, args...)
+	}
 }

@@ -2,9 +2,10 @@
 //
 // A family file registers its calls in an init function. Each call is a function on a Call and
 // returns the value for RAX, or an error that is a unix.Errno.
+//
+// A call that waits does it in Thread.Sleep and returns its error unix.EINTR unchanged: whether the program sees
+// it or the call starts again is decided when the signal is delivered (see restartOf).
 package linux
-
-import "fmt"
 
 // handler does one system call.
 type handler func(c *Call) (uint64, error)
@@ -23,7 +24,7 @@ var table [tableSize]entry
 // register puts a call into the table.
 func register(number int, name string, do handler) {
 	if table[number].do != nil {
-		panic(fmt.Sprintf("system call %d registered twice: %s, %s", number, table[number].name, name))
+		panic("system call registered twice: " + name)
 	}
 	table[number] = entry{name, do}
 }

@@ -68,6 +68,9 @@ const (
 	userFlags = flagCF | flagPF | flagAF | flagZF | flagSF | flagTF | flagDF | flagOF | flagRF | flagAC
 )
 
+// MinSignalStack is what a handler's frame takes of a stack at most, in bytes: AT_MINSIGSTKSZ.
+const MinSignalStack = redZone + fpstateAlign + fpstateSize + frameAlign + frameSize + 8
+
 // lowerHalf is the first address that is not a program's.
 const lowerHalf = 1 << 47
 

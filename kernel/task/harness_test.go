@@ -91,7 +91,8 @@ func (w *world) start() *Process {
 	o.Syscall = w.syscall
 	o.Ended = func() { w.mu.Lock(); w.ended++; w.mu.Unlock() }
 	o.Log = func(report string) { w.mu.Lock(); w.reports = append(w.reports, report); w.mu.Unlock() }
-	w.proc = Start(o)
+	w.proc = New(o)
+	w.proc.Run()
 	return w.proc
 }
 

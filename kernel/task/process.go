@@ -2,6 +2,8 @@ package task
 
 import (
 	"encoding/binary"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,8 +70,8 @@ type Process struct {
 	pastCPU time.Duration          // guarded by mu; CPU time of the threads that have left
 }
 
-// Start begins a process with one thread.
-func Start(o Options) *Process {
+// New makes a process with one thread, which Run starts.
+func New(o Options) *Process {
 	if o.MaxThreads == 0 {
 		o.MaxThreads = DefaultMaxThreads
 	}
@@ -82,9 +84,17 @@ func Start(o Options) *Process {
 	t.SetName(o.Name)
 	p.leader = t
 	p.threads[t.TID] = t
-	go t.run()
 	return p
 }
+
+// Run starts the first thread.
+func (p *Process) Run() { go p.leader.run() }
+
+// Started returns when the process was made.
+func (p *Process) Started() time.Time { return p.started }
+
+// Leader returns the first thread, also after it has left.
+func (p *Process) Leader() *Thread { return p.leader }
 
 // Wait blocks until the process has ended and its resources are released, and returns how it ended.
 func (p *Process) Wait() Status {
@@ -128,6 +138,13 @@ func (p *Process) Threads() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.threads)
+}
+
+// ThreadIDs returns the ids of the threads that have not left, in ascending order.
+func (p *Process) ThreadIDs() []int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.threads))
 }
 
 // Thread returns the thread with this id, or nil.

@@ -1,0 +1,122 @@
+package linux
+
+import (
+	"errors"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/task"
+)
+
+// errNoRestart is what a call returns for unix.EINTR if its arguments, not its number, forbid that it starts
+// again after a handler with SA_RESTART: one with a timeout, signal(7).
+var errNoRestart = errors.New("interrupted, not to be restarted after a handler")
+
+// syscall does the system call that t has made, and stores the result in its registers. Without errors it takes
+// no lock and allocates nothing.
+func (p *Process) syscall(t *task.Thread) {
+	c, ok := t.Local.(*Call)
+	if !ok {
+		c = &Call{Process: p, Thread: t}
+		t.Local = c
+	}
+	u := t.Regs
+	number := uint64(uint32(u.AX)) // Linux looks at EAX only
+	c.Number = number
+	c.Args = [6]uint64{u.DI, u.SI, u.DX, u.R10, u.R8, u.R9}
+	last := c.begin(number)
+	if number >= tableSize || table[number].do == nil {
+		p.Kernel.unimplemented(number)
+		u.AX = errnoResult(unix.ENOSYS)
+	} else if v, err := table[number].do(c); err == nil {
+		u.AX = v
+	} else {
+		u.AX = c.fail(err)
+	}
+	last.result = u.AX
+}
+
+// errnoResult is the form that errors have in RAX.
+func errnoResult(e unix.Errno) uint64 { return -uint64(e) }
+
+// fail returns the value of RAX for an error.
+func (c *Call) fail(err error) uint64 {
+	errno, ok := err.(unix.Errno)
+	switch {
+	case err == errNoRestart:
+		c.Thread.Interrupt(c.Number, task.RestartNoHandler)
+		return errnoResult(unix.EINTR)
+	case !ok && !errors.As(err, &errno):
+		// A handler broke the rule that errors are numbers; the program gets one that always fits.
+		c.Kernel.logf("system call %s: %v", callName(c.Number), err)
+		return errnoResult(unix.EIO)
+	case errno == unix.EINTR:
+		c.Thread.Interrupt(c.Number, restartOf(c.Number))
+	}
+	return errnoResult(errno)
+}
+
+// restartOf tells how an interrupted call goes on, signal(7), "Interruption of system calls and library
+// functions by signal handlers".
+func restartOf(number uint64) task.Restart {
+	switch number {
+	case unix.SYS_POLL, unix.SYS_PPOLL, unix.SYS_SELECT, unix.SYS_PSELECT6,
+		unix.SYS_EPOLL_WAIT, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2,
+		unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP, unix.SYS_PAUSE, unix.SYS_RT_SIGSUSPEND:
+		return task.RestartNoHandler
+	case unix.SYS_RT_SIGTIMEDWAIT:
+		return task.RestartNever
+	}
+	return task.RestartSys
+}
+
+// unimplemented logs, once for each number, that a call isn't there.
+func (k *Kernel) unimplemented(number uint64) {
+	if !k.Verbose {
+		return
+	}
+	bit := min(number, tableSize) // those above the table share one bit
+	word, mask := &k.missing[bit/32], uint32(1)<<(bit%32)
+	if word.Load()&mask == 0 && word.Or(mask)&mask == 0 {
+		k.logf("system call %s is not implemented", callName(number))
+	}
+}
+
+// callRecord is a system call that a thread has made.
+type callRecord struct {
+	number uint32
+	result uint64
+}
+
+// recentCalls is how many calls of each thread are kept for reports; a power of two.
+const recentCalls = 16
+
+// begin notes the call for reports.
+func (c *Call) begin(number uint64) *callRecord {
+	r := &c.recent[c.calls%recentCalls]
+	c.calls++
+	r.number = uint32(number)
+	return r
+}
+
+// appendRecent appends a thread's last system calls to a report.
+func appendRecent(t *task.Thread, b []byte) []byte {
+	c, ok := t.Local.(*Call)
+	if !ok {
+		return b
+	}
+	b = append(b, "  last system calls, newest first:"...)
+	for n := uint32(0); n < min(c.calls, recentCalls); n++ {
+		r := c.recent[(c.calls-1-n)%recentCalls]
+		b = append(b, ' ')
+		b = append(b, callName(uint64(r.number))...)
+		b = append(b, '=')
+		if int64(r.result) < 0 && int64(r.result) > -4096 {
+			b = append(b, unix.ErrnoName(unix.Errno(-r.result))...)
+		} else {
+			b = append(b, "0x"...)
+			b = strconv.AppendUint(b, r.result, 16)
+		}
+	}
+	return append(b, '\n')
+}

@@ -1,0 +1,136 @@
+package linux
+
+import (
+	"crypto/rand"
+	"errors"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/ground/regs"
+	"wick/kernel/mm"
+	"wick/kernel/task"
+	"wick/kernel/vfs"
+)
+
+// Program says what Start is to run.
+type Program struct {
+	Path string   // of the ELF file, as the program could open it
+	Args []string // Args[0] is its name
+	Env  []string // K=V
+	Cwd  string   // working directory; empty: that of Paths
+
+	FDs   *vfs.Table // closed at the end of the process
+	Paths *vfs.Paths
+
+	PID int // 0: 1
+}
+
+// initialFlags are RFLAGS at the start of a program: interrupts on, and the bit that is always set.
+const initialFlags = 0x202
+
+// Start loads a program and runs it as a new process. If it fails, the error is a *task.LoadError, and the descriptors
+// are still the caller's.
+func (k *Kernel) Start(prog Program) (*Process, error) {
+	if prog.PID == 0 {
+		prog.PID = 1
+	}
+	if prog.Cwd != "" {
+		if err := chdir(prog.Paths, prog.Cwd); err != nil {
+			return nil, &task.LoadError{Path: prog.Cwd, Reason: "can't be the working directory", Errno: errnoOf(err)}
+		}
+	}
+	limits := mm.Limits{Stack: defaultStack}
+	if k.Memory != nil {
+		limits.Commit, _ = k.Memory()
+	}
+	space, err := mm.NewSpace(k.Machine, limits)
+	if err != nil {
+		return nil, &task.LoadError{Path: prog.Path, Reason: "finds no memory for its address space", Errno: unix.ENOMEM}
+	}
+	u, err := k.load(space, &prog)
+	if err != nil {
+		space.Release()
+		return nil, err
+	}
+	p := &Process{Kernel: k, FDs: prog.FDs, Paths: prog.Paths}
+	p.umask.Store(defaultUmask)
+	p.initLimits()
+	p.Process = task.New(task.Options{
+		PID: prog.PID, Name: path.Base(prog.Path),
+		CPU: k.CPU, Space: space, Regs: u,
+		Syscall: p.syscall,
+		Ended:   prog.FDs.CloseAll,
+		Log:     func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
+		Trace:   appendRecent,
+	})
+	prog.Paths.SetProcess(p.info(&prog))
+	p.Run()
+	return p, nil
+}
+
+// load puts the program into the space and returns its first registers.
+func (k *Kernel) load(space *mm.Space, prog *Program) (*regs.User, error) {
+	image, done, err := openImage(prog.Paths, prog.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack}
+	rand.Read(aux.Random[:])
+	u := regs.New()
+	if u.IP, u.SP, err = task.Load(space, image, prog.Args, prog.Env, aux); err != nil {
+		return nil, err
+	}
+	u.Flags, u.Root = initialFlags, uint64(space.Root())
+	return u, nil
+}
+
+// openImage opens a program's file. done closes it; what has been mapped stays.
+func openImage(paths *vfs.Paths, name string) (image task.Image, done func(), err error) {
+	fail := func(reason string, err error) (task.Image, func(), error) {
+		return image, nil, &task.LoadError{Path: name, Reason: reason, Errno: errnoOf(err)}
+	}
+	open, err := paths.Open(nil, name, unix.O_RDONLY, 0)
+	if err != nil {
+		return fail("can't be opened: "+errnoOf(err).Error(), err)
+	}
+	file, isMappable := open.File().(mappable)
+	sizer, isSizer := open.File().(vfs.Sizer)
+	if !isMappable || !isSizer {
+		open.Release()
+		return fail("is not a regular file", unix.EACCES)
+	}
+	backing, err := file.Mapping()
+	if err == nil && backing == nil {
+		err = unix.EACCES
+	}
+	size, sizeErr := sizer.Size()
+	if err = errors.Join(err, sizeErr); err != nil {
+		open.Release()
+		return fail("can't be mapped: "+errnoOf(err).Error(), err)
+	}
+	image = task.Image{Path: name, File: backing, Size: size}
+	if p, ok := open.File().(vfs.PathHolder); ok {
+		image.Path = p.Path()
+	}
+	return image, open.Release, nil
+}
+
+// chdir changes the working directory of a process that has not begun.
+func chdir(paths *vfs.Paths, dir string) error {
+	node, err := paths.Lookup(nil, dir, true)
+	if err != nil {
+		return err
+	}
+	return paths.Chdir(node)
+}
+
+// errnoOf returns the number of an error; unix.EIO if it has none.
+func errnoOf(err error) unix.Errno {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return unix.EIO
+	}
+	return errno
+}

@@ -1,0 +1,149 @@
+package linux
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
+	"wick/kernel/vfs"
+)
+
+func init() {
+	register(unix.SYS_GETPID, "getpid", func(c *Call) (uint64, error) { return uint64(c.PID), nil })
+	register(unix.SYS_GETPPID, "getppid", zero)
+	register(unix.SYS_GETPGRP, "getpgrp", func(c *Call) (uint64, error) { return uint64(c.PID), nil })
+	register(unix.SYS_GETPGID, "getpgid", (*Call).ownPID)
+	register(unix.SYS_GETSID, "getsid", (*Call).ownPID)
+	register(unix.SYS_SETSID, "setsid", notPermitted)
+	register(unix.SYS_SETPGID, "setpgid", (*Call).setpgid)
+	register(unix.SYS_GETUID, "getuid", zero)
+	register(unix.SYS_GETEUID, "geteuid", zero)
+	register(unix.SYS_GETGID, "getgid", zero)
+	register(unix.SYS_GETEGID, "getegid", zero)
+	register(unix.SYS_GETGROUPS, "getgroups", zero)
+	register(unix.SYS_GETRESUID, "getresuid", (*Call).getresuid)
+	register(unix.SYS_GETRESGID, "getresgid", (*Call).getresuid)
+	register(unix.SYS_CAPGET, "capget", (*Call).capget)
+	register(unix.SYS_UMASK, "umask", (*Call).setUmask)
+	register(unix.SYS_WAIT4, "wait4", (*Call).wait4)
+	register(unix.SYS_WAITID, "waitid", (*Call).wait4)
+	register(unix.SYS_EXIT_GROUP, "exit_group", (*Call).exitGroup)
+}
+
+// A program is the only process, the leader of its session, and root with all capabilities.
+
+func zero(*Call) (uint64, error)         { return 0, nil }
+func notPermitted(*Call) (uint64, error) { return 0, unix.EPERM }
+
+// ownPID answers getpgid and getsid.
+func (c *Call) ownPID() (uint64, error) {
+	if pid := int32(c.Args[0]); pid != 0 && pid != int32(c.PID) {
+		return 0, unix.ESRCH
+	}
+	return uint64(c.PID), nil
+}
+
+// setpgid refuses: the leader of a session stays in its group, setpgid(2).
+func (c *Call) setpgid() (uint64, error) {
+	if pid := int32(c.Args[0]); pid != 0 && pid != int32(c.PID) {
+		return 0, unix.ESRCH
+	}
+	if int32(c.Args[1]) < 0 {
+		return 0, unix.EINVAL
+	}
+	return 0, unix.EPERM
+}
+
+// getresuid answers getresgid, too.
+func (c *Call) getresuid() (uint64, error) {
+	for _, addr := range c.Args[:3] {
+		if err := c.Space.PutUint32(addr, 0); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// Versions of the capability interface, capget(2), and the highest capability (CAP_CHECKPOINT_RESTORE).
+const (
+	capVersion1 = 0x19980330
+	capVersion2 = 0x20071026
+	capVersion3 = 0x20080522
+	lastCap     = 40
+)
+
+// capget tells that the program has all capabilities.
+func (c *Call) capget() (uint64, error) {
+	var head [8]byte // version, pid
+	if err := c.Space.CopyIn(head[:], c.Args[0]); err != nil {
+		return 0, err
+	}
+	words := 2
+	switch le.Uint32(head[0:]) {
+	case capVersion1:
+		words = 1
+	case capVersion2, capVersion3:
+	default:
+		if err := c.Space.PutUint32(c.Args[0], capVersion3); err != nil {
+			return 0, err
+		}
+		if c.Args[1] == 0 { // the caller asks for the version
+			return 0, nil
+		}
+		return 0, unix.EINVAL
+	}
+	switch pid := int32(le.Uint32(head[4:])); {
+	case pid < 0:
+		return 0, unix.EINVAL
+	case pid != 0 && c.Process.Process.Thread(int(pid)) == nil:
+		return 0, unix.ESRCH
+	}
+	var data [24]byte // for each word: effective, permitted, inheritable
+	all := uint64(1)<<(lastCap+1) - 1
+	for w := range words {
+		le.PutUint32(data[12*w:], uint32(all>>(32*w)))
+		le.PutUint32(data[12*w+4:], uint32(all>>(32*w)))
+	}
+	if c.Args[1] == 0 {
+		return 0, nil
+	}
+	return 0, c.Space.CopyOut(c.Args[1], data[:12*words])
+}
+
+// defaultUmask is what a process starts with.
+const defaultUmask = 0o022
+
+// Umask returns the mode bits that new files don't get.
+func (p *Process) Umask() uint32 { return p.umask.Load() }
+
+func (c *Call) setUmask() (uint64, error) {
+	return uint64(c.umask.Swap(uint32(c.Args[0]) & 0o777)), nil
+}
+
+// wait4 answers waitid, too: there are no children.
+func (c *Call) wait4() (uint64, error) { return 0, unix.ECHILD }
+
+func (c *Call) exitGroup() (uint64, error) {
+	c.ExitGroup(int(int32(c.Args[0])))
+	return 0, nil
+}
+
+// info is what /proc/self tells of the process.
+func (p *Process) info(prog *Program) *vfs.ProcessInfo {
+	return &vfs.ProcessInfo{
+		PID: p.PID, Exe: prog.Path, Args: prog.Args, Env: prog.Env, FDs: p.FDs, Started: p.Started(),
+		Name:    p.Leader().Name,
+		Threads: p.ThreadIDs,
+		Times:   func() (user, system time.Duration) { return p.CPUTime(), 0 },
+		Maps:    p.Space.Maps,
+		Memory: func() (size, resident uint64) {
+			s := p.Space.Stats()
+			return s.SizePages * mm.PageSize, s.ResidentPages * mm.PageSize
+		},
+		Limits: func() (stack, files, addressSpace uint64) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.limits[rlimitStack].Cur, p.limits[rlimitNofile].Cur, p.limits[rlimitAS].Cur
+		},
+	}
+}

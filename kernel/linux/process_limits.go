@@ -1,0 +1,128 @@
+package linux
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/task"
+	"wick/kernel/vfs"
+)
+
+func init() {
+	register(unix.SYS_GETRLIMIT, "getrlimit", func(c *Call) (uint64, error) {
+		return c.rlimit(c.Args[0], 0, c.Args[1])
+	})
+	register(unix.SYS_SETRLIMIT, "setrlimit", func(c *Call) (uint64, error) {
+		return c.rlimit(c.Args[0], c.Args[1], 0)
+	})
+	register(unix.SYS_PRLIMIT64, "prlimit64", (*Call).prlimit64)
+	register(unix.SYS_GETRUSAGE, "getrusage", (*Call).getrusage)
+}
+
+// Resources of getrlimit(2).
+const (
+	rlimitStack      = 3
+	rlimitCore       = 4
+	rlimitNproc      = 6
+	rlimitNofile     = 7
+	rlimitAS         = 9
+	rlimitSigpending = 11
+	rlimitNice       = 13
+	rlimitRtprio     = 14
+	numLimits        = 16
+)
+
+const (
+	infinity     = ^uint64(0)
+	defaultStack = 8 << 20 // bytes
+	maxPending   = 1024    // queued signals
+)
+
+// initLimits sets the limits of a new process.
+func (p *Process) initLimits() {
+	for i := range p.limits {
+		p.limits[i] = unix.Rlimit{Cur: infinity, Max: infinity}
+	}
+	p.limits[rlimitStack].Cur = defaultStack
+	p.limits[rlimitCore].Cur = 0
+	p.limits[rlimitNproc] = unix.Rlimit{Cur: task.DefaultMaxThreads, Max: task.DefaultMaxThreads}
+	p.limits[rlimitNofile] = unix.Rlimit{Cur: vfs.DefaultFDLimit, Max: vfs.MaxFDLimit}
+	p.limits[rlimitSigpending] = unix.Rlimit{Cur: maxPending, Max: maxPending}
+	p.limits[rlimitNice] = unix.Rlimit{}
+	p.limits[rlimitRtprio] = unix.Rlimit{}
+}
+
+func (c *Call) prlimit64() (uint64, error) {
+	if pid := int32(c.Args[0]); pid != 0 && c.Process.Process.Thread(int(pid)) == nil {
+		return 0, unix.ESRCH
+	}
+	return c.rlimit(c.Args[1], c.Args[2], c.Args[3])
+}
+
+// rlimit sets a limit from what is at set and stores the old one at get; either address may be 0.
+//
+// DEVIATION: limits other than that on descriptors are kept, but nothing is measured against them.
+func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
+	resource &= 0xffffffff
+	if resource >= numLimits {
+		return 0, unix.EINVAL
+	}
+	var b [16]byte // rlim_cur, rlim_max
+	if set != 0 {
+		if err := c.Space.CopyIn(b[:], set); err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	limit := &c.limits[resource]
+	old := *limit
+	if set != 0 {
+		wanted := unix.Rlimit{Cur: le.Uint64(b[0:]), Max: le.Uint64(b[8:])}
+		if err := checkLimit(resource, wanted); err != nil {
+			c.mu.Unlock()
+			return 0, err
+		}
+		*limit = wanted
+		if resource == rlimitNofile {
+			c.FDs.SetLimit(int(wanted.Cur))
+		}
+	}
+	c.mu.Unlock()
+	if get == 0 {
+		return 0, nil
+	}
+	le.PutUint64(b[0:], old.Cur)
+	le.PutUint64(b[8:], old.Max)
+	return 0, c.Space.CopyOut(get, b[:])
+}
+
+// checkLimit is what Linux checks; root may raise hard limits, but descriptors have an end (fs.nr_open).
+func checkLimit(resource uint64, l unix.Rlimit) error {
+	switch {
+	case l.Cur > l.Max:
+		return unix.EINVAL
+	case resource == rlimitNofile && l.Max > vfs.MaxFDLimit:
+		return unix.EPERM
+	}
+	return nil
+}
+
+// getrusage is getrusage(2): CPU time, all of it as the program's own, and the resident size, for the largest one.
+func (c *Call) getrusage() (uint64, error) {
+	var used time.Duration
+	switch int32(c.Args[0]) {
+	case unix.RUSAGE_SELF:
+		used = c.CPUTime()
+	case unix.RUSAGE_THREAD:
+		used = c.Thread.CPUTime()
+	case unix.RUSAGE_CHILDREN:
+	default:
+		return 0, unix.EINVAL
+	}
+	var b [144]byte // struct rusage: ru_utime, ru_stime, 14 longs
+	encodeTimeval(b[0:], used)
+	if int32(c.Args[0]) != unix.RUSAGE_CHILDREN {
+		le.PutUint64(b[32:], c.Space.Stats().ResidentPages*4) // ru_maxrss, KiB
+	}
+	return 0, c.Space.CopyOut(c.Args[1], b[:])
+}

@@ -1,0 +1,265 @@
+package linux
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/task"
+)
+
+func init() {
+	register(unix.SYS_RT_SIGACTION, "rt_sigaction", (*Call).rtSigaction)
+	register(unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", (*Call).rtSigprocmask)
+	register(unix.SYS_RT_SIGRETURN, "rt_sigreturn", (*Call).rtSigreturn)
+	register(unix.SYS_RT_SIGPENDING, "rt_sigpending", (*Call).rtSigpending)
+	register(unix.SYS_RT_SIGTIMEDWAIT, "rt_sigtimedwait", (*Call).rtSigtimedwait)
+	register(unix.SYS_RT_SIGSUSPEND, "rt_sigsuspend", (*Call).rtSigsuspend)
+	register(unix.SYS_RT_SIGQUEUEINFO, "rt_sigqueueinfo", (*Call).rtSigqueueinfo)
+	register(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", (*Call).rtTgsigqueueinfo)
+	register(unix.SYS_SIGALTSTACK, "sigaltstack", (*Call).sigaltstack)
+	register(unix.SYS_KILL, "kill", (*Call).kill)
+	register(unix.SYS_TKILL, "tkill", (*Call).tkill)
+	register(unix.SYS_TGKILL, "tgkill", (*Call).tgkill)
+	register(unix.SYS_PAUSE, "pause", (*Call).pause)
+}
+
+// Sizes of structures, in bytes.
+const (
+	sigsetSize    = 8
+	sigactionSize = 32
+)
+
+// knownSaFlags are the flags of sigaction(2) that Linux has; it clears the others, so that a program can ask
+// whether one is known.
+const knownSaFlags = 0x1 | 0x2 | task.SaSiginfo | 0x800 | task.SaRestorer | task.SaOnstack | task.SaRestart |
+	task.SaNodefer | task.SaResethand // 1: SA_NOCLDSTOP, 2: SA_NOCLDWAIT, 0x800: SA_EXPOSE_TAGBITS
+
+// signalArg checks a signal number; 0 is permitted if zero is.
+func signalArg(arg uint64, zero bool) (unix.Signal, error) {
+	n := int32(arg)
+	if n < 0 || n > task.NumSignals || n == 0 && !zero {
+		return 0, unix.EINVAL
+	}
+	return unix.Signal(n), nil
+}
+
+func (c *Call) rtSigaction() (uint64, error) {
+	sig, err := signalArg(c.Args[0], false)
+	if err != nil || c.Args[3] != sigsetSize {
+		return 0, unix.EINVAL
+	}
+	old := c.Action(sig)
+	var b [sigactionSize]byte
+	if c.Args[1] != 0 {
+		if err := c.Space.CopyIn(b[:], c.Args[1]); err != nil {
+			return 0, err
+		}
+		err := c.SetAction(sig, task.Action{
+			Handler: le.Uint64(b[0:]), Flags: le.Uint64(b[8:]) & knownSaFlags,
+			Restorer: le.Uint64(b[16:]), Mask: task.Set(le.Uint64(b[24:])),
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	if c.Args[2] == 0 {
+		return 0, nil
+	}
+	le.PutUint64(b[0:], old.Handler)
+	le.PutUint64(b[8:], old.Flags)
+	le.PutUint64(b[16:], old.Restorer)
+	le.PutUint64(b[24:], uint64(old.Mask))
+	return 0, c.Space.CopyOut(c.Args[2], b[:])
+}
+
+func (c *Call) rtSigprocmask() (uint64, error) {
+	if c.Args[3] != sigsetSize {
+		return 0, unix.EINVAL
+	}
+	old := c.Thread.Mask()
+	if c.Args[1] != 0 {
+		v, err := c.Space.Uint64(c.Args[1])
+		if err != nil {
+			return 0, err
+		}
+		set := task.Set(v)
+		switch int32(c.Args[0]) {
+		case unix.SIG_BLOCK:
+			c.Thread.SetMask(old | set)
+		case unix.SIG_UNBLOCK:
+			c.Thread.SetMask(old &^ set)
+		case unix.SIG_SETMASK:
+			c.Thread.SetMask(set)
+		default:
+			return 0, unix.EINVAL
+		}
+	}
+	if c.Args[2] == 0 {
+		return 0, nil
+	}
+	return 0, c.Space.PutUint64(c.Args[2], uint64(old))
+}
+
+func (c *Call) rtSigreturn() (uint64, error) {
+	c.Thread.SignalReturn()
+	return c.Thread.Regs.AX, nil
+}
+
+func (c *Call) rtSigpending() (uint64, error) {
+	if c.Args[1] > sigsetSize {
+		return 0, unix.EINVAL
+	}
+	var b [sigsetSize]byte
+	le.PutUint64(b[:], uint64(c.Thread.Pending()))
+	return 0, c.Space.CopyOut(c.Args[0], b[:c.Args[1]])
+}
+
+func (c *Call) rtSigtimedwait() (uint64, error) {
+	if c.Args[3] != sigsetSize {
+		return 0, unix.EINVAL
+	}
+	set, err := c.Space.Uint64(c.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	var deadline time.Time
+	if c.Args[2] != 0 {
+		d, err := c.timespec(c.Args[2])
+		if err != nil {
+			return 0, err
+		}
+		deadline = c.after(d)
+	}
+	info, err := c.Thread.WaitSignal(task.Set(set), deadline)
+	if err != nil {
+		return 0, err
+	}
+	if c.Args[1] != 0 {
+		var b [task.InfoSize]byte
+		info.Encode(b[:])
+		if err := c.Space.CopyOut(c.Args[1], b[:]); err != nil {
+			return 0, err
+		}
+	}
+	return uint64(info.Signo), nil
+}
+
+func (c *Call) rtSigsuspend() (uint64, error) {
+	if c.Args[1] != sigsetSize {
+		return 0, unix.EINVAL
+	}
+	mask, err := c.Space.Uint64(c.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	return 0, c.Thread.Suspend(task.Set(mask))
+}
+
+func (c *Call) pause() (uint64, error) {
+	return 0, c.Thread.Sleep(nil, time.Time{})
+}
+
+// queueInfo reads the siginfo_t that a program sends along with a signal.
+func (c *Call) queueInfo(sig unix.Signal, addr uint64) (task.Info, error) {
+	var b [task.InfoSize]byte
+	if err := c.Space.CopyIn(b[:], addr); err != nil {
+		return task.Info{}, err
+	}
+	info := task.DecodeInfo(b[:])
+	info.Signo = int32(sig)
+	return info, nil
+}
+
+func (c *Call) rtSigqueueinfo() (uint64, error) {
+	sig, err := signalArg(c.Args[1], true)
+	if err != nil {
+		return 0, err
+	}
+	info, err := c.queueInfo(sig, c.Args[2])
+	switch {
+	case err != nil:
+		return 0, err
+	case int32(c.Args[0]) != int32(c.PID):
+		return 0, unix.ESRCH
+	case sig == 0:
+		return 0, nil
+	}
+	return 0, c.SendInfo(info)
+}
+
+func (c *Call) rtTgsigqueueinfo() (uint64, error) {
+	sig, err := signalArg(c.Args[2], true)
+	if err != nil {
+		return 0, err
+	}
+	info, err := c.queueInfo(sig, c.Args[3])
+	if err != nil {
+		return 0, err
+	}
+	return c.sendThread(int32(c.Args[0]), int32(c.Args[1]), info)
+}
+
+func (c *Call) sigaltstack() (uint64, error) {
+	old := c.Thread.AltStack()
+	var b [task.StackSize]byte
+	if c.Args[0] != 0 {
+		if err := c.Space.CopyIn(b[:], c.Args[0]); err != nil {
+			return 0, err
+		}
+		if err := c.Thread.SetAltStack(task.DecodeStack(b[:])); err != nil {
+			return 0, err
+		}
+	}
+	if c.Args[1] == 0 {
+		return 0, nil
+	}
+	old.Encode(b[:])
+	return 0, c.Space.CopyOut(c.Args[1], b[:])
+}
+
+// kill knows one process, which is also its process group.
+func (c *Call) kill() (uint64, error) {
+	sig, err := signalArg(c.Args[1], true)
+	if err != nil {
+		return 0, err
+	}
+	pid, self := int32(c.Args[0]), int32(c.PID)
+	switch {
+	case pid != self && pid != 0 && pid != -self || pid == -1:
+		return 0, unix.ESRCH // -1 is everybody else, kill(2)
+	case sig == 0:
+		return 0, nil
+	}
+	return 0, c.SendInfo(task.UserInfo(sig, task.SiUser, c.PID))
+}
+
+func (c *Call) tkill() (uint64, error) {
+	sig, err := signalArg(c.Args[1], true)
+	if err != nil {
+		return 0, err
+	}
+	return c.sendThread(int32(c.PID), int32(c.Args[0]), task.UserInfo(sig, task.SiTkill, c.PID))
+}
+
+func (c *Call) tgkill() (uint64, error) {
+	sig, err := signalArg(c.Args[2], true)
+	if err != nil {
+		return 0, err
+	}
+	return c.sendThread(int32(c.Args[0]), int32(c.Args[1]), task.UserInfo(sig, task.SiTkill, c.PID))
+}
+
+// sendThread sends a signal to a thread; number 0 only asks whether it is there.
+func (c *Call) sendThread(pid, tid int32, info task.Info) (uint64, error) {
+	if pid <= 0 || tid <= 0 {
+		return 0, unix.EINVAL
+	}
+	t := c.Process.Process.Thread(int(tid))
+	if t == nil || pid != int32(c.PID) {
+		return 0, unix.ESRCH
+	}
+	if info.Signo == 0 {
+		return 0, nil
+	}
+	return 0, t.SendInfo(info)
+}
