@@ -221,7 +221,7 @@ func (p *printer) ndpFaults(h ICMP, off, end int) {
 			p.compare("option-length", len(it.body), '<', least, off+size+it.at+1)
 		}
 	}
-	if it.bad.Bad() && (it.bad.Relation != '>' || p.captured(end)) {
+	if it.bad.Bad() && (it.bad.Relation == 0 || p.captured(end)) { // what lies beyond the capture may be in order
 		p.fault(it.bad, off+size)
 	}
 }

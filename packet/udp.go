@@ -86,7 +86,7 @@ func (p *printer) udpCheck(h UDP, off, end int) checkResult {
 	if h.Checksum() == 0 {
 		return checkResult{state: checkNone}
 	}
-	if h.Len() > end-off && !p.ip.fragment {
+	if p.udpLenFault(h, off, end).Bad() { // what the checksum covers is not known
 		return checkResult{state: checkTruncated}
 	}
 	return p.payloadCheck(ProtocolUDP, off, end, h.Checksum(), true)
