@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"math/bits"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wick/test/programs/check"
+)
+
+var clocks = []struct {
+	name string
+	id   int32
+}{
+	{"REALTIME", unix.CLOCK_REALTIME}, {"MONOTONIC", unix.CLOCK_MONOTONIC}, {"MONOTONIC_RAW", unix.CLOCK_MONOTONIC_RAW},
+	{"REALTIME_COARSE", unix.CLOCK_REALTIME_COARSE}, {"MONOTONIC_COARSE", unix.CLOCK_MONOTONIC_COARSE},
+	{"BOOTTIME", unix.CLOCK_BOOTTIME}, {"PROCESS_CPUTIME_ID", unix.CLOCK_PROCESS_CPUTIME_ID},
+	{"THREAD_CPUTIME_ID", unix.CLOCK_THREAD_CPUTIME_ID},
+}
+
+func now(t *check.T, clock int32) time.Duration {
+	var ts unix.Timespec
+	t.Must(unix.ClockGettime(clock, &ts))
+	if ts.Nsec < 0 || ts.Nsec > 999999999 {
+		t.Errorf("clock %d tells %d ns", clock, ts.Nsec)
+	}
+	return time.Duration(ts.Nano())
+}
+
+func clocksRun(t *check.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, c := range clocks {
+		before := now(t, c.id)
+		for spun := time.Now(); time.Since(spun) < 15*time.Millisecond; {
+		}
+		if after := now(t, c.id); after <= before {
+			t.Errorf("CLOCK_%s stood at %v for 15 ms of work", c.name, before)
+		}
+		var res unix.Timespec
+		t.Must(unix.ClockGetres(c.id, &res))
+		if res.Nano() < 1 || res.Nano() > 20e6 {
+			t.Errorf("CLOCK_%s has a resolution of %d ns", c.name, res.Nano())
+		}
+	}
+}
+
+// clocksAgree measures the same stretch with several clocks.
+func clocksAgree(t *check.T) {
+	ids := []int32{unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_BOOTTIME}
+	var start [4]time.Duration
+	for i, id := range ids {
+		start[i] = now(t, id)
+	}
+	time.Sleep(100 * time.Millisecond)
+	first := now(t, ids[0]) - start[0]
+	for i, id := range ids {
+		if d := now(t, id) - start[i] - first; d < -20*time.Millisecond || d > 20*time.Millisecond {
+			t.Errorf("clock %d is %v off clock %d after %v", id, d, ids[0], first)
+		}
+	}
+	var tv unix.Timeval
+	t.Must(unix.Gettimeofday(&tv))
+	if d := now(t, unix.CLOCK_REALTIME) - time.Duration(tv.Nano()); d < 0 || d > time.Second {
+		t.Errorf("gettimeofday is %v behind CLOCK_REALTIME", d)
+	}
+}
+
+func clockErrors(t *check.T) {
+	var ts unix.Timespec
+	t.WantErr("clock 99", unix.ClockGettime(99, &ts), unix.EINVAL)
+	t.WantErr("a second of 10⁹ ns", unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &unix.Timespec{Nsec: 1e9}, nil), unix.EINVAL)
+	t.WantErr("a negative sleep", unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &unix.Timespec{Sec: -1}, nil), unix.EINVAL)
+}
+
+// monotonic reads the clock on several threads, each of which tells the next what it saw.
+func monotonic(t *check.T) {
+	var mu sync.Mutex
+	var last time.Duration // guarded by mu
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for range 5000 {
+				mu.Lock()
+				if v := now(t, unix.CLOCK_MONOTONIC); v < last {
+					t.Errorf("the clock went back by %v", last-v)
+				} else {
+					last = v
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func sleep(t *check.T) {
+	for _, d := range []time.Duration{0, time.Microsecond, time.Millisecond, 30 * time.Millisecond} {
+		start := now(t, unix.CLOCK_MONOTONIC)
+		ts := unix.NsecToTimespec(int64(d))
+		for {
+			err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, &ts)
+			if err != unix.EINTR {
+				t.Must(err)
+				break
+			}
+		}
+		if took := now(t, unix.CLOCK_MONOTONIC) - start; took < d {
+			t.Errorf("a sleep of %v took %v", d, took)
+		}
+	}
+	for _, clock := range []int32{unix.CLOCK_MONOTONIC, unix.CLOCK_REALTIME} {
+		until := unix.NsecToTimespec(int64(now(t, clock) + 20*time.Millisecond))
+		for unix.ClockNanosleep(clock, unix.TIMER_ABSTIME, &until, nil) == unix.EINTR {
+		}
+		if v := now(t, clock); v < time.Duration(until.Nano()) {
+			t.Errorf("clock %d: woke at %v, before %v", clock, v, until.Nano())
+		}
+	}
+	past := unix.NsecToTimespec(1)
+	t.WantErr("sleep until the past", unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &past, nil), nil)
+}
+
+// cpuTime: work costs processor time, sleep doesn't.
+func cpuTime(t *check.T) {
+	before := now(t, unix.CLOCK_PROCESS_CPUTIME_ID)
+	time.Sleep(200 * time.Millisecond)
+	slept := now(t, unix.CLOCK_PROCESS_CPUTIME_ID) - before
+	if slept > 150*time.Millisecond {
+		t.Errorf("200 ms of sleep cost %v", slept)
+	}
+	var usage unix.Rusage
+	t.Must(unix.Getrusage(unix.RUSAGE_SELF, &usage))
+	total := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	if cpu := now(t, unix.CLOCK_PROCESS_CPUTIME_ID); total > cpu+time.Second || total < cpu/2-time.Second {
+		t.Errorf("getrusage tells %v, the clock %v", total, cpu)
+	}
+}
+
+func plausibleDate(t *check.T) {
+	if year := time.Now().Year(); year < 2024 || year > 2100 {
+		t.Errorf("it is the year %d", year)
+	}
+	check.Equal(t, "time zone", time.Now().UTC().Location().String(), "UTC")
+}
+
+func getrandom(t *check.T) {
+	for _, size := range []int{0, 1, 16, 256, 5000, 100000} {
+		a, b := make([]byte, size), make([]byte, size)
+		n, err := unix.Getrandom(a, 0)
+		t.Must(err)
+		check.Equal(t, "bytes", n, size)
+		_, err = unix.Getrandom(b, unix.GRND_NONBLOCK)
+		t.Must(err)
+		if size >= 16 && bytes.Equal(a, b) {
+			t.Errorf("twice the same %d bytes", size)
+		}
+		ones := 0
+		for _, v := range a {
+			ones += bits.OnesCount8(v)
+		}
+		// Six standard deviations of a fair coin are 3·√bits.
+		if d := ones - size*4; size >= 256 && d*d > 9*8*size {
+			t.Errorf("%d of %d bits are set", ones, size*8)
+		}
+	}
+	_, err := unix.Getrandom(make([]byte, 8), unix.GRND_RANDOM)
+	t.Must(err)
+	_, err = unix.Getrandom(make([]byte, 8), 0x100)
+	t.WantErr("bad flags", err, unix.EINVAL)
+}
