@@ -69,21 +69,27 @@ func (t *Thread) Clone(a CloneArgs) (int, error) {
 
 // storeTIDs stores the thread's id where the flags of clone want it.
 func (t *Thread) storeTIDs(a *CloneArgs) error {
-	var tid [4]byte
-	le.PutUint32(tid[:], uint32(t.TID))
 	if a.Flags&unix.CLONE_PARENT_SETTID != 0 {
-		if err := t.Process.Space.CopyOut(a.ParentTID, tid[:]); err != nil {
+		if err := t.Process.storeTID(a.ParentTID, t.TID); err != nil {
 			return err
 		}
 	}
 	if a.Flags&unix.CLONE_CHILD_SETTID != 0 {
 		// Linux stores it when the child first runs, where an error has nowhere to go.
-		t.Process.Space.CopyOut(a.ChildTID, tid[:])
+		t.Process.storeTID(a.ChildTID, t.TID)
 	}
 	if a.Flags&unix.CLONE_CHILD_CLEARTID != 0 {
 		t.clearTID = a.ChildTID
 	}
 	return nil
+}
+
+// storeTID stores a thread id in user memory, in one piece if addr is aligned: other threads look at it.
+func (p *Process) storeTID(addr uint64, tid int) error {
+	if addr&3 != 0 {
+		return p.Space.PutUint32(addr, uint32(tid))
+	}
+	return p.Space.StoreUint32(addr, uint32(tid))
 }
 
 // inherit copies what a new thread has of its creator's registers. FX is valid, because the creator isn't in ring 3.

@@ -37,12 +37,13 @@ const (
 
 // world is a process under test.
 type world struct {
-	tb    testing.TB
-	cpu   *tasktest.CPU
-	space *mm.Space
-	calls map[uint64]call
-	opts  Options
-	proc  *Process
+	tb      testing.TB
+	cpu     *tasktest.CPU
+	space   *mm.Space
+	machine *mmtest.Machine
+	calls   map[uint64]call
+	opts    Options
+	proc    *Process
 
 	mu      sync.Mutex
 	reports []string // guarded by mu
@@ -56,7 +57,7 @@ func newWorld(tb testing.TB) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	w := &world{tb: tb, cpu: tasktest.New(), space: space}
+	w := &world{tb: tb, cpu: tasktest.New(), space: space, machine: machine}
 	w.mapData(dataAt, dataLen)
 	w.mapData(stackAt-stackSz, stackSz)
 	w.mapData(altAt, altLen)

@@ -116,7 +116,7 @@ func (t *Thread) leave() {
 	if !t.Process.Exiting() {
 		t.releaseRobust()
 		if t.clearTID != 0 {
-			t.Process.Space.CopyOut(t.clearTID, make([]byte, 4))
+			t.Process.storeTID(t.clearTID, 0)
 			t.Process.FutexWake(t.clearTID, 1, futexAnyBits)
 		}
 	}
