@@ -72,8 +72,8 @@ func (f *machineFlags) parse() error {
 // parseSize reads a size in bytes: "64M", "1G", "65536K", "128" (M), with an optional B or iB.
 func parseSize(s string) (int64, error) {
 	number := strings.TrimRight(s, "kKmMgGiB")
-	unit := strings.ToUpper(strings.TrimSuffix(strings.TrimSuffix(s[len(number):], "B"), "i"))
-	shift, known := map[string]uint{"K": 10, "": 20, "M": 20, "G": 30}[unit]
+	shift, known := map[string]uint{"": 20, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20,
+		"G": 30, "GB": 30, "GIB": 30}[strings.ToUpper(s[len(number):])]
 	n, err := strconv.ParseUint(number, 10, 63)
 	if err != nil || !known {
 		return 0, fmt.Errorf("%q is not a size such as 128M or 1G", s)

@@ -289,7 +289,7 @@ func failure(vm *vmm.VM, r *session.Result, ending string) error {
 	message := strings.TrimSpace(vm.Messages())
 	switch {
 	case r.Err != nil:
-		return fmt.Errorf("the kernel and this wick don't understand each other: %w", r.Err)
+		return r.Err
 	case r.TimedOut:
 		return fmt.Errorf("the kernel did not start within %s", bootTimeout)
 	case message != "":
@@ -305,7 +305,7 @@ const bootLines = 40
 
 // showBoot shows the last lines of what the kernel wrote.
 func showBoot(text string) {
-	text = strings.TrimRight(text, "\n")
+	text = strings.Trim(text, "\n")
 	if text == "" {
 		fmt.Fprintln(os.Stderr, "wick: the kernel wrote nothing to its console")
 		return

@@ -5,6 +5,7 @@ package session
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
@@ -56,11 +57,11 @@ type Result struct {
 	TimedOut bool           // the guest was not ready within BootTimeout
 	Ready    bool           // the guest got as far as to listen
 	Skipped  uint64         // bytes of the channel that were no frames
-	Err      error          // why frames could not be used, if that ended the session
+	Err      error          // what ended the session, if not the machine or a signal
 }
 
-// exitGrace is how long the machine may take to power off after the program's end.
-const exitGrace = 3 * time.Second
+// exitGrace is how long the machine may take to power off after the program's end; tests change it.
+var exitGrace = 3 * time.Second
 
 // errOutputClosed stands for a closed standard output or standard error, as `| head` closes it.
 var errOutputClosed = errors.New("output closed")
@@ -128,16 +129,15 @@ func (s *Session) readFrames() (result Result) {
 func (s *Session) handle(f hostlink.Frame, result *Result) (err error) {
 	switch f.Type {
 	case hostlink.Ready:
-		if err := hostlink.ParseReady(f.Payload); err != nil {
-			return err
+		if err = hostlink.ParseReady(f.Payload); err == nil {
+			s.becomeReady()
 		}
-		s.becomeReady()
 	case hostlink.Stdout:
-		return write(s.Stdout, f.Payload)
+		return write("output", s.Stdout, f.Payload)
 	case hostlink.Stderr:
-		return write(s.Stderr, f.Payload)
+		return write("error", s.Stderr, f.Payload)
 	case hostlink.Log, hostlink.Dump:
-		return write(s.Stderr, s.asLines(f.Payload))
+		return write("error", s.Stderr, s.asLines(f.Payload))
 	case hostlink.Credit:
 		var n uint32
 		if n, err = hostlink.ParseCredit(f.Payload); err == nil {
@@ -155,7 +155,10 @@ func (s *Session) handle(f hostlink.Frame, result *Result) (err error) {
 			time.AfterFunc(exitGrace, s.VM.Kill)
 		}
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("the kernel and this wick don't understand each other: %w", err)
+	}
+	return nil
 }
 
 func (s *Session) becomeReady() {
@@ -188,10 +191,13 @@ func (s *Session) asLines(text []byte) []byte {
 }
 
 // write writes all of p. Writing to a pipe that nobody reads any more gives errOutputClosed.
-func write(w io.Writer, p []byte) error {
+func write(name string, w io.Writer, p []byte) error {
 	_, err := w.Write(p)
-	if errors.Is(err, syscall.EPIPE) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EPIPE):
 		return errOutputClosed
 	}
-	return err
+	return fmt.Errorf("standard %s: %w", name, err)
 }

@@ -1,0 +1,77 @@
+# wick: boots a static Linux program as a microVM on a kernel written in Go.
+#
+#   make run     build everything and boot the example server, with its packets on the screen
+#   make build   bin/wick, with the kernel in it
+#   make test    everything that is tested; installs what that needs
+#
+# Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
+
+# The environment must not change what is built.
+export GOFLAGS :=
+export GOWORK := off
+
+# The kernel's text starts at 0xffffffff80201000 (the flag takes it as a negative number) and is
+# entered at ground's entry, not at the runtime's.
+KERNEL_LDFLAGS := -T -0x7fdff000 -E wick/kernel/ground.entry
+GUEST := CGO_ENABLED=0 GOOS=linux GOARCH=amd64
+
+# All but what boots machines.
+UNIT := $$(go list ./... | grep -v '^wick/test/')
+# Commands, and files of libraries, that tests need, with their packages in Debian and Ubuntu.
+QEMU := qemu-system-x86_64=qemu-system-x86
+GCC := gcc=gcc /usr/include/stdlib.h=libc6-dev
+
+STEP = @printf '\n== %s\n'
+
+.PHONY: build
+build: bin/wick
+
+.PHONY: bin/wick
+bin/wick: vmm/embedded/image/kernel.img
+	CGO_ENABLED=0 go build -trimpath -o $@ ./cmd/wick
+
+# Go knows what has changed; make does not.
+.PHONY: vmm/embedded/image/kernel.img
+vmm/embedded/image/kernel.img:
+	@mkdir -p out
+	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
+	go run ./cmd/mkimage out/kernel.elf $@
+
+.PHONY: out/echo
+out/echo:
+	@mkdir -p out
+	$(GUEST) go build -trimpath -o $@ ./examples/echo
+
+.PHONY: run
+run: build out/echo
+	@tools/need $(QEMU)
+	@echo
+	@echo 'Try from another terminal (Ctrl-C ends it here):'
+	@echo '  curl http://127.0.0.1:20002/'
+	@echo '  echo hello | nc -u -w1 127.0.0.1 20000'
+	@echo '  echo hello | nc -N 127.0.0.1 20001'
+	@echo
+	bin/wick run -p 20000:7/udp -p 20001:7 -p 20002:80 --dump out/echo
+
+.PHONY: check
+check:
+	$(STEP) 'go vet, gofmt'
+	go vet ./...
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+
+.PHONY: unit
+unit:
+	$(STEP) 'unit tests, with the race detector'
+	@tools/need $(QEMU) $(GCC)
+	CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
+
+.PHONY: vmtest
+vmtest: build
+	$(STEP) 'tests in virtual machines'
+	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools
+	go test -timeout 45m ./test/...
+
+.PHONY: test
+test: build check unit vmtest
+	$(STEP) 'all tests have passed'
