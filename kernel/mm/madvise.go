@@ -70,11 +70,11 @@ func (s *Space) madviseFree(addr, end uint64, advice int) error {
 			}
 			s.clear(lo, hi)
 		case advice == unix.MADV_REMOVE:
+			if a.src != nil {
+				return unix.EACCES // no file is mapped for writing
+			}
 			if !shared {
 				return unix.EINVAL
-			}
-			if a.src != nil || a.prot&unix.PROT_WRITE == 0 {
-				return unix.EACCES
 			}
 			s.clear(lo, hi)
 		case !shared:
@@ -88,15 +88,32 @@ func (s *Space) madviseFree(addr, end uint64, advice int) error {
 	return nil
 }
 
-// madvisePopulate fills the pages of [addr, end).
+// madvisePopulate fills the pages of [addr, end), area by area.
 func (s *Space) madvisePopulate(addr, end uint64, write bool) error {
-	switch s.populate(addr, end, write) {
-	case Handled:
-		return nil
-	case AccessError:
-		return unix.EINVAL
-	case BusError:
-		return unix.EFAULT
+	need := uint8(unix.PROT_READ)
+	if write {
+		need = unix.PROT_WRITE
 	}
-	return unix.ENOMEM
+	for addr < end {
+		s.mu.RLock()
+		a := s.areas.find(addr)
+		if a == nil {
+			s.mu.RUnlock()
+			return unix.ENOMEM
+		}
+		stop, permitted := min(end, a.end), a.prot&need != 0
+		s.mu.RUnlock()
+		if !permitted {
+			return unix.EINVAL
+		}
+		switch s.populate(addr, stop, write) {
+		case Handled:
+		case BusError:
+			return unix.EFAULT
+		default: // also if the area was changed meanwhile
+			return unix.ENOMEM
+		}
+		addr = stop
+	}
+	return nil
 }

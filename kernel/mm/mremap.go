@@ -8,26 +8,34 @@ import (
 
 // Mremap changes the size or the place of a mapping, mremap(2), and returns its address.
 //
-// DEVIATION: an old length of 0, which makes a second mapping of shared memory, is EINVAL.
+// DEVIATION: what would make a second mapping of the same anonymous memory, an old length of 0 or
+// MREMAP_DONTUNMAP for a MAP_SHARED area, is EINVAL. A MAP_SHARED area that grows gets more zero memory,
+// and not SIGBUS beyond its old end.
 func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uint64) (uint64, error) {
-	const known = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | unix.MREMAP_DONTUNMAP
-	move := flags&unix.MREMAP_MAYMOVE != 0
-	if flags&^known != 0 || flags&unix.MREMAP_FIXED != 0 && !move ||
-		flags&unix.MREMAP_DONTUNMAP != 0 && (!move || oldLength != newLength) || !aligned(addr) {
-		return 0, unix.EINVAL
-	}
 	oldLength, newLength = pageUp(oldLength), pageUp(newLength)
-	if newLength == 0 {
+	toGiven := flags&(unix.MREMAP_FIXED|unix.MREMAP_DONTUNMAP) != 0
+	const known = unix.MREMAP_MAYMOVE | unix.MREMAP_FIXED | unix.MREMAP_DONTUNMAP
+	// In the order of Linux's check_mremap_params.
+	switch {
+	case flags&^known != 0, !aligned(addr), newLength == 0, newLength > TaskEnd:
+		return 0, unix.EINVAL
+	case toGiven && (newAddr > TaskEnd-newLength || !aligned(newAddr) || flags&unix.MREMAP_MAYMOVE == 0),
+		flags&unix.MREMAP_DONTUNMAP != 0 && oldLength != newLength,
+		toGiven && addr+oldLength > newAddr && newAddr+newLength > addr:
 		return 0, unix.EINVAL
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.unmapped.flush(s)
+	// The destination is unmapped and the source split; Linux wants the same room.
+	if toGiven && len(s.areas)+2 >= s.limits.Areas-3 {
+		return 0, unix.ENOMEM
+	}
 	a := s.areas.find(addr)
 	if a == nil {
 		return 0, unix.EFAULT
 	}
-	if flags&(unix.MREMAP_FIXED|unix.MREMAP_DONTUNMAP) != 0 {
+	if toGiven {
 		return s.mremapTo(addr, oldLength, newLength, flags, newAddr)
 	}
 	if oldLength >= newLength {
@@ -50,7 +58,7 @@ func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uin
 			return addr, nil
 		}
 	}
-	if !move {
+	if flags&unix.MREMAP_MAYMOVE == 0 {
 		return 0, unix.ENOMEM
 	}
 	to, err := s.place(0, newLength, false)
@@ -64,7 +72,7 @@ func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uin
 // resized to newLength at all.
 func (s *Space) checkGrow(a *area, addr, oldLength, newLength uint64) error {
 	switch {
-	case oldLength == 0:
+	case oldLength == 0 && (a.src == nil || a.flags&areaShared == 0):
 		return unix.EINVAL
 	case oldLength > a.end-addr:
 		return unix.EFAULT
@@ -88,16 +96,8 @@ func (s *Space) grow(a *area, end uint64) {
 	s.insert(more)
 }
 
-// mremapTo is Mremap with MREMAP_FIXED or MREMAP_DONTUNMAP.
+// mremapTo is Mremap with MREMAP_FIXED or MREMAP_DONTUNMAP, the arguments checked.
 func (s *Space) mremapTo(addr, oldLength, newLength uint64, flags int, to uint64) (uint64, error) {
-	if !aligned(to) || newLength > TaskEnd || to > TaskEnd-newLength ||
-		addr+oldLength > to && to+newLength > addr {
-		return 0, unix.EINVAL
-	}
-	// The destination is unmapped and the source split; Linux wants the same room.
-	if len(s.areas)+2 >= s.limits.Areas-3 {
-		return 0, unix.ENOMEM
-	}
 	fixed := flags&unix.MREMAP_FIXED != 0
 	if fixed {
 		if to < MinAddr {
@@ -124,6 +124,9 @@ func (s *Space) mremapTo(addr, oldLength, newLength uint64, flags int, to uint64
 		return 0, err
 	}
 	keep := flags&unix.MREMAP_DONTUNMAP != 0
+	if keep && a.src == nil && a.flags&areaShared != 0 {
+		return 0, unix.EINVAL
+	}
 	if keep && s.limits.Size != 0 && s.size+newLength > s.limits.Size {
 		return 0, unix.ENOMEM
 	}
