@@ -1,4 +1,192 @@
 package net
 
-// Stack is the TCP/IP stack of the kernel with its interfaces.
-type Stack struct{}
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Options are the settings of a Stack. The zero value is good.
+type Options struct {
+	// Log, if not nil, gets a line about each change of the configuration.
+	Log func(format string, args ...any)
+	// Hostname is told to the DHCP server.
+	Hostname string
+	// MaxSockets bounds the number of sockets; 0 is DefaultMaxSockets.
+	MaxSockets int
+	// MaxBuffer bounds how far the buffers of a TCP connection grow, in bytes for each direction; 0 is DefaultMaxBuffer.
+	MaxBuffer int
+	// TimeWait is how long a finished TCP connection is remembered; 0 is Linux's 60 s.
+	TimeWait time.Duration
+	// DetectDuplicates has IPv6 addresses probed for a second before they are used [RFC 4862 5.4].
+	// DEVIATION: off by default, since a microVM is alone on its link and boots faster without.
+	DetectDuplicates bool
+}
+
+// Defaults of Options.
+const (
+	DefaultMaxSockets = 8192
+	DefaultMaxBuffer  = 4 << 20
+)
+
+// linux's default net.ipv4.tcp_fin_timeout and TIME-WAIT length.
+const defaultTimeWait = 60 * time.Second
+
+// loopbackIndex is the interface index of lo, as on Linux.
+const loopbackIndex = 1
+
+// Stack is the TCP/IP stack of the kernel with its interfaces, and the maker of its sockets.
+type Stack struct {
+	options Options
+	engine  engine
+
+	open     atomic.Int64  // sockets that exist
+	inodes   atomic.Uint64 // inode numbers given out
+	overflow atomic.Uint64 // datagrams that found a socket's queue full
+
+	netlinkPorts atomic.Uint32 // addresses given to netlink sockets
+	unix         unixNames
+
+	mu    sync.Mutex
+	links []*iface // guarded by mu; index i+2
+	dns   dnsServers
+}
+
+// New makes a stack with the loopback interface: lo, 127.0.0.1/8 and ::1/128.
+func New(o Options) (*Stack, error) {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.MaxSockets == 0 {
+		o.MaxSockets = DefaultMaxSockets
+	}
+	if o.MaxBuffer == 0 {
+		o.MaxBuffer = DefaultMaxBuffer
+	}
+	if o.TimeWait == 0 {
+		o.TimeWait = defaultTimeWait
+	}
+	s := &Stack{options: o}
+	e, err := newNetstack(&o, (*routerListener)(s))
+	if err != nil {
+		return nil, err
+	}
+	s.engine = e
+	return s, nil
+}
+
+// Close stops the stack: its goroutines, timers and DHCP clients. Sockets are of no use after it.
+func (s *Stack) Close() {
+	s.mu.Lock()
+	links := s.links
+	s.mu.Unlock()
+	for _, l := range links {
+		l.stop()
+	}
+	s.engine.close()
+}
+
+// Sockets is the number of sockets that exist.
+func (s *Stack) Sockets() int { return int(s.open.Load()) }
+
+// NewSocket makes a socket, as socket(2) does. typ is without SOCK_NONBLOCK and SOCK_CLOEXEC.
+func (s *Stack) NewSocket(family, typ, protocol int) (Socket, error) {
+	if typ < 0 || typ > unix.SOCK_PACKET {
+		return nil, unix.EINVAL
+	}
+	switch family {
+	case unix.AF_INET, unix.AF_INET6:
+		return s.newInet(family, typ, protocol)
+	case unix.AF_NETLINK:
+		return s.newNetlink(typ, protocol)
+	case unix.AF_UNIX:
+		return s.newUnix(typ, protocol)
+	}
+	return nil, unix.EAFNOSUPPORT
+}
+
+// newInet makes an IPv4 or IPv6 socket.
+func (s *Stack) newInet(family, typ, protocol int) (Socket, error) {
+	if protocol < 0 || protocol >= 256 && protocol != unix.IPPROTO_MPTCP {
+		return nil, unix.EINVAL
+	}
+	icmp := unix.IPPROTO_ICMP
+	if family == unix.AF_INET6 {
+		icmp = unix.IPPROTO_ICMPV6
+	}
+	switch {
+	case typ == unix.SOCK_STREAM && (protocol == 0 || protocol == unix.IPPROTO_TCP):
+		return s.newStreamSocket(family)
+	case typ == unix.SOCK_DGRAM && (protocol == 0 || protocol == unix.IPPROTO_UDP):
+		return s.newDatagramSocket(family, typ, unix.IPPROTO_UDP, protocolUDP)
+	case typ == unix.SOCK_DGRAM && protocol == icmp:
+		return s.newDatagramSocket(family, typ, protocol, protocolPing)
+	case typ == unix.SOCK_RAW && protocol != 0:
+		return s.newDatagramSocket(family, typ, protocol, protocolRaw)
+	case typ == unix.SOCK_STREAM || typ == unix.SOCK_DGRAM || typ == unix.SOCK_RAW:
+		return nil, unix.EPROTONOSUPPORT
+	}
+	return nil, unix.ESOCKTNOSUPPORT
+}
+
+// Pair makes two sockets that are connected to each other, as socketpair(2) does.
+func (s *Stack) Pair(family, typ, protocol int) (Socket, Socket, error) {
+	switch family {
+	case unix.AF_UNIX:
+		return s.newUnixPair(typ, protocol)
+	case unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK:
+		if _, err := s.checkSocket(family, typ, protocol); err != nil {
+			return nil, nil, err
+		}
+		return nil, nil, unix.EOPNOTSUPP
+	}
+	return nil, nil, unix.EAFNOSUPPORT
+}
+
+// checkSocket tells what NewSocket would say, and leaves nothing behind.
+func (s *Stack) checkSocket(family, typ, protocol int) (struct{}, error) {
+	k, err := s.NewSocket(family, typ, protocol)
+	if err == nil {
+		k.Close()
+	}
+	return struct{}{}, err
+}
+
+// routerListener is the Stack as it hears of routers.
+type routerListener Stack
+
+func (r *routerListener) routeFound(index uint32, dst netip.Prefix, gateway netip.Addr) {
+	r.engine.addRoute(index, dst, gateway)
+	r.options.Log("net: %s: route to %s %s", (*Stack)(r).linkName(index), dst, via(gateway))
+}
+
+func (r *routerListener) routeLost(index uint32, dst netip.Prefix, gateway netip.Addr) {
+	r.engine.removeRoute(index, dst, gateway)
+	r.options.Log("net: %s: no more route to %s %s", (*Stack)(r).linkName(index), dst, via(gateway))
+}
+
+func (r *routerListener) addressFound(index uint32, p netip.Prefix) {
+	if n, ok := r.engine.(*netstack); ok {
+		n.change.bump()
+	}
+	r.options.Log("net: %s: address %s", (*Stack)(r).linkName(index), p)
+	(*Stack)(r).announceNeighbor(index, p.Addr())
+}
+
+func (r *routerListener) dnsFound(index uint32, servers []netip.Addr, lifetime time.Duration) {
+	(*Stack)(r).setRouterDNS(index, servers, lifetime)
+}
+
+func via(gateway netip.Addr) string {
+	if !gateway.IsValid() {
+		return "on the link"
+	}
+	return "via " + gateway.String()
+}
+
+// newQueue is a wait queue; sockets hold theirs by pointer because an endpoint may be replaced under it.
+func newQueue() *waiter.Queue { return new(waiter.Queue) }

@@ -1,0 +1,178 @@
+package net
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// linkEndpoint stands between the engine and a Link. A received frame is copied once, into a pooled buffer, and
+// runs up the stack on the driver's goroutine; a packet to send goes straight to Link.Transmit on the sender's.
+type linkEndpoint struct {
+	link  Link
+	mac   tcpip.LinkAddress
+	mtu   uint32
+	drops linkDrops
+
+	dispatcher atomic.Pointer[stack.NetworkDispatcher]
+	// tap, if not nil, sees each received frame first and tells whether it has taken it (DHCP).
+	tap atomic.Pointer[func(frame []byte) bool]
+}
+
+// linkDrops counts the frames that an interface has dropped, by reason.
+type linkDrops struct {
+	runt      atomic.Uint64 // shorter than an Ethernet header
+	otherHost atomic.Uint64 // unicast to another hardware address
+	transmit  atomic.Uint64 // the card had no room
+}
+
+func newLinkEndpoint(l Link) *linkEndpoint {
+	mac := l.HardwareAddr()
+	e := &linkEndpoint{link: l, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	return e
+}
+
+// receive takes a frame from the driver.
+func (e *linkEndpoint) receive(frame []byte) {
+	if tap := e.tap.Load(); tap != nil && (*tap)(frame) {
+		return
+	}
+	d := e.dispatcher.Load()
+	if d == nil {
+		return
+	}
+	if len(frame) < header.EthernetMinimumSize {
+		e.drops.runt.Add(1)
+		return
+	}
+	eth := header.Ethernet(frame)
+	var kind tcpip.PacketType
+	switch {
+	case frame[0]&1 == 0:
+		if string(frame[:header.EthernetAddressSize]) != string(e.mac) {
+			e.drops.otherHost.Add(1)
+			return
+		}
+		kind = tcpip.PacketHost
+	case isBroadcast(frame):
+		kind = tcpip.PacketBroadcast
+	default:
+		kind = tcpip.PacketMulticast
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(buffer.NewViewWithData(frame))})
+	pkt.PktType = kind
+	if _, ok := pkt.LinkHeader().Consume(header.EthernetMinimumSize); ok {
+		(*d).DeliverNetworkPacket(eth.Type(), pkt)
+	}
+	pkt.DecRef()
+}
+
+// isBroadcast tells whether the frame is for all stations.
+func isBroadcast(frame []byte) bool {
+	return string(frame[:6]) == "\xff\xff\xff\xff\xff\xff"
+}
+
+// pieces is the memory for the parts of one frame on its way to the driver.
+type pieces struct{ p [][]byte }
+
+var piecesPool = sync.Pool{New: func() any { return &pieces{p: make([][]byte, 0, 16)} }}
+
+// WritePackets implements stack.LinkWriter.
+func (e *linkEndpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	ps := piecesPool.Get().(*pieces)
+	sent := 0
+	var failed tcpip.Error
+	for _, pkt := range pkts.AsSlice() {
+		ps.p = appendPieces(ps.p[:0], pkt)
+		if err := e.link.Transmit(ps.p...); err != nil {
+			e.drops.transmit.Add(1)
+			failed = &tcpip.ErrNoBufferSpace{}
+			continue
+		}
+		sent++
+	}
+	clear(ps.p)
+	piecesPool.Put(ps)
+	return sent, failed
+}
+
+// appendPieces appends the parts of pkt, link header first, to p.
+func appendPieces(p [][]byte, pkt *stack.PacketBuffer) [][]byte {
+	views, skip := pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		b := v.AsSlice()
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		p = append(p, b[skip:])
+		skip = 0
+	}
+	return p
+}
+
+// Attach implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) Attach(d stack.NetworkDispatcher) {
+	if d == nil {
+		e.dispatcher.Store(nil)
+		e.link.Attach(nil)
+		return
+	}
+	e.dispatcher.Store(&d)
+	e.link.Attach(e.receive)
+}
+
+// IsAttached implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) IsAttached() bool { return e.dispatcher.Load() != nil }
+
+// AddHeader implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) AddHeader(pkt *stack.PacketBuffer) {
+	eth := header.Ethernet(pkt.LinkHeader().Push(header.EthernetMinimumSize))
+	eth.Encode(&header.EthernetFields{
+		SrcAddr: e.mac,
+		DstAddr: pkt.EgressRoute.RemoteLinkAddress,
+		Type:    pkt.NetworkProtocolNumber,
+	})
+}
+
+// ParseHeader implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) ParseHeader(pkt *stack.PacketBuffer) bool {
+	_, ok := pkt.LinkHeader().Consume(header.EthernetMinimumSize)
+	return ok
+}
+
+// MTU implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) MTU() uint32 { return e.mtu }
+
+// SetMTU implements stack.NetworkLinkEndpoint; the MTU is the card's.
+func (e *linkEndpoint) SetMTU(uint32) {}
+
+// MaxHeaderLength implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) MaxHeaderLength() uint16 { return header.EthernetMinimumSize }
+
+// LinkAddress implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) LinkAddress() tcpip.LinkAddress { return e.mac }
+
+// SetLinkAddress implements stack.NetworkLinkEndpoint; the address is the card's.
+func (e *linkEndpoint) SetLinkAddress(tcpip.LinkAddress) {}
+
+// Capabilities implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) Capabilities() stack.LinkEndpointCapabilities {
+	return stack.CapabilityResolutionRequired
+}
+
+// ARPHardwareType implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareEther }
+
+// Wait implements stack.NetworkLinkEndpoint; there is no goroutine to wait for.
+func (e *linkEndpoint) Wait() {}
+
+// Close implements stack.NetworkLinkEndpoint.
+func (e *linkEndpoint) Close() {}
+
+// SetOnCloseAction implements stack.NetworkLinkEndpoint; nothing but the stack closes the endpoint.
+func (e *linkEndpoint) SetOnCloseAction(func()) {}

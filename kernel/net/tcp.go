@@ -1,0 +1,363 @@
+package net
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/vfs"
+)
+
+// streamSocket is a TCP socket [tcp(7)].
+type streamSocket struct {
+	inet
+	ep       atomic.Pointer[streamBox]
+	shut     shutState
+	gone     atomic.Bool // the failure of the connection has been told
+	accepted bool
+
+	mu      sync.Mutex       // serialises what replaces ep
+	bound   endpoint         // guarded by mu: what bind was told, if isBound
+	isBound bool             // guarded by mu
+	set     []recordedOption // guarded by mu
+}
+
+// streamBox holds a stream, whose pointer is swapped atomically.
+type streamBox struct{ stream }
+
+// recordedOption is an option that the program has set, to be set again on another endpoint.
+type recordedOption struct {
+	o option
+	v int
+}
+
+// newStreamSocket makes a socket.
+func (s *Stack) newStreamSocket(family int) (Socket, error) {
+	t := new(streamSocket)
+	if err := t.init(s, family, unix.SOCK_STREAM, unix.IPPROTO_TCP); err != nil {
+		return nil, err
+	}
+	t.wait = newQueue()
+	t.ep.Store(&streamBox{s.engine.newStream(family == unix.AF_INET6, t.wait)})
+	return t, nil
+}
+
+func (s *streamSocket) stream() stream { return s.ep.Load().stream }
+
+// Close implements vfs.File. What has been written is still delivered, and the connection closed, in the background.
+func (s *streamSocket) Close() error {
+	s.stream().close()
+	s.closed()
+	return nil
+}
+
+// Readiness implements waiter.Waitable: tcp_poll of Linux.
+func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
+	const (
+		in  = waiter.ReadableEvents
+		out = waiter.WritableEvents
+	)
+	ep := s.stream()
+	var r waiter.EventMask
+	switch st := ep.state(); st {
+	case streamInitial:
+		r = out | waiter.EventHUp
+	case streamListening:
+		if readable, _ := ep.ready(); readable {
+			r = in
+		}
+		if s.shut.read() { // what shutdown makes of a listener is a closed socket
+			r = in | out | waiter.EventHUp | waiter.EventRdHUp
+		}
+	case streamConnecting:
+	case streamDone:
+		r = in | out | waiter.EventHUp | waiter.EventRdHUp
+	case streamFailed:
+		r = in | out | waiter.EventHUp | waiter.EventRdHUp
+		if !s.gone.Load() {
+			r |= waiter.EventErr
+		}
+	default:
+		readable, writable := ep.ready()
+		if readable {
+			r |= in
+		}
+		if writable || s.shut.write() {
+			r |= out
+		}
+		if st == streamCloseWait || s.shut.read() {
+			r |= in | waiter.EventRdHUp
+			if s.shut.write() {
+				r |= waiter.EventHUp
+			}
+		}
+	}
+	return r & (mask | waiter.EventErr | waiter.EventHUp)
+}
+
+// told notes that the program has been told of err, which ended the connection.
+func (s *streamSocket) told(err error) error {
+	if err != nil && err != unix.EAGAIN && s.stream().state() == streamFailed {
+		s.gone.Store(true)
+	}
+	return err
+}
+
+// Bind implements Socket.
+func (s *streamSocket) Bind(addr []byte) error {
+	e, err := s.parseBind(addr)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
+		return unix.EADDRNOTAVAIL
+	}
+	if err := s.stream().bind(e); err != nil {
+		return err
+	}
+	s.bound, s.isBound = e, true
+	return nil
+}
+
+// Connect implements Socket.
+func (s *streamSocket) Connect(addr []byte) error {
+	family, err := sockaddrFamily(addr)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if family == unix.AF_UNSPEC {
+		return s.disconnectLocked()
+	}
+	switch s.stream().state() {
+	case streamListening:
+		return unix.EISCONN
+	case streamFailed:
+		// Linux's socket can try again once its failure has been told; the engine's endpoint is spent.
+		if err := s.stream().takeError(); err != nil {
+			return s.told(err)
+		}
+		if err := s.replaceLocked(); err != nil {
+			return err
+		}
+	}
+	e, err := s.parse(addr, false)
+	if err != nil {
+		return err
+	}
+	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
+		return unix.ENETUNREACH
+	}
+	return s.told(s.stream().connect(e))
+}
+
+// FinishConnect implements Socket.
+func (s *streamSocket) FinishConnect() error {
+	ep := s.stream()
+	if ep.state() == streamConnecting {
+		return unix.EAGAIN
+	}
+	if err := ep.takeError(); err != nil {
+		return s.told(err)
+	}
+	if ep.state() == streamFailed {
+		return unix.ECONNABORTED
+	}
+	// The engine wants to tell the success once; whoever asks next hears EISCONN.
+	if p, err := ep.peer(); err == nil {
+		ep.connect(p)
+	}
+	return nil
+}
+
+// disconnectLocked makes the socket as it was when it was new [connect(2): AF_UNSPEC].
+func (s *streamSocket) disconnectLocked() error {
+	if s.stream().state() == streamInitial {
+		return nil
+	}
+	s.stream().setOption(optLingerMS, 0) // a disconnected peer gets a reset
+	return s.replaceLocked()
+}
+
+// replaceLocked puts a new endpoint with the same options in the place of the old one.
+func (s *streamSocket) replaceLocked() error {
+	ep := s.stack.engine.newStream(s.family == unix.AF_INET6, s.wait)
+	for _, r := range s.set {
+		ep.setOption(r.o, r.v)
+	}
+	old := s.ep.Swap(&streamBox{ep})
+	old.close()
+	s.shut.clear()
+	s.gone.Store(false)
+	if s.isBound {
+		return ep.bind(s.bound)
+	}
+	return nil
+}
+
+// maxBacklog is Linux's default net.core.somaxconn.
+const maxBacklog = 4096
+
+// Listen implements Socket.
+func (s *streamSocket) Listen(backlog int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.stream().state() {
+	case streamInitial:
+	case streamListening:
+		s.shut.clear()
+	case streamFailed, streamDone:
+		if err := s.replaceLocked(); err != nil {
+			return err
+		}
+	default:
+		return unix.EINVAL
+	}
+	if backlog < 0 || backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	return s.stream().listen(backlog + 1) // Linux takes one more than it was told
+}
+
+// Accept implements Socket.
+func (s *streamSocket) Accept() (Socket, error) {
+	ep := s.stream()
+	if ep.state() != streamListening || s.shut.read() {
+		return nil, unix.EINVAL
+	}
+	t := &streamSocket{accepted: true}
+	if err := t.init(s.stack, s.family, unix.SOCK_STREAM, unix.IPPROTO_TCP); err != nil {
+		return nil, err
+	}
+	conn, err := ep.accept()
+	if err != nil {
+		t.closed()
+		return nil, err
+	}
+	t.wait = conn.queue()
+	t.ep.Store(&streamBox{conn})
+	return t, nil
+}
+
+// LocalAddr implements Socket.
+func (s *streamSocket) LocalAddr(dst []byte) ([]byte, error) {
+	e := s.stream().local()
+	e.addr = s.recvAddress(e.addr)
+	return s.appendAddr(dst, e), nil
+}
+
+// PeerAddr implements Socket.
+func (s *streamSocket) PeerAddr(dst []byte) ([]byte, error) {
+	switch s.stream().state() {
+	case streamInitial, streamListening, streamConnecting, streamFailed:
+		return dst, unix.ENOTCONN
+	}
+	e, err := s.stream().peer()
+	if err != nil {
+		return dst, unix.ENOTCONN
+	}
+	e.addr = s.recvAddress(e.addr)
+	return s.appendAddr(dst, e), nil
+}
+
+// Read implements vfs.File.
+func (s *streamSocket) Read(dst vfs.Dst, _ int64) (int64, error) { return s.recv(dst, false) }
+
+// recv reads, or looks at, what has come.
+func (s *streamSocket) recv(dst vfs.Dst, peek bool) (int64, error) {
+	ep := s.stream()
+	if dst.Len() == 0 && ep.state() == streamEstablished {
+		return 0, nil
+	}
+	n, err := ep.read(dst, peek)
+	if err == unix.EAGAIN && s.shut.read() {
+		return 0, nil
+	}
+	return int64(n), s.told(err)
+}
+
+// Write implements vfs.File.
+func (s *streamSocket) Write(src vfs.Src, _ int64) (int64, error) { return s.send(src, false) }
+
+func (s *streamSocket) send(src vfs.Src, more bool) (int64, error) {
+	ep := s.stream()
+	if s.shut.write() {
+		return 0, unix.EPIPE
+	}
+	n, err := ep.write(src, more)
+	if err == unix.ENOTCONN {
+		err = unix.EPIPE
+	}
+	return int64(n), s.told(err)
+}
+
+// Recv implements Socket.
+func (s *streamSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
+	flags := m.Flags
+	m.Flags = 0
+	switch {
+	case flags&unix.MSG_OOB != 0:
+		return 0, unix.EINVAL // there is never urgent data to fetch
+	case flags&unix.MSG_ERRQUEUE != 0:
+		return 0, unix.EAGAIN
+	case flags&unix.MSG_TRUNC != 0: // throws the data away [tcp(7)]
+		n, err := s.recv(&discard{n: dst.Len()}, flags&unix.MSG_PEEK != 0)
+		return n, err
+	}
+	return s.recv(dst, flags&unix.MSG_PEEK != 0)
+}
+
+// discard is memory for n bytes that nobody wants.
+type discard struct{ n int }
+
+// Len implements vfs.Dst.
+func (d *discard) Len() int { return d.n }
+
+// Write implements vfs.Dst.
+func (d *discard) Write(b []byte) (int, error) {
+	n := min(len(b), d.n)
+	d.n -= n
+	if n < len(b) {
+		return n, unix.EFAULT
+	}
+	return n, nil
+}
+
+// Send implements Socket. A destination is ignored, as is ancillary data that has no meaning for a stream.
+func (s *streamSocket) Send(src vfs.Src, m *Message) (int64, error) {
+	if m.Flags&unix.MSG_OOB != 0 {
+		return 0, unix.EOPNOTSUPP // DEVIATION: no urgent data
+	}
+	if len(m.Addr) > 0 && s.stream().state() == streamEstablished && m.Flags&unix.MSG_FASTOPEN != 0 {
+		return 0, unix.EISCONN
+	}
+	return s.send(src, m.Flags&unix.MSG_MORE != 0)
+}
+
+// Shutdown implements Socket.
+func (s *streamSocket) Shutdown(how int) error {
+	read, write, err := halves(how)
+	if err != nil {
+		return err
+	}
+	ep := s.stream()
+	switch ep.state() {
+	case streamInitial, streamDone, streamFailed:
+		return unix.ENOTCONN
+	case streamListening:
+		if !read {
+			return nil
+		}
+	}
+	if err := ep.shutdown(read, write); err != nil {
+		return err
+	}
+	s.shut.set(how)
+	s.wait.Notify(waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp | waiter.EventRdHUp)
+	return nil
+}

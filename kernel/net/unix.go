@@ -1,0 +1,272 @@
+package net
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/vfs"
+)
+
+// unixSocket is an AF_UNIX socket [unix(7)]: stream, datagram or sequenced packets, in the kernel's memory.
+//
+// Names are those of abstract addresses and, DEVIATION, paths compared as they are written: binding to a path makes no
+// file. Ancillary data (SCM_RIGHTS) is refused.
+//
+// Lock order: unixNames.mu, then unixSocket.mu of one socket at a time.
+type unixSocket struct {
+	base
+	wait *waiter.Queue
+
+	mu        sync.Mutex
+	name      string                   // guarded by mu, as all below
+	state     unixState                //
+	peer      *unixSocket              // whom we send to; a stream's is also whom we hear from
+	peerName  string                   // survives the peer
+	backlog   []*unixSocket            // connections to accept
+	maxQueue  int                      // of backlog
+	chunks    []unixChunk              // what has come
+	queued    int                      // bytes in chunks, with overhead
+	limit     int                      // of queued
+	readShut  bool                     // nothing more is taken in
+	writeShut bool                     // nothing more is sent
+	eof       bool                     // the peer sends nothing more
+	reset     bool                     // the peer was closed with unread data
+	blocked   map[*unixSocket]struct{} // senders that found us full
+}
+
+type unixState int
+
+const (
+	unixIdle unixState = iota
+	unixListening
+	unixConnected
+	unixClosed
+)
+
+// unixChunk is a message, or a piece of a stream.
+type unixChunk struct {
+	data []byte
+	from string
+}
+
+// unixChunkCost is what a chunk costs besides its data, in bytes.
+const unixChunkCost = 64
+
+// unixNames are the bound addresses.
+type unixNames struct {
+	mu     sync.Mutex
+	bound  map[string]*unixSocket // guarded by mu
+	chosen uint32                 // guarded by mu: of the names that autobind gives
+}
+
+func (s *Stack) newUnix(typ, protocol int) (Socket, error) {
+	k, err := s.makeUnix(typ, protocol)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func (s *Stack) makeUnix(typ, protocol int) (*unixSocket, error) {
+	if protocol != 0 && protocol != unix.AF_UNIX {
+		return nil, unix.EPROTONOSUPPORT
+	}
+	switch typ {
+	case unix.SOCK_RAW: // compatibility [unix_create]
+		typ = unix.SOCK_DGRAM
+	case unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET:
+	default:
+		return nil, unix.ESOCKTNOSUPPORT
+	}
+	u := &unixSocket{wait: newQueue(), limit: defaultDatagramBuffer}
+	if err := u.init(s, unix.AF_UNIX, typ, 0); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// newUnixPair makes two connected sockets.
+func (s *Stack) newUnixPair(typ, protocol int) (Socket, Socket, error) {
+	a, err := s.makeUnix(typ, protocol)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := s.makeUnix(typ, protocol)
+	if err != nil {
+		a.Close()
+		return nil, nil, err
+	}
+	a.peer, b.peer = b, a
+	a.state, b.state = unixConnected, unixConnected
+	return a, b, nil
+}
+
+// connectionOriented tells whether the socket listens and accepts.
+func (s *unixSocket) connectionOriented() bool { return s.typ != unix.SOCK_DGRAM }
+
+// EventRegister implements waiter.Waitable.
+func (s *unixSocket) EventRegister(e *waiter.Entry) error {
+	s.wait.EventRegister(e)
+	return nil
+}
+
+// EventUnregister implements waiter.Waitable.
+func (s *unixSocket) EventUnregister(e *waiter.Entry) { s.wait.EventUnregister(e) }
+
+// Readiness implements waiter.Waitable.
+func (s *unixSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
+	s.mu.Lock()
+	peer := s.peer
+	var r waiter.EventMask
+	if len(s.chunks) > 0 || len(s.backlog) > 0 || s.readShut || s.eof || s.reset {
+		r |= waiter.ReadableEvents
+	}
+	if s.readShut || s.eof {
+		r |= waiter.EventRdHUp
+		if s.writeShut || s.eof && s.peer == nil {
+			r |= waiter.EventHUp
+		}
+	}
+	if s.reset {
+		r |= waiter.EventErr
+	}
+	writable := s.writeShut || s.state != unixListening
+	if s.connectionOriented() && s.state == unixIdle {
+		r |= waiter.EventHUp
+	}
+	s.mu.Unlock()
+	if writable && (peer == nil || peer.hasRoom(s)) {
+		r |= waiter.WritableEvents
+	}
+	return r & (mask | waiter.EventErr | waiter.EventHUp)
+}
+
+// hasRoom tells whether a message from a sender finds room; if not, the sender is told later.
+func (s *unixSocket) hasRoom(sender *unixSocket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasRoomLocked(sender)
+}
+
+func (s *unixSocket) hasRoomLocked(sender *unixSocket) bool {
+	if s.queued < s.limit || s.state == unixClosed || s.readShut {
+		return true
+	}
+	if s.blocked == nil {
+		s.blocked = make(map[*unixSocket]struct{})
+	}
+	s.blocked[sender] = struct{}{}
+	return false
+}
+
+// wakeBlocked wakes the senders that found the socket full, who are given by takeBlockedLocked.
+func wakeBlocked(senders map[*unixSocket]struct{}) {
+	for k := range senders {
+		k.wait.Notify(waiter.WritableEvents)
+	}
+}
+
+func (s *unixSocket) takeBlockedLocked() map[*unixSocket]struct{} {
+	b := s.blocked
+	s.blocked = nil
+	return b
+}
+
+// Close implements vfs.File.
+func (s *unixSocket) Close() error {
+	names := &s.stack.unix
+	names.mu.Lock()
+	s.mu.Lock()
+	if names.bound[s.name] == s {
+		delete(names.bound, s.name)
+	}
+	peer, backlog, unread := s.peer, s.backlog, len(s.chunks) > 0
+	blocked := s.takeBlockedLocked()
+	s.state, s.peer, s.backlog, s.chunks, s.queued = unixClosed, nil, nil, nil, 0
+	s.mu.Unlock()
+	names.mu.Unlock()
+	wakeBlocked(blocked)
+	if peer != nil && s.connectionOriented() {
+		peer.peerClosed(s, unread)
+	}
+	for _, k := range backlog { // connections that nobody accepted
+		k.Close()
+	}
+	s.closed()
+	return nil
+}
+
+// peerClosed is told that the other end is gone.
+func (s *unixSocket) peerClosed(peer *unixSocket, unread bool) {
+	s.mu.Lock()
+	if s.peer == peer {
+		s.peer = nil
+		s.eof = true
+		s.writeShut = true
+		s.reset = s.reset || unread
+	}
+	s.mu.Unlock()
+	s.wait.Notify(waiter.AllEvents)
+}
+
+// Shutdown implements Socket.
+func (s *unixSocket) Shutdown(how int) error {
+	read, write, err := halves(how)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.connectionOriented() && s.state != unixConnected && s.state != unixListening {
+		s.mu.Unlock()
+		return unix.ENOTCONN
+	}
+	s.readShut = s.readShut || read
+	s.writeShut = s.writeShut || write
+	peer := s.peer
+	blocked := s.takeBlockedLocked()
+	s.mu.Unlock()
+	wakeBlocked(blocked)
+	s.wait.Notify(waiter.AllEvents)
+	if peer != nil && s.connectionOriented() {
+		peer.mu.Lock()
+		peer.eof = peer.eof || write
+		peer.writeShut = peer.writeShut || read
+		peer.mu.Unlock()
+		peer.wait.Notify(waiter.AllEvents)
+	}
+	return nil
+}
+
+// Read implements vfs.File.
+func (s *unixSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	var m Message
+	return s.Recv(dst, &m)
+}
+
+// Write implements vfs.File.
+func (s *unixSocket) Write(src vfs.Src, _ int64) (int64, error) {
+	var m Message
+	return s.Send(src, &m)
+}
+
+// Ioctl implements vfs.Ioctler.
+func (s *unixSocket) Ioctl(mem vfs.Memory, cmd, arg uint64) (uint64, error) {
+	if cmd == fionread {
+		s.mu.Lock()
+		n := 0
+		for i, c := range s.chunks {
+			if i == 0 || s.typ == unix.SOCK_STREAM {
+				n += len(c.data)
+			}
+		}
+		listening := s.state == unixListening
+		s.mu.Unlock()
+		if listening {
+			return 0, unix.EINVAL
+		}
+		return 0, putWord(mem, arg, n)
+	}
+	return s.ioctl(mem, cmd, arg)
+}

@@ -1,0 +1,233 @@
+package net
+
+import (
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/vfs"
+)
+
+// Send implements Socket.
+func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
+	if m.Flags&unix.MSG_OOB != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	if err := eachControl(m.Control, refuseRights); err != nil {
+		return 0, err
+	}
+	to, name, err := s.destination(m.Addr)
+	if err != nil {
+		return 0, err
+	}
+	size := src.Len()
+	if s.typ != unix.SOCK_STREAM && size > s.limit-unixChunkCost {
+		return 0, unix.EMSGSIZE
+	}
+	for sent := 0; ; {
+		n, err := to.push(s, src, name, size-sent)
+		sent += n
+		if err != nil {
+			if sent > 0 {
+				return int64(sent), nil
+			}
+			return 0, err
+		}
+		if sent >= size || s.typ != unix.SOCK_STREAM {
+			return int64(sent), nil
+		}
+	}
+}
+
+// refuseRights refuses what can't be passed.
+func refuseRights(level, kind int, _ []byte) error {
+	if level == unix.SOL_SOCKET && kind != unix.SCM_CREDENTIALS {
+		return unix.EINVAL // DEVIATION: no descriptors are passed
+	}
+	return nil
+}
+
+// destination finds whom a message goes to, and the name that it comes from.
+func (s *unixSocket) destination(addr []byte) (to *unixSocket, from string, err error) {
+	s.mu.Lock()
+	peer, shut, state := s.peer, s.writeShut, s.state
+	from = s.name
+	s.mu.Unlock()
+	if shut {
+		return nil, "", unix.EPIPE
+	}
+	if s.connectionOriented() {
+		if len(addr) > 0 && s.typ == unix.SOCK_STREAM {
+			if state == unixConnected {
+				return nil, "", unix.EISCONN
+			}
+			return nil, "", unix.EOPNOTSUPP
+		}
+		if peer == nil {
+			return nil, "", unix.ENOTCONN
+		}
+		return peer, from, nil
+	}
+	if len(addr) > 0 {
+		to, err := s.stack.unix.find(addr, unix.SOCK_DGRAM)
+		return to, from, err
+	}
+	if peer == nil {
+		return nil, "", unix.ENOTCONN
+	}
+	return peer, from, nil
+}
+
+// unixPiece is the most that one chunk of a stream holds, in bytes.
+const unixPiece = 16 << 10
+
+// push takes a message, or the next piece of a stream, from src into the receive queue of s.
+func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int) (int, error) {
+	if s.typ == unix.SOCK_STREAM {
+		if size == 0 {
+			return 0, nil
+		}
+		size = min(size, unixPiece)
+	}
+	s.mu.Lock()
+	switch {
+	case s.state == unixClosed || s.readShut && !s.connectionOriented():
+		closed := s.state == unixClosed
+		s.mu.Unlock()
+		if closed && !s.connectionOriented() {
+			return 0, unix.ECONNREFUSED
+		}
+		return 0, unix.EPIPE
+	case !s.connectionOriented() && s.peer != nil && s.peer != sender:
+		s.mu.Unlock()
+		return 0, unix.EPERM // a connected datagram socket hears its peer only
+	case !s.hasRoomLocked(sender):
+		s.mu.Unlock()
+		return 0, unix.EAGAIN
+	}
+	s.mu.Unlock()
+	// The copy is made without the lock: program memory may have to be paged in.
+	data := make([]byte, size)
+	for n := 0; n < size; {
+		k, err := src.Read(data[n:])
+		if err != nil || k == 0 {
+			return 0, unix.EFAULT
+		}
+		n += k
+	}
+	s.mu.Lock()
+	if s.state == unixClosed {
+		s.mu.Unlock()
+		return 0, unix.EPIPE
+	}
+	if last := len(s.chunks) - 1; s.typ == unix.SOCK_STREAM && last >= 0 && len(s.chunks[last].data)+size <= unixPiece {
+		s.chunks[last].data = append(s.chunks[last].data, data...)
+		s.queued += size
+	} else {
+		s.chunks = append(s.chunks, unixChunk{data, from})
+		s.queued += size + unixChunkCost
+	}
+	s.mu.Unlock()
+	s.wait.Notify(waiter.ReadableEvents)
+	return size, nil
+}
+
+// Recv implements Socket.
+func (s *unixSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
+	flags := m.Flags
+	m.Flags = 0
+	if flags&unix.MSG_OOB != 0 {
+		return 0, unix.EOPNOTSUPP
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.readableLocked(); err != nil || len(s.chunks) == 0 {
+		return 0, err
+	}
+	if s.typ == unix.SOCK_STREAM {
+		return s.recvStreamLocked(dst, flags&unix.MSG_PEEK != 0)
+	}
+	c := s.chunks[0]
+	n, err := dst.Write(c.data)
+	if err != nil && dst.Len() > 0 {
+		return 0, unix.EFAULT
+	}
+	if flags&unix.MSG_PEEK == 0 {
+		s.popLocked()
+	}
+	if n < len(c.data) {
+		m.Flags |= unix.MSG_TRUNC
+		if flags&unix.MSG_TRUNC != 0 {
+			n = len(c.data)
+		}
+	}
+	if m.WantAddr && c.from != "" {
+		m.Addr = appendUnixName(m.Addr, c.from)
+	}
+	return int64(n), nil
+}
+
+// readableLocked tells what a read of an empty queue says: nil with nothing queued is the end.
+func (s *unixSocket) readableLocked() error {
+	if s.connectionOriented() && s.state != unixConnected {
+		if s.typ == unix.SOCK_SEQPACKET {
+			return unix.ENOTCONN
+		}
+		return unix.EINVAL
+	}
+	if len(s.chunks) > 0 {
+		return nil
+	}
+	switch {
+	case s.reset:
+		s.reset = false
+		return unix.ECONNRESET
+	case s.eof || s.readShut:
+		return nil
+	}
+	return unix.EAGAIN
+}
+
+// recvStreamLocked stores as much of the stream as dst takes.
+func (s *unixSocket) recvStreamLocked(dst vfs.Dst, peek bool) (int64, error) {
+	total := 0
+	for i := 0; i < len(s.chunks) && dst.Len() > 0; {
+		c := &s.chunks[i]
+		n, err := dst.Write(c.data)
+		total += n
+		if err != nil && dst.Len() > 0 {
+			if total == 0 {
+				return 0, unix.EFAULT
+			}
+			break
+		}
+		switch {
+		case peek:
+			i++
+		case n == len(c.data):
+			c.data = nil
+			s.queued -= n
+			s.popLocked()
+		default:
+			c.data = c.data[n:]
+			s.queued -= n
+		}
+		if err != nil {
+			break
+		}
+	}
+	return int64(total), nil
+}
+
+// popLocked removes the first chunk and wakes whom it kept waiting. The queue's waiters may look at
+// the socket only after mu is free, which is all they do: a notification only sets flags.
+func (s *unixSocket) popLocked() {
+	s.queued -= len(s.chunks[0].data) + unixChunkCost
+	s.chunks[0] = unixChunk{}
+	s.chunks = s.chunks[1:]
+	if s.queued <= s.limit/2 && s.blocked != nil {
+		blocked := s.takeBlockedLocked()
+		s.mu.Unlock()
+		wakeBlocked(blocked)
+		s.mu.Lock()
+	}
+}

@@ -1,0 +1,304 @@
+package net
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// A struct sockaddr_un is family 2 and a path of up to 108 bytes. A path that begins with a zero byte is an abstract name, of
+// the length that the address has; others end at their zero byte. In the maps here an abstract name keeps its zero byte.
+const maxUnixPath = 108
+
+// parseUnixName reads the name of an address; "" is the unnamed address.
+func parseUnixName(b []byte) (string, error) {
+	family, err := sockaddrFamily(b)
+	if err != nil {
+		return "", err
+	}
+	if family != unix.AF_UNIX || len(b) > 2+maxUnixPath {
+		return "", unix.EINVAL
+	}
+	p := b[2:]
+	if len(p) == 0 || p[0] == 0 {
+		return string(p), nil
+	}
+	return unix.ByteSliceToString(p), nil
+}
+
+// appendUnixName appends a struct sockaddr_un.
+func appendUnixName(b []byte, name string) []byte {
+	b = binary.NativeEndian.AppendUint16(b, unix.AF_UNIX)
+	b = append(b, name...)
+	if name != "" && name[0] != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// find returns the socket that is bound to an address, of the type.
+func (u *unixNames) find(addr []byte, typ int) (*unixSocket, error) {
+	name, err := parseUnixName(addr)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, unix.EINVAL
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s := u.bound[name]
+	switch {
+	case s == nil && name[0] != 0:
+		return nil, unix.ENOENT
+	case s == nil:
+		return nil, unix.ECONNREFUSED
+	case s.typ != typ:
+		return nil, unix.EPROTOTYPE
+	}
+	return s, nil
+}
+
+// Bind implements Socket. An address that is only a family has a name chosen [unix(7): autobind].
+func (s *unixSocket) Bind(addr []byte) error {
+	name, err := parseUnixName(addr)
+	if err != nil {
+		return err
+	}
+	u := &s.stack.unix
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.name != "" || s.state == unixClosed {
+		return unix.EINVAL
+	}
+	if u.bound == nil {
+		u.bound = make(map[string]*unixSocket)
+	}
+	if name == "" {
+		u.chosen++
+		name = "\x00" + strconv.FormatUint(uint64(u.chosen)&0xfffff|1<<20, 16)[1:]
+	}
+	if u.bound[name] != nil {
+		return unix.EADDRINUSE
+	}
+	u.bound[name] = s
+	s.name = name
+	return nil
+}
+
+// Listen implements Socket.
+func (s *unixSocket) Listen(backlog int) error {
+	if !s.connectionOriented() {
+		return unix.EOPNOTSUPP
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.name == "" || s.state != unixIdle && s.state != unixListening {
+		return unix.EINVAL
+	}
+	if backlog < 0 || backlog > maxBacklog {
+		backlog = maxBacklog
+	}
+	s.state, s.maxQueue = unixListening, backlog
+	return nil
+}
+
+// Connect implements Socket; it is done at once.
+func (s *unixSocket) Connect(addr []byte) error {
+	if family, err := sockaddrFamily(addr); err != nil {
+		return err
+	} else if family == unix.AF_UNSPEC && !s.connectionOriented() {
+		s.mu.Lock()
+		s.peer, s.peerName = nil, ""
+		s.mu.Unlock()
+		return nil
+	}
+	to, err := s.stack.unix.find(addr, s.typ)
+	if err != nil {
+		return err
+	}
+	if s.connectionOriented() {
+		return s.connectStream(to)
+	}
+	to.mu.Lock()
+	name := to.name
+	denied := to.peer != nil && to.peer != s
+	to.mu.Unlock()
+	if denied {
+		return unix.EPERM
+	}
+	s.mu.Lock()
+	s.peer, s.peerName, s.state = to, name, unixConnected
+	s.mu.Unlock()
+	return nil
+}
+
+// connectStream makes the other end of a connection and puts it into the listener's backlog.
+func (s *unixSocket) connectStream(listener *unixSocket) error {
+	s.mu.Lock()
+	state, name := s.state, s.name
+	s.mu.Unlock()
+	switch state {
+	case unixConnected:
+		return unix.EISCONN
+	case unixListening, unixClosed:
+		return unix.EINVAL
+	}
+	end, err := s.stack.makeUnix(s.typ, 0)
+	if err != nil {
+		return err
+	}
+	end.state, end.peer, end.peerName = unixConnected, s, name
+	listener.mu.Lock()
+	switch {
+	case listener.state != unixListening || listener.readShut:
+		err = unix.ECONNREFUSED
+	case len(listener.backlog) > listener.maxQueue:
+		err = unix.EAGAIN
+		listener.hasRoomForConnectionLocked(s)
+	default:
+		end.name = listener.name
+		listener.backlog = append(listener.backlog, end)
+	}
+	listenerName := listener.name
+	listener.mu.Unlock()
+	if err != nil {
+		end.closed()
+		return err
+	}
+	s.mu.Lock()
+	s.state, s.peer, s.peerName = unixConnected, end, listenerName
+	s.mu.Unlock()
+	listener.wait.Notify(waiter.ReadableEvents)
+	return nil
+}
+
+// hasRoomForConnectionLocked has s told when the backlog gets shorter.
+func (s *unixSocket) hasRoomForConnectionLocked(who *unixSocket) {
+	if s.blocked == nil {
+		s.blocked = make(map[*unixSocket]struct{})
+	}
+	s.blocked[who] = struct{}{}
+}
+
+// FinishConnect implements Socket.
+func (s *unixSocket) FinishConnect() error { return nil }
+
+// Accept implements Socket.
+func (s *unixSocket) Accept() (Socket, error) {
+	if !s.connectionOriented() {
+		return nil, unix.EOPNOTSUPP
+	}
+	s.mu.Lock()
+	if s.state != unixListening {
+		s.mu.Unlock()
+		return nil, unix.EINVAL
+	}
+	if len(s.backlog) == 0 {
+		shut := s.readShut
+		s.mu.Unlock()
+		if shut {
+			return nil, unix.EINVAL
+		}
+		return nil, unix.EAGAIN
+	}
+	end := s.backlog[0]
+	s.backlog = s.backlog[1:]
+	blocked := s.takeBlockedLocked()
+	s.mu.Unlock()
+	wakeBlocked(blocked)
+	return end, nil
+}
+
+// LocalAddr implements Socket.
+func (s *unixSocket) LocalAddr(dst []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return appendUnixName(dst, s.name), nil
+}
+
+// PeerAddr implements Socket.
+func (s *unixSocket) PeerAddr(dst []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peer == nil {
+		return dst, unix.ENOTCONN
+	}
+	return appendUnixName(dst, s.peerName), nil
+}
+
+// SetOption implements Socket.
+func (s *unixSocket) SetOption(level, name int, v []byte) error {
+	if level != unix.SOL_SOCKET {
+		return unix.EOPNOTSUPP
+	}
+	if ok, err := s.setCommon(name, v); ok {
+		return err
+	}
+	switch name {
+	case unix.SO_LINGER:
+		return s.keepLinger(v)
+	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
+		i, err := intOption(v)
+		if err != nil {
+			return err
+		}
+		force := name == unix.SO_RCVBUFFORCE || name == unix.SO_SNDBUFFORCE
+		if name == unix.SO_RCVBUFFORCE {
+			name = unix.SO_RCVBUF
+		} else if name == unix.SO_SNDBUFFORCE {
+			name = unix.SO_SNDBUF
+		}
+		return s.keep(level, name, bufferSize(i, maxDatagramBuffer, minSendBuffer, force))
+	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
+		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
+		i, err := intOption(v)
+		if err != nil {
+			return err
+		}
+		return s.keep(level, name, boolOption(i != 0))
+	}
+	return unix.ENOPROTOOPT
+}
+
+// Option implements Socket.
+func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
+	if level != unix.SOL_SOCKET {
+		return 0, unix.EOPNOTSUPP
+	}
+	if n, ok, err := s.common(name, dst); ok {
+		return n, err
+	}
+	switch name {
+	case unix.SO_ERROR:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.reset {
+			s.reset = false
+			return putErrno(dst, unix.ECONNRESET)
+		}
+		return putInt(dst, 0)
+	case unix.SO_ACCEPTCONN:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return putInt(dst, boolOption(s.state == unixListening))
+	case unix.SO_LINGER:
+		return s.putLinger(dst)
+	case unix.SO_RCVBUF, unix.SO_SNDBUF:
+		if v := s.recall(level, name); v != 0 {
+			return putInt(dst, v)
+		}
+		return putInt(dst, defaultDatagramBuffer)
+	case unix.SO_PEERCRED: // struct ucred: everything here is one program, run by root
+		b := binary.NativeEndian.AppendUint32(nil, 1)
+		return copy(dst, append(b, 0, 0, 0, 0, 0, 0, 0, 0)), nil
+	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
+		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
+		return putInt(dst, s.recall(level, name))
+	}
+	return 0, unix.ENOPROTOOPT
+}
