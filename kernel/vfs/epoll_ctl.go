@@ -16,7 +16,7 @@ var nestMu sync.Mutex
 // Add puts the file o, known as fd, on the interest list. The caller holds a reference to o; the list holds
 // none: the last Release of o removes it. Errors: see epoll_ctl(2).
 func (e *Epoll) Add(o *OpenFile, fd int, ev EpollEvent) error {
-	if !pollable(o.file) {
+	if !Pollable(o.file) {
 		return unix.EPERM
 	}
 	inner, nested := o.file.(*Epoll)

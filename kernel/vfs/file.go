@@ -112,8 +112,8 @@ func (alwaysReady) unpollable() {}
 // Close has nothing to give up.
 func (alwaysReady) Close() error { return nil }
 
-// pollable tells whether epoll can watch f.
-func pollable(f File) bool {
+// Pollable tells whether epoll can watch f.
+func Pollable(f File) bool {
 	_, no := f.(interface{ unpollable() })
 	return !no
 }

@@ -29,7 +29,6 @@ type Options struct {
 	Memory  func() (total, free uint64)      // of the machine, in bytes; may be nil
 	Idle    func() time.Duration             // of all CPUs together since the start; may be nil
 	CPUInfo func() []byte                    // /proc/cpuinfo; nil: a plain one is made
-	Random  func(p []byte)                   // fills p with random bytes; required
 	Console Console                          // the host's ends of the program's descriptors; nil: they lead nowhere
 	NetFile func(name string) []byte         // contents of /proc/net/name, nil if there is none; may be nil
 	Log     func(format string, args ...any) // kernel log, for what is written to /dev/kmsg; may be nil

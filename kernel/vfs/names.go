@@ -34,14 +34,14 @@ func (p *Paths) newName(at *Dir, path string, dir bool) (place, error) {
 
 // Mkdir makes a directory, see mkdir(2).
 func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
-	at, umask := p.start(at), p.Umask()
+	at = p.start(at)
 	p.fs.mu.Lock()
 	defer p.fs.mu.Unlock()
 	l, err := p.newName(at, path, true)
 	if err != nil {
 		return err
 	}
-	d, err := p.fs.newTmpDir(perm & 0o1777 &^ umask)
+	d, err := p.fs.newTmpDir(perm & 0o1777)
 	if err != nil {
 		return err
 	}
@@ -51,14 +51,14 @@ func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
 
 // MakeFile makes an empty regular file, as mknod(2) with S_IFREG does.
 func (p *Paths) MakeFile(at *Dir, path string, perm uint32) error {
-	at, umask := p.start(at), p.Umask()
+	at = p.start(at)
 	p.fs.mu.Lock()
 	defer p.fs.mu.Unlock()
 	l, err := p.newName(at, path, false)
 	if err != nil {
 		return err
 	}
-	f, err := p.fs.newRegular(perm & 0o7777 &^ umask)
+	f, err := p.fs.newRegular(perm & 0o7777)
 	if err != nil {
 		return err
 	}

@@ -190,3 +190,12 @@ func (n fileNode) Stat() unix.Stat_t {
 }
 
 func (n fileNode) meta() *inode { return nil }
+
+// NodeOf returns the node of an open file, or for one that has none (a pipe, a socket) a stand-in that
+// has its Stat and ignores changes.
+func NodeOf(f File) Node {
+	if h, ok := f.(NodeHolder); ok {
+		return h.Node()
+	}
+	return fileNode{f}
+}

@@ -53,7 +53,7 @@ func entryPath(dir *Dir, name string, node Node) string {
 }
 
 // Open opens a path with the flags of open(2), from the directory at (nil: the working directory). perm are the
-// permissions of a file that it creates, before the umask.
+// permissions of a file that it creates; the umask is the caller's business.
 func (p *Paths) Open(at *Dir, path string, flags, perm uint32) (*OpenFile, error) {
 	if flags&unix.O_PATH != 0 {
 		flags &= unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
@@ -100,7 +100,7 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 		f := n.open(l.dir, l.name)
 		unlock()
 		if flags&unix.O_TRUNC != 0 {
-			if err := n.truncate(0); err != nil {
+			if err := n.Truncate(0); err != nil {
 				f.Close()
 				return nil, err
 			}
@@ -147,7 +147,7 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 	if flags&(unix.O_NOFOLLOW|unix.O_EXCL) != 0 {
 		mode = followDirs
 	}
-	at, umask := p.start(at), p.Umask()
+	at = p.start(at)
 	p.fs.mu.Lock()
 	l, err := p.walk(at, path, mode|creating)
 	switch {
@@ -168,7 +168,7 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 		return nil, err
 	}
 	defer p.fs.mu.Unlock()
-	n, err := p.fs.newRegular(perm & 0o7777 &^ umask)
+	n, err := p.fs.newRegular(perm & 0o7777)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (p *Paths) openTemporary(at *Dir, path string, flags, perm uint32) (*OpenFi
 	if d.fixed {
 		return nil, unix.EOPNOTSUPP
 	}
-	f, err := p.fs.newRegular(perm & 0o7777 &^ p.Umask())
+	f, err := p.fs.newRegular(perm & 0o7777)
 	if err != nil {
 		return nil, err
 	}

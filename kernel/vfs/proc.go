@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"crypto/rand"
 	"runtime"
 	"strconv"
 	"time"
@@ -12,7 +13,7 @@ import (
 // kernel can do: this one answers ENOSYS for what it can't.
 const (
 	Release = "6.1.0-wick"
-	Version = "#1 SMP"
+	Version = "#1 wick"
 )
 
 // clockTicks is USER_HZ: the unit of times in /proc, per second.
@@ -95,7 +96,7 @@ func (fs *FS) addSysctl(t tree) {
 // uuid makes a random UUID [RFC 9562 5.4].
 func (fs *FS) uuid() []byte {
 	var b [16]byte
-	fs.options.Random(b[:])
+	rand.Read(b[:]) // never fails [crypto/rand]
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	var t text

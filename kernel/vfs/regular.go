@@ -236,8 +236,8 @@ func (f *Regular) pageLocked(number int64) (*[pageSize]byte, error) {
 	return page, nil
 }
 
-// truncate sets the size.
-func (f *Regular) truncate(size int64) error {
+// Truncate sets the size, see truncate(2).
+func (f *Regular) Truncate(size int64) error {
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
 	f.mu.Lock()
@@ -404,7 +404,7 @@ func (r *RegularFile) Size() (int64, error) {
 }
 
 // Truncate implements Sizer.
-func (r *RegularFile) Truncate(size int64) error { return r.node.truncate(size) }
+func (r *RegularFile) Truncate(size int64) error { return r.node.Truncate(size) }
 
 // Allocate makes room for the n bytes at off, as fallocate(2) does.
 func (r *RegularFile) Allocate(mode uint32, off, n int64) error {
@@ -449,4 +449,28 @@ func (f *Regular) setInitial(data []byte, frames mm.PhysAddr, modified time.Time
 	if !modified.IsZero() {
 		f.mtime = modified.UnixNano()
 	}
+}
+
+// knownSeals are the seals that F_ADD_SEALS takes.
+const knownSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
+
+// Seals returns what F_GET_SEALS does. Files other than sealable memfds have F_SEAL_SEAL.
+func (r *RegularFile) Seals() uint32 {
+	r.node.mu.RLock()
+	defer r.node.mu.RUnlock()
+	return r.node.seals
+}
+
+// AddSeals forbids kinds of changes from now on, as F_ADD_SEALS does.
+func (r *RegularFile) AddSeals(seals uint32) error {
+	r.node.mu.Lock()
+	defer r.node.mu.Unlock()
+	switch {
+	case seals&^knownSeals != 0:
+		return unix.EINVAL
+	case r.node.seals&unix.F_SEAL_SEAL != 0:
+		return unix.EPERM
+	}
+	r.node.seals |= seals
+	return nil
 }

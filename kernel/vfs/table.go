@@ -45,6 +45,9 @@ func (t *Table) Limit() int {
 	return t.limit
 }
 
+// Size returns a number that all open descriptors are below.
+func (t *Table) Size() int { return len(*t.slots.Load()) }
+
 // SetLimit sets the limit, to MaxFDLimit at most. Descriptors beyond it stay open.
 func (t *Table) SetLimit(n int) {
 	t.mu.Lock()

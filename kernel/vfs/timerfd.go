@@ -12,7 +12,8 @@ import (
 // TimerFD is a timer as a file, see timerfd_create(2). All its clocks run alike here, but for
 // absolute times, which the caller turns into a time.Time.
 type TimerFD struct {
-	queue waiter.Queue
+	queue    waiter.Queue
+	realtime bool // whether absolute times are of CLOCK_REALTIME
 
 	mu       sync.Mutex
 	timer    *time.Timer   // guarded by mu; nil if disarmed
@@ -23,7 +24,10 @@ type TimerFD struct {
 }
 
 // NewTimerFD returns a disarmed timer.
-func NewTimerFD() *TimerFD { return new(TimerFD) }
+func NewTimerFD(realtime bool) *TimerFD { return &TimerFD{realtime: realtime} }
+
+// Realtime tells what NewTimerFD was told.
+func (t *TimerFD) Realtime() bool { return t.realtime }
 
 // Set arms the timer to expire at next and then each interval, or disarms it if next is the zero
 // time. It returns the time left until the next expiration, and the interval, of the old setting.

@@ -18,14 +18,13 @@ const (
 type Paths struct {
 	fs *FS
 
-	mu    sync.Mutex
-	cwd   *Dir         // guarded by mu
-	umask uint32       // guarded by mu
-	self  *ProcessInfo // guarded by mu; nil: there is no /proc/self
+	mu   sync.Mutex
+	cwd  *Dir         // guarded by mu
+	self *ProcessInfo // guarded by mu; nil: there is no /proc/self
 }
 
-// NewPaths returns the path context of a new process, with the working directory at the root and a umask of 022.
-func (fs *FS) NewPaths() *Paths { return &Paths{fs: fs, cwd: fs.root, umask: 0o022} }
+// NewPaths returns the path context of a new process, with the working directory at the root.
+func (fs *FS) NewPaths() *Paths { return &Paths{fs: fs, cwd: fs.root} }
 
 // FS returns the tree.
 func (p *Paths) FS() *FS { return p.fs }
@@ -35,22 +34,6 @@ func (p *Paths) SetProcess(info *ProcessInfo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.self = info
-}
-
-// Umask returns the file mode creation mask.
-func (p *Paths) Umask() uint32 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.umask
-}
-
-// SetUmask sets the file mode creation mask and returns the old one, as umask(2).
-func (p *Paths) SetUmask(mask uint32) uint32 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	old := p.umask
-	p.umask = mask & 0o777
-	return old
 }
 
 // Cwd returns the working directory.

@@ -1,0 +1,166 @@
+package linux
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+	"wick/kernel/vfs"
+)
+
+func init() {
+	register(unix.SYS_EPOLL_CREATE, "epoll_create", (*Call).epollCreate)
+	register(unix.SYS_EPOLL_CREATE1, "epoll_create1", (*Call).epollCreate1)
+	register(unix.SYS_EPOLL_CTL, "epoll_ctl", (*Call).epollCtl)
+	register(unix.SYS_EPOLL_WAIT, "epoll_wait", (*Call).epollWait)
+	register(unix.SYS_EPOLL_PWAIT, "epoll_pwait", (*Call).epollPwait)
+	register(unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", (*Call).epollPwait2)
+}
+
+// epollCreate is epoll_create(2), whose size must be positive and means nothing.
+func (c *Call) epollCreate() (uint64, error) {
+	if int32(c.Args[0]) <= 0 {
+		return 0, unix.EINVAL
+	}
+	return c.newEpoll(0)
+}
+
+func (c *Call) epollCreate1() (uint64, error) {
+	flags := uint32(c.Args[0])
+	if flags&^unix.EPOLL_CLOEXEC != 0 {
+		return 0, unix.EINVAL
+	}
+	return c.newEpoll(flags)
+}
+
+func (c *Call) newEpoll(flags uint32) (uint64, error) {
+	fd, err := c.FDs.Open(vfs.NewEpoll(), unix.O_RDWR|flags)
+	return uint64(fd), err
+}
+
+// sizeofEpollEvent is the size of struct epoll_event in bytes, which is packed on x86-64: events (32 bits),
+// data (64).
+const sizeofEpollEvent = 12
+
+// maxEpollEvents bounds what one epoll_wait reports; the caller gets the others with the next one.
+const maxEpollEvents = 256
+
+// epollCtl is epoll_ctl(2): epfd, op, fd, event.
+func (c *Call) epollCtl() (uint64, error) {
+	op, fd := int32(c.Args[1]), int(int32(c.Args[2]))
+	var ev vfs.EpollEvent
+	if op != unix.EPOLL_CTL_DEL {
+		var b [sizeofEpollEvent]byte
+		if err := c.Space.CopyIn(b[:], c.Args[3]); err != nil {
+			return 0, err
+		}
+		ev = vfs.EpollEvent{Events: le.Uint32(b[0:]), Data: le.Uint64(b[4:])}
+	}
+	eo, err := c.file(c.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	defer eo.Release()
+	o, err := c.file(c.Args[2])
+	if err != nil {
+		return 0, err
+	}
+	defer o.Release()
+	if !vfs.Pollable(o.File()) {
+		return 0, unix.EPERM
+	}
+	e, ok := eo.File().(*vfs.Epoll)
+	if !ok || eo == o {
+		return 0, unix.EINVAL
+	}
+	switch op {
+	case unix.EPOLL_CTL_ADD:
+		err = e.Add(o, fd, ev)
+	case unix.EPOLL_CTL_MOD:
+		err = e.Modify(o, fd, ev)
+	case unix.EPOLL_CTL_DEL:
+		err = e.Remove(o, fd)
+	default:
+		err = unix.EINVAL
+	}
+	return 0, err
+}
+
+func (c *Call) epollWait() (uint64, error) {
+	deadline, now := c.timeoutMS(int32(c.Args[3]))
+	return c.waitEpoll(deadline, now)
+}
+
+// epollPwait is epoll_pwait(2): epfd, events, maxevents, timeout, sigmask, sigsetsize.
+func (c *Call) epollPwait() (uint64, error) {
+	if err := c.callMask(c.Args[4], c.Args[5]); err != nil {
+		return 0, err
+	}
+	return c.epollWait()
+}
+
+// epollPwait2 is epoll_pwait with a struct timespec for a timeout.
+func (c *Call) epollPwait2() (uint64, error) {
+	deadline, now, err := c.timeoutSpec(c.Args[3])
+	if err != nil {
+		return 0, err
+	}
+	if err := c.callMask(c.Args[4], c.Args[5]); err != nil {
+		return 0, err
+	}
+	return c.waitEpoll(deadline, now)
+}
+
+// waitEpoll waits for events and stores them. It allocates nothing, as long as no thread asks for more
+// events than before.
+func (c *Call) waitEpoll(deadline time.Time, now bool) (uint64, error) {
+	most := int32(c.Args[2])
+	if most <= 0 || most > (1<<31-1)/sizeofEpollEvent {
+		return 0, unix.EINVAL
+	}
+	eo, err := c.file(c.Args[0])
+	if err != nil {
+		return 0, err
+	}
+	defer eo.Release()
+	e, ok := eo.File().(*vfs.Epoll)
+	if !ok {
+		return 0, unix.EINVAL
+	}
+	events := c.epollEvents(int(min(most, maxEpollEvents)))
+	n, err := e.Collect(events)
+	if err == unix.EAGAIN && !now {
+		err = vfs.Wait(c.Thread, e, waiter.EventIn, deadline, func() (err error) {
+			n, err = e.Collect(events)
+			return err
+		})
+	}
+	switch err {
+	case nil:
+		return c.storeEvents(events[:n])
+	case unix.EAGAIN, unix.ETIMEDOUT:
+		return 0, nil
+	}
+	return 0, err
+}
+
+// epollEvents returns room for n events.
+func (c *Call) epollEvents(n int) []vfs.EpollEvent {
+	if cap(c.io.events) < n {
+		c.io.events = make([]vfs.EpollEvent, n)
+	}
+	return c.io.events[:n]
+}
+
+// storeEvents stores events where the second argument says.
+func (c *Call) storeEvents(events []vfs.EpollEvent) (uint64, error) {
+	b := c.io.scratchBytes(len(events) * sizeofEpollEvent)
+	for i, ev := range events {
+		le.PutUint32(b[i*sizeofEpollEvent:], ev.Events)
+		le.PutUint64(b[i*sizeofEpollEvent+4:], ev.Data)
+	}
+	if err := c.Space.CopyOut(c.Args[1], b); err != nil {
+		return 0, err
+	}
+	return uint64(len(events)), nil
+}
