@@ -45,10 +45,9 @@ type Machine struct {
 	Pcap   *os.File // gets a capture of the network card if not nil
 }
 
-// Numbers of the descriptors that QEMU inherits, behind 0, 1 and 2.
+// Numbers of the descriptors that QEMU inherits, behind 0, 1 and 2. Of these 0 and 1 are the link.
 const (
-	linkFD = 3 + iota
-	bootFD
+	bootFD = 3 + iota
 	monitorFD
 	kernelFD
 	bundleFD
@@ -64,8 +63,9 @@ func (m *Machine) Args() []string {
 		// COM1: what the kernel says while it boots and when it panics, as plain text.
 		"-chardev", "socket,id=boot,fd="+strconv.Itoa(bootFD),
 		"-serial", "chardev:boot",
-		// COM2: the frames of package hostlink.
-		"-chardev", "socket,id=link,fd="+strconv.Itoa(linkFD),
+		// COM2: the frames of package hostlink, by two pipes. QEMU writes each byte by itself: into a
+		// pipe that goes twice as fast as into a socket, which needs a buffer for each.
+		"-chardev", "stdio,id=link,signal=off",
 		"-serial", "chardev:link",
 		"-chardev", "socket,id=monitor,fd="+strconv.Itoa(monitorFD),
 		"-mon", "chardev=monitor,mode=control",

@@ -21,10 +21,10 @@ func TestGoldenCommandLines(t *testing.T) {
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
 	}
 	const start = "-nodefaults -no-user-config -no-reboot -display none "
-	const files = "-kernel /proc/self/fd/6 -initrd /proc/self/fd/7 " +
-		"-chardev socket,id=boot,fd=4 -serial chardev:boot " +
-		"-chardev socket,id=link,fd=3 -serial chardev:link " +
-		"-chardev socket,id=monitor,fd=5 -mon chardev=monitor,mode=control "
+	const files = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
+		"-chardev socket,id=boot,fd=3 -serial chardev:boot " +
+		"-chardev stdio,id=link,signal=off -serial chardev:link " +
+		"-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control "
 	tests := []struct{ name, got, want string }{
 		{"default", strings.Join(testMachine().Args(), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
@@ -36,7 +36,7 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
 			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
 			"-netdev user,id=n0,hostfwd=udp:127.0.0.1:20000-:7,hostfwd=tcp:0.0.0.0:0-:80 " +
-			"-object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/8 " +
+			"-object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7 " +
 			"-gdb tcp:127.0.0.1:1234 -S"},
 		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +

@@ -15,7 +15,7 @@ import (
 
 // VM is a running virtual machine.
 type VM struct {
-	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2
+	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2; open until Wait
 
 	process  *os.Process
 	monitor  *os.File
@@ -37,43 +37,84 @@ const tailSize = 32 << 10
 // QEMU lives in a process group of its own, so that the terminal's signals don't reach it, and the
 // kernel kills it when this process ends, however it ends.
 func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
-	var ours, theirs [3]*os.File
-	for i, name := range []string{"link", "boot", "monitor"} {
-		var err error
-		if ours[i], theirs[i], err = socketPair(name); err != nil {
-			return nil, err
-		}
-		defer theirs[i].Close()
-	}
-	messages, messagesIn, err := os.Pipe()
-	if err != nil {
+	var d descriptors
+	defer d.closeTheirs()
+	if err := d.open(); err != nil {
+		d.closeOurs()
 		return nil, err
 	}
-	defer messagesIn.Close()
-
 	cmd := exec.Command(qemu, m.Args()...)
-	cmd.Stderr = messagesIn
-	cmd.ExtraFiles = append(theirs[:], m.Kernel, m.Bundle) // in the order of linkFD and so on
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.theirs[toGuest], d.theirs[fromGuest], d.theirs[messages]
+	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle} // bootFD and so on
 	if m.Pcap != nil {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, m.Pcap)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	vm := &VM{
-		Link: ours[0], monitor: ours[2], forwards: m.Forwards,
+		Link:    link{d.ours[fromGuest], d.ours[toGuest]},
+		monitor: d.ours[monitor], forwards: m.Forwards,
 		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),
 	}
 	if err := vm.supervise(cmd); err != nil {
-		for _, f := range append(ours[:], messages) {
-			f.Close()
-		}
+		d.closeOurs()
 		return nil, fmt.Errorf("starting QEMU: %w", err)
 	}
 	vm.copies.Add(2)
-	go vm.collect(vm.boot, ours[1])
-	go vm.collect(vm.messages, messages)
+	go vm.collect(vm.boot, d.ours[boot])
+	go vm.collect(vm.messages, d.ours[messages])
 	return vm, nil
 }
+
+// The channels between wick and QEMU.
+const (
+	toGuest   = iota // pipe to the link
+	fromGuest        // pipe from the link
+	messages         // pipe from QEMU's standard error
+	boot             // socket
+	monitor          // socket
+	channels         // their number
+)
+
+// descriptors are the two ends of each channel.
+type descriptors struct{ ours, theirs [channels]*os.File }
+
+func (d *descriptors) open() (err error) {
+	if d.theirs[toGuest], d.ours[toGuest], err = os.Pipe(); err != nil {
+		return err
+	}
+	if d.ours[fromGuest], d.theirs[fromGuest], err = os.Pipe(); err != nil {
+		return err
+	}
+	if d.ours[messages], d.theirs[messages], err = os.Pipe(); err != nil {
+		return err
+	}
+	if d.ours[boot], d.theirs[boot], err = socketPair("boot"); err != nil {
+		return err
+	}
+	d.ours[monitor], d.theirs[monitor], err = socketPair("monitor")
+	return err
+}
+
+func (d *descriptors) closeOurs()   { closeAll(d.ours) }
+func (d *descriptors) closeTheirs() { closeAll(d.theirs) }
+
+func closeAll(files [channels]*os.File) {
+	for _, f := range files {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// link is the two pipes of the frames.
+type link struct {
+	*os.File // from the guest
+	to       *os.File
+}
+
+func (l link) Write(p []byte) (int, error) { return l.to.Write(p) }
+func (l link) Close() error                { return errors.Join(l.File.Close(), l.to.Close()) }
 
 // supervise starts QEMU and waits for its end on a thread of its own. The kernel sends the
 // parent-death signal when the *thread* that started the process ends [prctl(2),
@@ -119,6 +160,7 @@ func (vm *VM) Wait() string {
 	<-vm.ended
 	vm.copies.Wait()
 	vm.monitor.Close()
+	vm.Link.Close()
 	return vm.state.String()
 }
 

@@ -78,10 +78,10 @@ func playQEMU() {
 	if err != nil {
 		fail("%v", err)
 	}
-	link := inherited("link")
+	option("-chardev", "stdio,id=link") // the link is standard input and output
 	g := &fakeGuest{
 		config: &b.Config, files: b.Files, boot: inherited("boot"),
-		out: hostlink.NewWriter(link), in: hostlink.NewReader(link),
+		out: hostlink.NewWriter(os.Stdout), in: hostlink.NewReader(os.Stdin),
 	}
 	g.play(b.Config.Args[1], b.Config.Args[2:])
 	os.Exit(0)

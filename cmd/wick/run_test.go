@@ -189,7 +189,7 @@ func TestMissingKernel(t *testing.T) {
 func TestPcapIsPassedOn(t *testing.T) {
 	cmd := wickCommand(t, "run", "--pcap", "out.pcap", "./program", "describe")
 	got := runCommand(t, cmd, nil)
-	if got.status != 0 || !strings.Contains(got.stdout, "filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/8") {
+	if got.status != 0 || !strings.Contains(got.stdout, "filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7") {
 		t.Errorf("got %+v", got)
 	}
 	if _, err := os.Stat(filepath.Join(cmd.Dir, "out.pcap")); err != nil {
