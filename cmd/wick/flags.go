@@ -85,7 +85,7 @@ func parseSize(s string) (int64, error) {
 }
 
 // environment is what the program finds unless -e says otherwise.
-var environment = []string{"PATH=/bin:/usr/bin", "HOME=/"}
+var environment = []string{"PATH=/bin:/usr/bin", "HOME=/root"}
 
 // mergeEnv returns the defaults with what was set added or put in their place.
 func mergeEnv(defaults, set []string) []string {

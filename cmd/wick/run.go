@@ -165,7 +165,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 	cfg.Dump, cfg.Verbose = f.dump, f.verbose
 	cfg.Seed = make([]byte, 32)
 	rand.Read(cfg.Seed) // never fails
-	cfg.Now = now()
+	cfg.Now = time.Now()
 
 	fd, err := unix.MemfdCreate("wick-bundle", unix.MFD_CLOEXEC)
 	if err != nil {
