@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(run(os.Args[1:]))
 	case "qemu":
 		playQEMU()
+	case "shell":
+		playShell()
 	}
 	os.Exit(99)
 }

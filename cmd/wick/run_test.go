@@ -199,11 +199,13 @@ func TestPcapIsPassedOn(t *testing.T) {
 // running is a wick that runs the scene "wait".
 type running struct {
 	*testing.T
-	wick  *os.Process
-	out   *bufio.Reader
-	qemu  int // a pidfd of its QEMU
-	wait  func() error
-	state func() *os.ProcessState
+	wick *os.Process
+	out  *bufio.Reader
+	qemu int // a pidfd of its QEMU
+
+	qemuPID string
+	wait    func() error
+	state   func() *os.ProcessState
 }
 
 // startWaiting starts a wick that plays "wait" with pipes.
@@ -244,7 +246,7 @@ func (r *running) findQEMU() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.qemu = fd
+	r.qemu, r.qemuPID = fd, fmt.Sprint(pid)
 	r.Cleanup(func() { unix.Close(fd) })
 }
 
