@@ -80,6 +80,7 @@ const (
 	streamEstablished
 	streamFinWait   // we closed our half
 	streamCloseWait // the peer closed its half
+	streamClosing   // both halves are closed, the peer has not said that it knows
 	streamDone      // both halves are closed
 	streamFailed    // reset, refused or timed out
 )

@@ -145,7 +145,9 @@ func (s *tcpStream) state() streamState {
 		return streamFinWait
 	case tcp.StateCloseWait:
 		return streamCloseWait
-	case tcp.StateClosing, tcp.StateLastAck, tcp.StateTimeWait, tcp.StateClose:
+	case tcp.StateClosing, tcp.StateLastAck:
+		return streamClosing
+	case tcp.StateTimeWait, tcp.StateClose:
 		return streamDone
 	case tcp.StateError:
 		return streamFailed
@@ -153,7 +155,14 @@ func (s *tcpStream) state() streamState {
 	return streamInitial
 }
 
-func (s *tcpStream) takeError() error { return errno(s.ep.LastError()) }
+// takeError takes the errors that the engine keeps in two places: what ended the connection, and a soft one.
+func (s *tcpStream) takeError() error {
+	err := s.ep.LastError()
+	if err != nil {
+		s.ep.LastError()
+	}
+	return errno(err)
+}
 
 func (s *tcpStream) congestion() string {
 	var v tcpip.CongestionControlOption

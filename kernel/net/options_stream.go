@@ -229,9 +229,9 @@ func (s *streamSocket) getSocket(name int, dst []byte) (int, error) {
 	o := optRcvBuf
 	switch name {
 	case unix.SO_ERROR:
-		return putErrno(dst, s.told(s.stream().takeError()))
+		return putErrno(dst, s.takeError())
 	case unix.SO_ACCEPTCONN:
-		return putInt(dst, boolOption(s.stream().state() == streamListening && !s.shut.read()))
+		return putInt(dst, boolOption(s.stream().state() == streamListening))
 	case unix.SO_LINGER:
 		v, err := ep.option(optLingerMS)
 		if err != nil {

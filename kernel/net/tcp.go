@@ -68,15 +68,10 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 		if readable, _ := ep.ready(); readable {
 			r = in
 		}
-		if s.shut.read() { // what shutdown makes of a listener is a closed socket
-			r = in | out | waiter.EventHUp | waiter.EventRdHUp
-		}
 	case streamConnecting:
-	case streamDone:
+	case streamClosing, streamDone, streamFailed:
 		r = in | out | waiter.EventHUp | waiter.EventRdHUp
-	case streamFailed:
-		r = in | out | waiter.EventHUp | waiter.EventRdHUp
-		if !s.gone.Load() {
+		if s.broken(st) && !s.gone.Load() {
 			r |= waiter.EventErr
 		}
 	default:
@@ -97,12 +92,33 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 	return r & (mask | waiter.EventErr | waiter.EventHUp)
 }
 
+// broken tells whether it was an error that ended the connection. The engine has no error for a reset that comes after the
+// peer's half was closed; Linux calls that a broken pipe.
+func (s *streamSocket) broken(st streamState) bool {
+	return st == streamFailed || st == streamDone && !s.shut.write()
+}
+
 // told notes that the program has been told of err, which ended the connection.
 func (s *streamSocket) told(err error) error {
-	if err != nil && err != unix.EAGAIN && s.stream().state() == streamFailed {
+	if err == nil || err == unix.EAGAIN {
+		return err
+	}
+	if ep := s.stream(); s.broken(ep.state()) {
 		s.gone.Store(true)
+		ep.takeError()
 	}
 	return err
+}
+
+// takeError is SO_ERROR.
+func (s *streamSocket) takeError() error {
+	ep := s.stream()
+	st := ep.state()
+	err := ep.takeError()
+	if err == nil && st == streamDone && s.broken(st) && !s.gone.Load() {
+		err = unix.EPIPE
+	}
+	return s.told(err)
 }
 
 // Bind implements Socket.
@@ -120,6 +136,7 @@ func (s *streamSocket) Bind(addr []byte) error {
 		return err
 	}
 	s.bound, s.isBound = e, true
+	s.bound.port = s.stream().local().port
 	return nil
 }
 
@@ -138,9 +155,8 @@ func (s *streamSocket) Connect(addr []byte) error {
 	case streamListening:
 		return unix.EISCONN
 	case streamFailed:
-		// Linux's socket can try again once its failure has been told; the engine's endpoint is spent.
 		if err := s.stream().takeError(); err != nil {
-			return s.told(err)
+			return s.failedLocked(err)
 		}
 		if err := s.replaceLocked(); err != nil {
 			return err
@@ -153,7 +169,18 @@ func (s *streamSocket) Connect(addr []byte) error {
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
 		return unix.ENETUNREACH
 	}
-	return s.told(s.stream().connect(e))
+	err = s.stream().connect(e)
+	if s.stream().state() == streamFailed {
+		return s.failedLocked(err)
+	}
+	return err
+}
+
+// failedLocked tells of a failed attempt to connect. Linux's socket is as new after that, to try again; the
+// engine's endpoint is spent.
+func (s *streamSocket) failedLocked(err error) error {
+	s.replaceLocked()
+	return err
 }
 
 // FinishConnect implements Socket.
@@ -162,11 +189,16 @@ func (s *streamSocket) FinishConnect() error {
 	if ep.state() == streamConnecting {
 		return unix.EAGAIN
 	}
-	if err := ep.takeError(); err != nil {
-		return s.told(err)
-	}
-	if ep.state() == streamFailed {
-		return unix.ECONNABORTED
+	if err := ep.takeError(); err != nil || ep.state() == streamFailed {
+		if err == nil {
+			err = unix.ECONNABORTED
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.stream() != ep { // another thread was faster
+			return err
+		}
+		return s.failedLocked(err)
 	}
 	// The engine wants to tell the success once; whoever asks next hears EISCONN.
 	if p, err := ep.peer(); err == nil {
@@ -210,7 +242,6 @@ func (s *streamSocket) Listen(backlog int) error {
 	switch s.stream().state() {
 	case streamInitial:
 	case streamListening:
-		s.shut.clear()
 	case streamFailed, streamDone:
 		if err := s.replaceLocked(); err != nil {
 			return err
@@ -227,7 +258,7 @@ func (s *streamSocket) Listen(backlog int) error {
 // Accept implements Socket.
 func (s *streamSocket) Accept() (Socket, error) {
 	ep := s.stream()
-	if ep.state() != streamListening || s.shut.read() {
+	if ep.state() != streamListening {
 		return nil, unix.EINVAL
 	}
 	t := &streamSocket{accepted: true}
@@ -254,7 +285,7 @@ func (s *streamSocket) LocalAddr(dst []byte) ([]byte, error) {
 // PeerAddr implements Socket.
 func (s *streamSocket) PeerAddr(dst []byte) ([]byte, error) {
 	switch s.stream().state() {
-	case streamInitial, streamListening, streamConnecting, streamFailed:
+	case streamInitial, streamListening, streamConnecting, streamDone, streamFailed:
 		return dst, unix.ENOTCONN
 	}
 	e, err := s.stream().peer()
@@ -266,12 +297,17 @@ func (s *streamSocket) PeerAddr(dst []byte) ([]byte, error) {
 }
 
 // Read implements vfs.File.
-func (s *streamSocket) Read(dst vfs.Dst, _ int64) (int64, error) { return s.recv(dst, false) }
+func (s *streamSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	return s.recv(dst, false)
+}
 
 // recv reads, or looks at, what has come.
 func (s *streamSocket) recv(dst vfs.Dst, peek bool) (int64, error) {
 	ep := s.stream()
-	if dst.Len() == 0 && ep.state() == streamEstablished {
+	if dst.Len() == 0 && ep.readable() > 0 {
 		return 0, nil
 	}
 	n, err := ep.read(dst, peek)
@@ -353,6 +389,12 @@ func (s *streamSocket) Shutdown(how int) error {
 		if !read {
 			return nil
 		}
+		// A listener becomes a socket that is only bound.
+		s.mu.Lock()
+		err := s.replaceLocked()
+		s.mu.Unlock()
+		s.wait.Notify(waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp)
+		return err
 	}
 	if err := ep.shutdown(read, write); err != nil {
 		return err
