@@ -39,16 +39,17 @@ func calibrate() {
 	out8(pitCounter0, 0xff)
 	bestTSC, bestTimer, bestTicks := uint64(noTimer), uint64(0), uint64(1)
 	for i := 0; i < windows; i++ {
+		// The TSC is read before and after the PIT, so that an interruption in between never makes the window look short.
 		lapicWrite(lapicInitial, timerMaximum)
-		c0 := pitCount()
 		t0 := rdtsc()
 		a0 := lapicRead(lapicCurrent)
+		c0 := pitCount()
 		ticks := uint64(0)
 		for ticks < windowTicks {
 			ticks = (c0 - pitCount()) & 0xffff
 		}
-		t := rdtsc() - t0
 		a := uint64(a0 - lapicRead(lapicCurrent))
+		t := rdtsc() - t0
 		if t/ticks < bestTSC/bestTicks {
 			bestTSC, bestTimer, bestTicks = t, a, ticks
 		}
