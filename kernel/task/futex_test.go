@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -256,7 +257,7 @@ func TestFutexRequeueRaces(t *testing.T) {
 		left.Add(1)
 		wg.Go(func() {
 			defer left.Add(-1)
-			for range 2000 {
+			for range 1000 {
 				th.FutexWait([]uint64{a, b}[i%2], 0, futexAnyBits, time.Now().Add(30*time.Microsecond))
 				if len(th.waiter.woken) != 0 || th.waiter.bucket.Load() != nil {
 					t.Error("a token or a place was left behind")
@@ -264,7 +265,7 @@ func TestFutexRequeueRaces(t *testing.T) {
 			}
 		})
 	}
-	for left.Load() > 0 {
+	for ; left.Load() > 0; runtime.Gosched() {
 		p.FutexRequeue(a, b, 0, 2, nil)
 		p.FutexRequeue(b, a, 1, 2, nil)
 		p.FutexWakeOp(a, b, 1, 1, wakeOpAdd<<28|wakeCmpGE<<24)
@@ -281,6 +282,7 @@ func TestFutexWaitDoesNotAllocate(t *testing.T) {
 				if n, _ := th.Process.FutexWake(dataAt, 1, 1); n == 1 {
 					break
 				}
+				runtime.Gosched()
 			}
 		}
 	}()
@@ -289,6 +291,7 @@ func TestFutexWaitDoesNotAllocate(t *testing.T) {
 			if n, _ := th.Process.FutexWake(dataAt+4, 1, 1); n == 1 {
 				break
 			}
+			runtime.Gosched()
 		}
 		if err := th.FutexWait(dataAt, 0, 1, time.Now().Add(time.Hour)); err != nil {
 			t.Error(err)
