@@ -90,6 +90,8 @@ func (p *printer) arp(off, end int) {
 	if f.Bad() {
 		p.push(layerARP, off, end)
 		if len(b) >= arpFixed {
+			op := ARP(b).Operation()
+			p.fieldName("op", op, arpOperation(op))
 			if m := ARP(b).mismatch(); m.Bad() {
 				p.fault(m, off)
 			}

@@ -47,7 +47,7 @@ func (p *printer) icmpDetail(b []byte, l layer) {
 	code, coded := icmpCode(h.Type(), h.Code())
 	p.fieldName("type", h.Type(), icmpName(h.Type()))
 	p.fieldName("code", h.Code(), code)
-	p.cksum(h.Checksum(), p.payloadCheck(ProtocolICMP, l.off, p.end, h.Checksum(), false))
+	p.cksum(h.Checksum(), p.payloadCheck(ProtocolICMP, l.off, p.end, h.Checksum(), false, p.ip.cut))
 	p.icmpWords(h, p.end-l.off-icmpSize)
 	if !coded && h.Code() != 0 {
 		p.compare("code", h.Code(), '=', 0, l.off+1)
@@ -63,7 +63,7 @@ func (p *printer) icmpv6Detail(l layer) {
 	code, coded := icmpv6Code(h.Type(), h.Code())
 	p.fieldName("type", h.Type(), icmpv6Name(h.Type()))
 	p.fieldName("code", h.Code(), code)
-	p.cksum(h.Checksum(), p.payloadCheck(ProtocolICMPv6, l.off, p.end, h.Checksum(), true))
+	p.cksum(h.Checksum(), p.payloadCheck(ProtocolICMPv6, l.off, p.end, h.Checksum(), true, p.ip.cut))
 	if size := icmpv6Size(h.Type()); len(h) < size {
 		p.parseFault(short(len(h), size), l.off, p.end)
 		return

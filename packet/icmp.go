@@ -11,7 +11,10 @@ package packet
 //	+---------------------------------------------------------------+
 type ICMP []byte
 
-const icmpSize = 8
+const (
+	icmpSize  = 8
+	icmpFixed = 4 // type, code and checksum
+)
 
 // ParseICMP validates the header at the start of b.
 func ParseICMP(b []byte) (ICMP, Fault) {
@@ -163,24 +166,33 @@ func (p *printer) icmp(off, end int) {
 	h, f := ParseICMP(p.slice(off, end))
 	if f.Bad() {
 		p.push(layerICMP, off, end)
+		if b := p.slice(off, end); len(b) >= icmpFixed {
+			p.icmpHead(ICMP(b))
+		}
 		p.parseFault(f, off, end)
 		return
 	}
 	p.push(layerICMP, off, off+icmpSize)
-	name, coded := icmpCode(h.Type(), h.Code())
-	p.icmpType(icmpName(h.Type()), h, name, coded)
+	coded := p.icmpHead(h)
 	p.icmpWords(h, end-off-icmpSize)
 	quote := icmpQuotes(h.Type())
 	if quote {
 		p.quote(off+icmpSize, end)
 	}
-	p.check("ck", p.payloadCheck(ProtocolICMP, off, end, h.Checksum(), false))
+	p.check("ck", p.payloadCheck(ProtocolICMP, off, end, h.Checksum(), false, p.ip.cut))
 	if !coded && h.Code() != 0 {
 		p.compare("code", h.Code(), '=', 0, off+1)
 	}
 	if !quote {
 		p.pushData(off+icmpSize, end)
 	}
+}
+
+// icmpHead prints type and code, and tells whether the code has a meaning.
+func (p *printer) icmpHead(h ICMP) bool {
+	code, coded := icmpCode(h.Type(), h.Code())
+	p.icmpType(icmpName(h.Type()), h, code, coded)
+	return coded
 }
 
 // icmpType prints a type; where codes have a meaning type and code by name and number.

@@ -87,12 +87,14 @@ func (p *printer) icmpv6(off, end int) {
 	h, f := ParseICMP(p.slice(off, end))
 	if f.Bad() {
 		p.push(layerICMPv6, off, end)
+		if b := p.slice(off, end); len(b) >= icmpFixed {
+			p.icmpv6Head(ICMP(b))
+		}
 		p.parseFault(f, off, end)
 		return
 	}
 	size := icmpv6Size(h.Type())
-	code, coded := icmpv6Code(h.Type(), h.Code())
-	p.icmpType(icmpv6Name(h.Type()), h, code, coded)
+	coded := p.icmpv6Head(h)
 	if len(h) < size {
 		p.push(layerICMPv6, off, end)
 		p.parseFault(short(len(h), size), off, end)
@@ -103,11 +105,18 @@ func (p *printer) icmpv6(off, end int) {
 	if icmpv6Quotes(h.Type()) {
 		p.quote(off+icmpSize, end)
 	}
-	p.check("ck", p.payloadCheck(ProtocolICMPv6, off, end, h.Checksum(), true))
+	p.check("ck", p.payloadCheck(ProtocolICMPv6, off, end, h.Checksum(), true, p.ip.cut))
 	p.icmpv6Faults(h, off, end, coded)
 	if !icmpv6Quotes(h.Type()) {
 		p.pushData(off+size, end)
 	}
+}
+
+// icmpv6Head prints type and code, and tells whether the code has a meaning.
+func (p *printer) icmpv6Head(h ICMP) bool {
+	code, coded := icmpv6Code(h.Type(), h.Code())
+	p.icmpType(icmpv6Name(h.Type()), h, code, coded)
+	return coded
 }
 
 // icmpv6Size returns the length of the fixed part of a message in bytes [RFC 4861 4] [RFC 3810 5].

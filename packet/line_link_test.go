@@ -66,8 +66,8 @@ func arpLines() []lineTest {
 		{"protocol type", ether(EtherTypeARP, set(request, 2, 0x86, 0xdd)), "ARP op=1 (request) !ptype 0x86dd want 0x800 byte 16"},
 		{"hardware length", ether(EtherTypeARP, set(request, 4, 5), fill(4)), "ARP op=1 (request) !hlen 5 want 6 byte 18 pad=6"},
 		{"protocol length", ether(EtherTypeARP, set(request, 5, 3)), "ARP op=1 (request) !plen 3 want 4 byte 19 pad=2"},
-		{"protocol length beyond the frame", ether(EtherTypeARP, set(request, 5, 16)), "ARP !plen 16 want 4 byte 19 !truncated 28<52 byte 14"},
+		{"protocol length beyond the frame", ether(EtherTypeARP, set(request, 5, 16)), "ARP op=1 (request) !plen 16 want 4 byte 19 !truncated 28<52 byte 14"},
 		{"short", ether(EtherTypeARP, request[:7]), "ARP !truncated 7<8 byte 14"},
-		{"short addresses", ether(EtherTypeARP, request[:20]), "ARP !truncated 20<28 byte 14"},
+		{"short addresses", ether(EtherTypeARP, request[:20]), "ARP op=1 (request) !truncated 20<28 byte 14"},
 	}
 }

@@ -98,7 +98,7 @@ func TestExamples(t *testing.T) {
 		{"#17", ether(EtherTypeIPv4, ip4(header4{src: []byte{10, 0, 2, 3}, proto: ProtocolUDP}, udpSegment(53, 10000, nil)[:4], be(72, 2), be(0, 2), make([]byte, 64))),
 			"IPv4 10.0.2.3:53>10.0.2.15:10000 ttl=64 UDP len=64 ck=none"},
 		{"#20", over4(ProtocolTCP, tcp4(segment{doff: 3, flags: TCPACK})),
-			"IPv4 10.0.2.2>10.0.2.15 ttl=64 TCP !data-offset 3<5 byte 46 sport=40112 dport=80 [.] seq=0 ack=0 win=0"},
+			"IPv4 10.0.2.2>10.0.2.15 ttl=64 TCP !data-offset 3<5 byte 46 sport=40112 dport=80 [.] seq=0 ack=0 win=0 ck=ok"},
 	})
 }
 

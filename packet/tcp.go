@@ -132,6 +132,7 @@ func (p *printer) tcpBroken(b []byte, f Fault, off, end int) {
 		p.field("dport", h.DestinationPort())
 	}
 	p.tcpWords(h)
+	p.check("ck", p.tcpCheck(h, off, end))
 }
 
 // tcpWords prints flags and numbers.
@@ -166,7 +167,7 @@ func (p *printer) tcpFlags(f TCPFlags) {
 }
 
 func (p *printer) tcpCheck(h TCP, off, end int) checkResult {
-	return p.payloadCheck(ProtocolTCP, off, end, h.Checksum(), true)
+	return p.payloadCheck(ProtocolTCP, off, end, h.Checksum(), true, p.ip.cut)
 }
 
 // tcpFaults reports what a sound header has no business to hold.

@@ -98,8 +98,9 @@ func (p *printer) pseudoSum(protocol, length int) uint16 {
 	return Sum(p.ip.destination, Sum(p.ip.source, Sum(b[:], 0)))
 }
 
-// payloadCheck judges the checksum got, which covers [off, end) and, if pseudo, the pseudo-header of protocol.
-func (p *printer) payloadCheck(protocol, off, end int, got uint16, pseudo bool) checkResult {
+// payloadCheck judges the checksum got, which covers [off, end) and, if pseudo, the pseudo-header of protocol; cut says
+// that it covers more.
+func (p *printer) payloadCheck(protocol, off, end int, got uint16, pseudo, cut bool) checkResult {
 	switch {
 	case p.f.Checksum == ChecksumOffload && pseudo: // no card fills in the checksum of ICMP, which has none
 		return checkResult{state: checkOffload}
@@ -107,7 +108,7 @@ func (p *printer) payloadCheck(protocol, off, end int, got uint16, pseudo bool) 
 		return checkResult{state: checkHardware}
 	case p.ip.fragment:
 		return checkResult{state: checkFragment}
-	case p.ip.cut || !p.captured(end):
+	case cut || !p.captured(end):
 		return checkResult{state: checkTruncated}
 	}
 	var sum uint16

@@ -89,7 +89,7 @@ func (p *printer) udpCheck(h UDP, off, end int) checkResult {
 	if p.udpLenFault(h, off, end).Bad() { // what the checksum covers is not known
 		return checkResult{state: checkTruncated}
 	}
-	return p.payloadCheck(ProtocolUDP, off, end, h.Checksum(), true)
+	return p.payloadCheck(ProtocolUDP, off, end, h.Checksum(), true, h.Len() > end-off)
 }
 
 func (p *printer) udpFaults(h UDP, off int) {
