@@ -1,8 +1,9 @@
 # wick: boots a static Linux program as a microVM on a kernel written in Go.
 #
-#   make run     build everything and boot the example server, with its packets on the screen
-#   make build   bin/wick, with the kernel in it
-#   make test    everything that is tested; installs what that needs
+#   make run        build everything and boot the example server, with its packets on the screen
+#   make build      bin/wick, with the kernel in it
+#   make examples   the example programs, in bin/
+#   make test       everything that is tested; installs what that needs
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
 
@@ -37,13 +38,22 @@ vmm/embedded/image/kernel.img:
 	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
 	go run ./cmd/mkimage out/kernel.elf $@
 
-.PHONY: out/echo
-out/echo:
-	@mkdir -p out
-	$(GUEST) go build -trimpath -o $@ ./examples/echo
+# Ordinary static programs, that know nothing of wick.
+.PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
+bin/echo bin/nettests:
+	$(GUEST) go build -trimpath -o $@ ./examples/$(@F)
+bin/nettests-server:
+	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/nettests/server
+bin/hello: examples/hello/hello.c
+	@tools/need $(GCC)
+	@mkdir -p bin
+	cc -O2 -static -o $@ $<
+
+.PHONY: examples
+examples: bin/echo bin/nettests bin/nettests-server bin/hello
 
 .PHONY: run
-run: build out/echo
+run: build bin/echo
 	@tools/need $(QEMU)
 	@echo
 	@echo 'Try from another terminal (Ctrl-C ends it here):'
@@ -51,7 +61,7 @@ run: build out/echo
 	@echo '  echo hello | nc -u -w1 127.0.0.1 20000'
 	@echo '  echo hello | nc -N 127.0.0.1 20001'
 	@echo
-	bin/wick run -p 20000:7/udp -p 20001:7 -p 20002:80 --dump out/echo
+	bin/wick run -p 20000:7/udp -p 20001:7 -p 20002:80 --dump bin/echo
 
 .PHONY: check
 check:
