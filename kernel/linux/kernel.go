@@ -61,7 +61,8 @@ type Call struct {
 	Number uint64
 	Args   [6]uint64
 
-	io transferState // reused from call to call, see file.go
+	io   transferState // reused from call to call, see file.go
+	sock socketState   // the same, see socket.go
 
 	calls  uint32 // made so far
 	recent [recentCalls]callRecord

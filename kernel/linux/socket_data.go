@@ -1,0 +1,135 @@
+package linux
+
+import (
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/mm"
+	"wick/kernel/net"
+	"wick/kernel/task"
+	"wick/kernel/vfs"
+)
+
+func init() {
+	register(unix.SYS_SENDTO, "sendto", (*Call).sendto)
+	register(unix.SYS_RECVFROM, "recvfrom", (*Call).recvfrom)
+}
+
+// sendto is sendto(2): fd, buffer, length, flags, address, its length.
+func (c *Call) sendto() (uint64, error) {
+	o, s, err := c.socket()
+	if err != nil {
+		return 0, err
+	}
+	defer o.Release()
+	b, err := c.memory(c.Args[1], c.Args[2])
+	if err != nil {
+		return 0, err
+	}
+	m := &c.sock.message
+	*m = net.Message{}
+	if c.Args[4] != 0 {
+		if m.Addr, err = c.sockaddr(c.Args[4], c.Args[5]); err != nil {
+			return 0, err
+		}
+	}
+	return c.send(o, s, b, int(int32(c.Args[3])))
+}
+
+// send sends b with the thread's message. It waits until everything is sent, unless it may not wait.
+func (c *Call) send(o *vfs.OpenFile, s net.Socket, b *mm.Buffer, flags int) (uint64, error) {
+	m := &c.sock.message
+	m.Flags = flags
+	total, err := sendSome(s, b, m)
+	if err == unix.EAGAIN && flags&unix.MSG_DONTWAIT == 0 && !o.Nonblock() {
+		limit := s.SendTimeout()
+		err = vfs.Wait(c.Thread, s, waiter.WritableEvents, c.until(limit), func() error {
+			n, err := sendSome(s, b, m)
+			total += n
+			return err
+		})
+		err = waitError(err, limit)
+	}
+	if total > 0 {
+		return total, nil
+	}
+	if err == unix.EPIPE && flags&unix.MSG_NOSIGNAL == 0 {
+		if _, typ, _ := s.Kind(); typ != unix.SOCK_DGRAM {
+			// A signal that is pending already, or ignored, is no error.
+			_ = c.Thread.SendInfo(task.Info{Signo: int32(unix.SIGPIPE), Code: task.SiUser})
+		}
+	}
+	return 0, err
+}
+
+// sendSome sends as much of b as goes without waiting; what is left in b is not sent. The error
+// tells why that isn't everything.
+func sendSome(s net.Socket, b *mm.Buffer, m *net.Message) (total uint64, err error) {
+	for {
+		start := *b
+		n, err := s.Send(b, m)
+		if int64(start.Len()-b.Len()) != n { // a file may fetch more than it takes
+			*b = start
+			b.Skip(int(n))
+		}
+		total += uint64(n)
+		if err != nil || n == 0 || b.Len() == 0 {
+			return total, err
+		}
+	}
+}
+
+// recvfrom is recvfrom(2): fd, buffer, length, flags, address, its length.
+func (c *Call) recvfrom() (uint64, error) {
+	o, s, err := c.socket()
+	if err != nil {
+		return 0, err
+	}
+	defer o.Release()
+	b, err := c.memory(c.Args[1], c.Args[2])
+	if err != nil {
+		return 0, err
+	}
+	m := &c.sock.message
+	*m = net.Message{WantAddr: c.Args[4] != 0, Addr: c.sock.addr[:0]}
+	n, err := c.recv(o, s, b, int(int32(c.Args[3])))
+	if err != nil || c.Args[4] == 0 {
+		return n, err
+	}
+	return n, c.putSockaddr(c.Args[4], c.Args[5], m.Addr)
+}
+
+// recv receives into b and the thread's message, waiting for something unless it may not wait; with MSG_WAITALL a
+// stream is waited for until b is full.
+func (c *Call) recv(o *vfs.OpenFile, s net.Socket, b *mm.Buffer, flags int) (uint64, error) {
+	const notAll = unix.MSG_PEEK | unix.MSG_TRUNC | unix.MSG_OOB | unix.MSG_ERRQUEUE
+	m := &c.sock.message
+	_, typ, _ := s.Kind()
+	all := flags&unix.MSG_WAITALL != 0 && flags&notAll == 0 && typ == unix.SOCK_STREAM
+	total, err := recvSome(s, b, m, flags, all)
+	if err == unix.EAGAIN && flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) == 0 && !o.Nonblock() {
+		limit := s.RecvTimeout()
+		err = vfs.Wait(c.Thread, s, waiter.ReadableEvents, c.until(limit), func() error {
+			n, err := recvSome(s, b, m, flags, all)
+			total += n
+			return err
+		})
+		err = waitError(err, limit)
+	}
+	if total > 0 {
+		return total, nil
+	}
+	return 0, err
+}
+
+// recvSome receives once, or, for all, until b is full or the stream at its end.
+func recvSome(s net.Socket, b *mm.Buffer, m *net.Message, flags int, all bool) (total uint64, err error) {
+	for {
+		m.Flags = flags
+		n, err := s.Recv(b, m)
+		total += uint64(n)
+		if err != nil || n == 0 || !all || b.Len() == 0 {
+			return total, err
+		}
+	}
+}
