@@ -10,8 +10,11 @@ import (
 	"wick/vmm/embedded"
 )
 
-// version is wick's version; a release overrides it with -ldflags "-X main.version=…".
-var version = "0.1.0-dev"
+// version is wick's version.
+const version = "0.1.0-dev"
+
+// commit is what wick was built from; `make build` sets it.
+var commit string
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
@@ -27,22 +30,24 @@ func newVersion() *cobra.Command {
 
 // versionText returns a line such as "wick 0.1.0 (commit 1a2b3c4d5e6f, go1.26.8, kernel 12.0 MiB)".
 func versionText() string {
-	commit := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		dirty := ""
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = s.Value[:min(len(s.Value), 12)]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				dirty = "+changes"
-			}
-		}
-		commit += dirty
-	}
 	kernel := "no kernel"
 	if size, err := embedded.Size(); err == nil {
 		kernel = fmt.Sprintf("kernel %.1f MiB", float64(size)/(1<<20))
 	}
-	return fmt.Sprintf("wick %s (commit %s, %s, %s)", version, commit, runtime.Version(), kernel)
+	return fmt.Sprintf("wick %s (commit %s, %s, %s)", version, revision(), runtime.Version(), kernel)
+}
+
+// revision returns what wick was built from, also if `go install` or `go build` did it.
+func revision() string {
+	if commit != "" {
+		return commit
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return s.Value[:min(len(s.Value), 12)]
+			}
+		}
+	}
+	return "unknown"
 }
