@@ -211,14 +211,14 @@ func (x *model) extend(addr, oldLength, newLength uint64, first modelPage) {
 }
 
 func (x *model) move(addr, oldLength, newLength uint64, keep bool, to uint64) (uint64, error) {
+	first := *x.page(addr)
+	if oldLength == 0 && !(first.file && first.shared) {
+		return 0, unix.EINVAL
+	}
 	x.munmap(to, newLength)
 	if oldLength > newLength {
 		x.munmap(addr+newLength, oldLength-newLength)
 		oldLength = newLength
-	}
-	first := *x.page(addr)
-	if oldLength == 0 && !(first.file && first.shared) {
-		return 0, unix.EINVAL
 	}
 	for n := uint64(0); n < oldLength; n += mm.PageSize {
 		from := x.page(addr + n)

@@ -36,7 +36,7 @@ func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uin
 		return 0, unix.EFAULT
 	}
 	if toGiven {
-		return s.mremapTo(addr, oldLength, newLength, flags, newAddr)
+		return s.mremapTo(a, addr, oldLength, newLength, flags, newAddr)
 	}
 	if oldLength >= newLength {
 		if oldLength > newLength {
@@ -68,7 +68,7 @@ func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uin
 	return to, s.moveArea(addr, oldLength, to, newLength, false)
 }
 
-// checkGrow does the checks of vma_to_resize: whether [addr, addr+oldLength) of area a can be
+// checkGrow does the checks of check_prep_vma (mm/mremap.c): whether [addr, addr+oldLength) of area a can be
 // resized to newLength at all.
 func (s *Space) checkGrow(a *area, addr, oldLength, newLength uint64) error {
 	switch {
@@ -96,30 +96,8 @@ func (s *Space) grow(a *area, end uint64) {
 	s.insert(more)
 }
 
-// mremapTo is Mremap with MREMAP_FIXED or MREMAP_DONTUNMAP, the arguments checked.
-func (s *Space) mremapTo(addr, oldLength, newLength uint64, flags int, to uint64) (uint64, error) {
-	fixed := flags&unix.MREMAP_FIXED != 0
-	if fixed {
-		if to < MinAddr {
-			return 0, unix.EPERM
-		}
-		if err := s.munmap(to, to+newLength); err != nil {
-			return 0, err
-		}
-	}
-	if oldLength > newLength {
-		if oldLength > TaskEnd-addr {
-			return 0, unix.EINVAL
-		}
-		if err := s.munmap(addr+newLength, addr+oldLength); err != nil {
-			return 0, err
-		}
-		oldLength = newLength
-	}
-	a := s.areas.find(addr)
-	if a == nil {
-		return 0, unix.EFAULT
-	}
+// mremapTo is Mremap of a part of area a with MREMAP_FIXED or MREMAP_DONTUNMAP, the arguments checked.
+func (s *Space) mremapTo(a *area, addr, oldLength, newLength uint64, flags int, to uint64) (uint64, error) {
 	if err := s.checkGrow(a, addr, oldLength, newLength); err != nil {
 		return 0, err
 	}
@@ -130,11 +108,24 @@ func (s *Space) mremapTo(addr, oldLength, newLength uint64, flags int, to uint64
 	if keep && s.limits.Size != 0 && s.size+newLength > s.limits.Size {
 		return 0, unix.ENOMEM
 	}
-	if !fixed {
+	if flags&unix.MREMAP_FIXED != 0 {
+		if to < MinAddr {
+			return 0, unix.EPERM
+		}
+		if err := s.munmap(to, to+newLength); err != nil {
+			return 0, err
+		}
+	} else {
 		var err error
 		if to, err = s.place(to, newLength, false); err != nil {
 			return 0, err
 		}
+	}
+	if oldLength > newLength {
+		if err := s.munmap(addr+newLength, addr+oldLength); err != nil {
+			return 0, err
+		}
+		oldLength = newLength
 	}
 	return to, s.moveArea(addr, oldLength, to, newLength, keep)
 }
