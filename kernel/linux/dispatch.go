@@ -41,19 +41,29 @@ func errnoResult(e unix.Errno) uint64 { return -uint64(e) }
 
 // fail returns the value of RAX for an error.
 func (c *Call) fail(err error) uint64 {
-	errno, ok := err.(unix.Errno)
-	switch {
-	case err == errNoRestart:
+	if err == errNoRestart {
 		c.Thread.Interrupt(c.Number, task.RestartNoHandler)
 		return errnoResult(unix.EINTR)
-	case !ok && !errors.As(err, &errno):
-		// A handler broke the rule that errors are numbers; the program gets one that always fits.
-		c.Kernel.logf("system call %s: %v", callName(c.Number), err)
-		return errnoResult(unix.EIO)
-	case errno == unix.EINTR:
+	}
+	errno, ok := err.(unix.Errno)
+	if !ok {
+		errno = c.wrapped(err)
+	}
+	if errno == unix.EINTR {
 		c.Thread.Interrupt(c.Number, restartOf(c.Number))
 	}
 	return errnoResult(errno)
+}
+
+// wrapped returns the number in an error that is more than a number; one without gets EIO, and is logged: the
+// handler has broken the rule.
+func (c *Call) wrapped(err error) unix.Errno {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	c.Kernel.logf("system call %s: %v", callName(c.Number), err)
+	return unix.EIO
 }
 
 // restartOf tells how an interrupted call goes on, signal(7), "Interruption of system calls and library
