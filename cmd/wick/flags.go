@@ -34,6 +34,7 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc or q35")
 	flags.StringVar(&f.machine.NIC, "nic", "e1000", "network `CARD`: e1000")
 	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, max for all it can emulate")
+	flags.MarkHidden("cpu-model") // for tests of the kernel
 }
 
 // parse checks the flags and completes f.machine.

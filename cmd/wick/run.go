@@ -109,7 +109,30 @@ func (f *runFlags) run(args []string) error {
 	if f.machine.Kernel, err = kernel.wait(); err != nil {
 		return err
 	}
+	if err := f.checkMemory(); err != nil {
+		return err
+	}
 	return f.start(qemu, terminal)
+}
+
+// leastMemory is what a machine needs besides what is loaded into it, in bytes: enough for the kernel
+// to start and to say itself what it lacks.
+const leastMemory = 8 << 20
+
+// checkMemory finds the machines for which QEMU would only tell that an "initrd is too large".
+func (f *runFlags) checkMemory() error {
+	needed := int64(leastMemory)
+	for _, file := range []*os.File{f.machine.Kernel, f.machine.Bundle} {
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		needed += info.Size()
+	}
+	if f.machine.Memory < needed {
+		return fmt.Errorf("--memory: %s is too little for this program: at least %dM, better twice that", f.memory, (needed+1<<20-1)>>20)
+	}
+	return nil
 }
 
 // kernelFile is the kernel image while it is being copied into memory.

@@ -140,6 +140,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"build -o x ./nosuch", statusNoProg, "no such file"},
 		{"run -m 0 ./program", statusFailure, "out of range"},
 		{"run -m lots ./program", statusFailure, "not a size"},
+		{"run -m 4M ./program", statusFailure, "4M is too little"},
 		{"run -c 0 ./program", statusFailure, "not between 1 and"},
 		{"run -c x ./program", statusFailure, "invalid argument"},
 		{"run -e X ./program", statusFailure, "not K=V"},

@@ -78,13 +78,7 @@ func (s *Session) Run() Result {
 	go s.forwardStdin()
 	go s.handleSignals()
 	if s.BootTimeout > 0 {
-		timer := time.AfterFunc(s.BootTimeout, func() {
-			if !s.ready.Load() {
-				s.timedOut.Store(true)
-				s.VM.Kill()
-			}
-		})
-		defer timer.Stop()
+		go s.watchBoot()
 	}
 
 	result := s.readFrames()
@@ -98,6 +92,28 @@ func (s *Session) Run() Result {
 	result.TimedOut = s.timedOut.Load()
 	result.Ready = s.ready.Load()
 	return result
+}
+
+// bootTicks is in how many parts watchBoot waits.
+const bootTicks = 20
+
+// watchBoot ends a machine that does not get ready. It waits in small parts: while wick is
+// suspended, and the machine with it, a part at most goes by.
+func (s *Session) watchBoot() {
+	ticker := time.NewTicker(max(s.BootTimeout/bootTicks, 1))
+	defer ticker.Stop()
+	for range bootTicks {
+		select {
+		case <-ticker.C:
+		case <-s.done:
+			return
+		}
+		if s.ready.Load() {
+			return
+		}
+	}
+	s.timedOut.Store(true)
+	s.VM.Kill()
 }
 
 // readFrames handles what the guest sends until the channel ends.
