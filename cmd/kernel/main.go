@@ -6,77 +6,113 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
+	"time"
 
 	"wick/bundle"
 	"wick/kernel/driver/e1000"
 	"wick/kernel/ground"
-	"wick/kernel/linux"
 	"wick/kernel/mm"
-	"wick/kernel/net"
-	"wick/kernel/task"
-	"wick/kernel/vfs"
+	"wick/kernel/tap"
+	"wick/packet"
 )
 
+// exitFailed is what the machine is turned off with when no program could be run; otherwise it is 0, and the
+// channel has told the program's status.
+const exitFailed = 1
+
 func main() {
-	status, err := run()
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "wick: kernel:", err)
+		ground.PowerOff(exitFailed)
 	}
-	ground.PowerOff(uint8(status))
+	ground.PowerOff(0)
 }
 
-func run() (int, error) {
+func run() error {
 	base, initrd := ground.Initrd()
 	if initrd == nil {
-		return 1, errors.New("no initial RAM disk: nothing to run")
+		return errors.New("no initial RAM disk, so nothing to run (see wick build)")
 	}
 	b, err := bundle.Parse(initrd)
 	if err != nil {
-		return 1, err
+		return err
 	}
-	c := &b.Config
-	setClock(c)
-	log := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-	var tap e1000.Tap
-	card, err := startCard(tap)
+	setClock(&b.Config)
+	h, err := openHost(&b.Config)
 	if err != nil {
-		return 1, err
+		return err
 	}
-	stack, err := startNetwork(c, card, log)
-	if err != nil {
-		return 1, err
-	}
-	p, err := startProgram(b, mm.PhysAddr(base), stack, log)
-	if err != nil {
-		return 1, err
-	}
-	s := p.Wait()
-	log("status %v", s)
-	return 0, nil
+	k := &kernel{bundle: b, base: mm.PhysAddr(base), host: h}
+	return k.run()
 }
 
-// startProgram makes the file systems and starts the program.
-func startProgram(b *bundle.Bundle, base mm.PhysAddr, stack *net.Stack, log func(string, ...any)) (*linux.Process, error) {
-	c := &b.Config
-	memory := func() (total, free uint64) {
-		total, free, reserved := ground.Memory()
-		return total - reserved, free - min(free, reserved)
-	}
-	fs, err := vfs.NewFS(b.Files, base, vfs.Options{
-		HostName: c.Host, Address: c.Address, DNS: c.DNS, CPUs: ground.CPUs(), Memory: memory, Console: plainHost{}, Log: log,
-	})
-	if err != nil {
-		return nil, err
-	}
-	k := &linux.Kernel{
-		Log: log, Verbose: c.Verbose, FS: fs, Net: stack,
-		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(), Hostname: c.Host, HWCap: uint64(ground.HWCAP()), Memory: memory,
-	}
-	return k.Start(linux.Program{
-		Path: c.Path, Args: c.Args, Env: c.Env, Cwd: c.Cwd, FDs: fs.NewTable(), Paths: fs.NewPaths(),
-	})
+// kernel is what is wired together.
+type kernel struct {
+	bundle *bundle.Bundle
+	base   mm.PhysAddr // of the bundle
+	host   host
 }
 
-var _ task.CPU = machine{}
-var _ = runtime.Version
+// log prints a line to the kernel log.
+func (k *kernel) log(format string, args ...any) { fmt.Fprintf(k.host.output(), format+"\n", args...) }
+
+// detail is log for what only wick run -v shows.
+func (k *kernel) detail(format string, args ...any) {
+	if k.bundle.Config.Verbose {
+		k.log(format, args...)
+	}
+}
+
+// run brings up the network and runs the program to its end.
+func (k *kernel) run() error {
+	c := &k.bundle.Config
+	dump, err := k.startDump()
+	if err != nil {
+		return err
+	}
+	var hook e1000.Tap
+	if dump != nil {
+		hook = dump.Tap
+	}
+	card, err := startCard(hook)
+	if err != nil {
+		return err
+	}
+	stack, err := startNetwork(c, card, k.detail)
+	if err != nil {
+		return err
+	}
+	p, err := k.startProgram(stack)
+	if err != nil {
+		return err
+	}
+	k.host.signals(p)
+	status := p.Wait()
+	if dump != nil {
+		if lost := dump.Close(dumpPatience); lost > 0 {
+			k.log("... %d packets not shown", lost)
+		}
+	}
+	k.host.end(status)
+	return nil
+}
+
+// dumpPatience is how long the end of the run waits for the packets that are still to be shown.
+const dumpPatience = 10 * time.Second
+
+// startDump makes the packet dump that the configuration asks for; nil if it asks for none.
+func (k *kernel) startDump() (*tap.Queue, error) {
+	c := tap.Config{Interface: "e0"}
+	switch mode := k.bundle.Config.Dump; mode {
+	case "":
+		return nil, nil
+	case "line":
+		c.Mode = packet.Line
+	case "full":
+		c.Mode = packet.Full
+	default:
+		return nil, fmt.Errorf("packet dump %q: want line or full", mode)
+	}
+	c.Write, c.Room = k.host.dump()
+	return tap.New(c), nil
+}

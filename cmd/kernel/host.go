@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"wick/bundle"
+	"wick/hostlink"
+	"wick/kernel/console"
+	"wick/kernel/driver/uart"
+	"wick/kernel/hw"
+	"wick/kernel/linux"
+	"wick/kernel/task"
+	"wick/kernel/vfs"
+)
+
+// host is wick, or whoever has started the machine.
+type host interface {
+	vfs.Console
+	// output takes the kernel log.
+	output() io.Writer
+	// dump returns where lines of the packet dump go; room, if not nil, tells when there is place again.
+	dump() (write func(text []byte) bool, room <-chan struct{})
+	// signals has the host's signals delivered to the program.
+	signals(p *linux.Process)
+	// end tells how the program ended, when all it wrote has been sent.
+	end(s task.Status)
+}
+
+// com2Line is the interrupt line of the second serial port, on which wick listens.
+const com2Line = 3
+
+// openHost opens the channel to wick, or, where there is none, the plain serial port.
+func openHost(c *bundle.Config) (host, error) {
+	interrupt, err := hw.OpenInterrupt(com2Line)
+	if err != nil {
+		return nil, err
+	}
+	port, err := uart.New(machine{}, uart.COM2, interrupt)
+	if err != nil {
+		return plainHost{}, interrupt.Close()
+	}
+	h := new(wickHost)
+	h.Console = console.New(port, console.Config{
+		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
+	})
+	return h, nil
+}
+
+// wickHost is wick at the other end of a channel of typed frames.
+type wickHost struct {
+	*console.Console
+	program atomic.Pointer[linux.Process]
+}
+
+// Stream implements vfs.Console.
+func (h *wickHost) Stream(fd int) vfs.Stream { return h.Console.Stream(fd) }
+
+func (h *wickHost) output() io.Writer { return h.Log() }
+
+func (h *wickHost) dump() (func([]byte) bool, <-chan struct{}) {
+	return func(text []byte) bool { return h.TryWrite(hostlink.Dump, text) }, h.Room(hostlink.Dump)
+}
+
+func (h *wickHost) signals(p *linux.Process) { h.program.Store(p) }
+
+// signal passes a signal of the host on. One that comes before the program runs is wick's matter.
+func (h *wickHost) signal(number uint8) {
+	if p := h.program.Load(); p != nil {
+		_ = p.Signal(unix.Signal(number)) // a number that doesn't exist, or a program that has ended
+	}
+}
+
+func (h *wickHost) resize() { h.signal(uint8(unix.SIGWINCH)) }
+
+// endPatience is how long the host may take to read what the program has written.
+const endPatience = 5 * time.Minute
+
+func (h *wickHost) end(s task.Status) {
+	status := hostlink.ExitStatus{Number: uint32(s.Code)}
+	if s.Signal != 0 {
+		status = hostlink.ExitStatus{Signalled: true, Number: uint32(s.Signal)}
+	}
+	if err := h.Exit(status, time.Now().Add(endPatience)); err != nil {
+		fmt.Fprintln(os.Stderr, "wick: kernel: the exit status did not reach the host:", err)
+	}
+}

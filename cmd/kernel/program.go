@@ -1,0 +1,38 @@
+package main
+
+import (
+	"wick/kernel/ground"
+	"wick/kernel/linux"
+	"wick/kernel/net"
+	"wick/kernel/vfs"
+)
+
+// memory tells how much memory programs may have in all, and how much of that is free, in bytes.
+func memory() (total, free uint64) {
+	total, free, reserved := ground.Memory()
+	return total - reserved, free - min(free, reserved)
+}
+
+// startProgram makes the file systems and starts the program that the configuration names.
+func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
+	c := &k.bundle.Config
+	dns := c.DNS
+	if servers := stack.DNS(); dns == "" && len(servers) > 0 {
+		dns = servers[0].String()
+	}
+	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
+		HostName: c.Host, Address: c.Address, DNS: dns,
+		CPUs: ground.CPUs(), Memory: memory, Console: k.host, Log: k.detail,
+	})
+	if err != nil {
+		return nil, err
+	}
+	abi := &linux.Kernel{
+		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
+		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
+		Hostname: c.Host, HWCap: uint64(ground.HWCAP()), Memory: memory,
+	}
+	return abi.Start(linux.Program{
+		Path: c.Path, Args: c.Args, Env: c.Env, Cwd: c.Cwd, FDs: fs.NewTable(), Paths: fs.NewPaths(),
+	})
+}
