@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"encoding/binary"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -41,3 +42,24 @@ var bounces = sync.Pool{New: func() any { return new([bounceSize]byte) }}
 func newBounce() *[bounceSize]byte { return bounces.Get().(*[bounceSize]byte) }
 
 func freeBounce(b *[bounceSize]byte) { bounces.Put(b) }
+
+// words are buffers for the 8 bytes of an eventfd or timerfd: memory that is passed through an interface is
+// on the heap, and these are used too often to be made each time.
+var words = sync.Pool{New: func() any { return new([8]byte) }}
+
+// writeUint64 stores a number as programs read it from an eventfd.
+func writeUint64(dst Dst, v uint64) (int64, error) {
+	b := words.Get().(*[8]byte)
+	defer words.Put(b)
+	binary.NativeEndian.PutUint64(b[:], v)
+	n, err := dst.Write(b[:])
+	return int64(n), err
+}
+
+// readUint64 fetches a number as programs write it to an eventfd.
+func readUint64(src Src) (uint64, error) {
+	b := words.Get().(*[8]byte)
+	defer words.Put(b)
+	_, err := src.Read(b[:])
+	return binary.NativeEndian.Uint64(b[:]), err
+}

@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"encoding/binary"
 	"math"
 	"sync"
 
@@ -43,10 +42,7 @@ func (e *EventFD) Read(dst Dst, _ int64) (int64, error) {
 	e.count -= value
 	e.mu.Unlock()
 	e.queue.Notify(waiter.WritableEvents)
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], value)
-	n, err := dst.Write(b[:])
-	return int64(n), err
+	return writeUint64(dst, value)
 }
 
 // Write adds to the counter: unix.EAGAIN while that would overflow it.
@@ -54,11 +50,10 @@ func (e *EventFD) Write(src Src, _ int64) (int64, error) {
 	if src.Len() < 8 {
 		return 0, unix.EINVAL
 	}
-	var b [8]byte
-	if _, err := src.Read(b[:]); err != nil {
+	value, err := readUint64(src)
+	if err != nil {
 		return 0, err
 	}
-	value := binary.NativeEndian.Uint64(b[:])
 	if value == math.MaxUint64 {
 		return 0, unix.EINVAL
 	}

@@ -26,6 +26,8 @@ func (p *Paths) newName(at *Dir, path string, dir bool) (place, error) {
 		return l, err
 	case !l.proper() || l.node != nil:
 		return l, unix.EEXIST
+	case l.long:
+		return l, unix.ENAMETOOLONG
 	case l.slash && !dir:
 		return l, unix.ENOENT
 	}
@@ -130,6 +132,8 @@ func (p *Paths) Unlink(at *Dir, path string) error {
 	}
 	_, dir := l.node.(*Dir)
 	switch {
+	case l.long:
+		return unix.ENAMETOOLONG
 	case l.node == nil:
 		return unix.ENOENT
 	case dir:
@@ -172,6 +176,8 @@ func (p *Paths) Rmdir(at *Dir, path string) error {
 		return unix.EINVAL
 	case l.name == "..":
 		return unix.ENOTEMPTY
+	case l.long:
+		return unix.ENAMETOOLONG
 	case l.node == nil:
 		return unix.ENOENT
 	}
@@ -262,8 +268,12 @@ func checkRename(from, to *place, flags uint32) error {
 		return unix.EEXIST
 	case !to.proper():
 		return unix.EBUSY
+	case from.long:
+		return unix.ENAMETOOLONG
 	case from.node == nil:
 		return unix.ENOENT
+	case to.long:
+		return unix.ENAMETOOLONG
 	case to.node != nil && flags&unix.RENAME_NOREPLACE != 0:
 		return unix.EEXIST
 	case exchange && to.node == nil:

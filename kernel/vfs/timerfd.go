@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"encoding/binary"
 	"sync"
 	"time"
 
@@ -101,10 +100,7 @@ func (t *TimerFD) Read(dst Dst, _ int64) (int64, error) {
 	if count == 0 {
 		return 0, unix.EAGAIN
 	}
-	var b [8]byte
-	binary.NativeEndian.PutUint64(b[:], count)
-	n, err := dst.Write(b[:])
-	return int64(n), err
+	return writeUint64(dst, count)
 }
 
 // Write implements File: timers can't be written.

@@ -83,6 +83,7 @@ type place struct {
 	name  string // the last component: "." or "..", or "" if the path was the root or a link of /proc jumped
 	node  Node   // what it stands for; nil: nothing
 	slash bool   // the path ended in a slash
+	long  bool   // the last component is longer than a name can be (parentOnly)
 }
 
 // proper tells whether the last component is a name that something could be made by.
@@ -121,6 +122,9 @@ func (p *Paths) walk(at *Dir, path string, mode follow) (place, error) {
 			found.node = at
 		case name == "..":
 			found.node = at.parent
+		case at.removed: // there is nothing in it, whatever the name
+		case len(name) > nameMax && last && mode == parentOnly:
+			found.long = true
 		case len(name) > nameMax:
 			return place{}, unix.ENAMETOOLONG
 		default:
