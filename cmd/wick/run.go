@@ -115,9 +115,9 @@ func (f *runFlags) run(args []string) error {
 	return f.start(qemu, terminal)
 }
 
-// leastMemory is what a machine needs besides what is loaded into it, in bytes: enough for the kernel
-// to start and to say itself what it lacks.
-const leastMemory = 8 << 20
+// leastMemory is what a machine needs besides what is loaded into it, in bytes: the kernel refuses to
+// start with less.
+const leastMemory = 20 << 20
 
 // checkMemory finds the machines for which QEMU would only tell that an "initrd is too large".
 func (f *runFlags) checkMemory() error {
