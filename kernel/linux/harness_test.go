@@ -102,6 +102,12 @@ func (p *program) word(addr uint64) uint64 {
 	return v
 }
 
+// store adds the writing of words.
+func (p *program) store(addr uint64, words ...uint64) {
+	p.check(func() { p.put(addr, words...) })
+}
+
+// put writes memory of the program now.
 func (p *program) put(addr uint64, words ...uint64) {
 	for i, v := range words {
 		if err := p.proc.Space.PutUint64(addr+8*uint64(i), v); err != nil {

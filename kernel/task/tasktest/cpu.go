@@ -102,11 +102,12 @@ func (p *Program) SYSCALL() *Program {
 	return p
 }
 
-// Call adds the loading of the registers and a SYSCALL.
+// Call adds the loading of the registers, 0 for arguments that aren't given, and a SYSCALL.
 func (p *Program) Call(number int, args ...uint64) *Program {
 	p.Do(func(u *regs.User) {
 		u.AX = uint64(number)
 		for i, r := range []*uint64{&u.DI, &u.SI, &u.DX, &u.R10, &u.R8, &u.R9} {
+			*r = 0
 			if i < len(args) {
 				*r = args[i]
 			}
