@@ -74,13 +74,14 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	return p, nil
 }
 
-// load puts the program into the space and returns its first registers.
+// load puts the program into the space and returns its first registers. prog.Path becomes absolute.
 func (k *Kernel) load(space *mm.Space, prog *Program) (*regs.User, error) {
 	image, done, err := openImage(prog.Paths, prog.Path)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	prog.Path = image.Path
 	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack}
 	rand.Read(aux.Random[:])
 	u := regs.New()
