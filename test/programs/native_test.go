@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -122,5 +123,27 @@ func TestNativeFailure(t *testing.T) {
 	out, status = run(t, path, []string{"peer-udp", "udp"}, nil, nil)
 	if status != 1 || !strings.Contains(out, "FAIL peer-udp: ") || !strings.Contains(out, "\nok udp\n") {
 		t.Errorf("without a peer: status %d\n%s", status, out)
+	}
+}
+
+func TestNativeEndings(t *testing.T) {
+	path := mustBuild(t, func() (string, error) { return CBinary("fault", Glibc) })
+	for _, e := range Endings {
+		t.Run(strings.Join(e.Args, " "), func(t *testing.T) {
+			cmd := exec.Command(path, e.Args...)
+			cmd.Dir = t.TempDir() // for a core file, if the system writes any
+			err := cmd.Run()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				t.Fatal(err)
+			}
+			status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if e.Signal != 0 && (!status.Signaled() || status.Signal() != e.Signal) {
+				t.Errorf("wait status %#x, want signal %v", status, e.Signal)
+			}
+			if e.Signal == 0 && (!status.Exited() || status.ExitStatus() != e.Status) {
+				t.Errorf("wait status %#x, want exit status %d", status, e.Status)
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"strconv"
@@ -29,12 +30,14 @@ var actions = map[string]func(args []string) error{
 	"exit":    exit,
 	"kill":    kill,
 	"trap":    trap,
+	"ignore":  ignore,
 	"spin":    spin,
 	"sleep":   sleep,
 	"panic":   func([]string) error { panic("on purpose") },
 	"nil":     func([]string) error { var p *int; *p = 1; return nil },
 	"stack":   func([]string) error { fmt.Println(overflow(1)); return nil },
 	"closed":  closed,
+	"random":  random,
 }
 
 func main() {
@@ -168,6 +171,15 @@ func trap([]string) error {
 	return nil
 }
 
+// ignore says that it is ready, and does not end by SIGINT.
+func ignore([]string) error {
+	signal.Ignore(syscall.SIGINT)
+	fmt.Println("ready")
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
 // spin says that it is ready, and uses a processor for ever.
 func spin([]string) error {
 	fmt.Println("ready")
@@ -178,7 +190,9 @@ func spin([]string) error {
 // sleep says that it is ready, and does nothing for ever.
 func sleep([]string) error {
 	fmt.Println("ready")
-	select {}
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // closed closes the standard streams and ends well.
@@ -191,6 +205,26 @@ func closed([]string) error {
 	if _, err := unix.Write(1, []byte("x")); err != unix.EBADF {
 		os.Exit(1)
 	}
+	return nil
+}
+
+// random prints random bytes from each source that programs have.
+func random([]string) error {
+	b := make([]byte, 16)
+	if _, err := unix.Getrandom(b, 0); err != nil {
+		return err
+	}
+	fmt.Printf("%x\n", b)
+	f, err := os.Open("/dev/urandom")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := io.ReadFull(f, b); err != nil {
+		return err
+	}
+	fmt.Printf("%x\n", b)
+	fmt.Printf("%x\n", rand.Uint64()) // seeded from AT_RANDOM by Go's runtime
 	return nil
 }
 

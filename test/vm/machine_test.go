@@ -1,0 +1,308 @@
+// Package vm runs programs in virtual machines, by the command line that users have, and looks at what comes out. It
+// has only tests. Without WICK_VM=1, which make test sets, they are skipped where something is missing; with it, that
+// is a failure.
+package vm
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wick/test/programs"
+)
+
+// runLimit bounds a run unless its options say otherwise. A machine boots in about a second; the rest is for programs
+// under emulation on a busy host.
+const runLimit = 4 * time.Minute
+
+// killDelay is how long wick may take to end its machine when it is told to.
+const killDelay = 20 * time.Second
+
+// configuration is a kind of virtual machine.
+type configuration struct {
+	machine string // pc or q35
+	cpus    int
+	model   string // "default" or a model of QEMU's
+}
+
+// configurations are those that everything must work on.
+var configurations = []configuration{
+	{"pc", 1, "default"}, {"pc", 2, "max"}, {"q35", 1, "max"}, {"q35", 2, "default"},
+	{"pc", 2, "default"}, {"pc", 1, "max"}, {"q35", 1, "default"}, {"q35", 2, "max"},
+}
+
+// plain is the configuration of tests for which the kind of machine makes no difference.
+var plain = configurations[0]
+
+func (c configuration) String() string { return fmt.Sprintf("%s-%d-%s", c.machine, c.cpus, c.model) }
+
+func (c configuration) flags() []string {
+	flags := []string{"--machine", c.machine, "-c", fmt.Sprint(c.cpus)}
+	if c.model != "default" {
+		flags = append(flags, "--cpu-model", c.model)
+	}
+	return flags
+}
+
+// options say how wick is run.
+type options struct {
+	configuration
+	flags   []string // of wick run, besides the configuration's
+	program string
+	args    []string
+	stdin   io.Reader // nil: at its end from the start
+	limit   time.Duration
+	quiet   bool // without -v: standard error is the program's and wick's own only
+	capture bool // keep the packets of a run that fails
+}
+
+// run is a wick that runs.
+type run struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	dir     string // for what is kept if the test fails
+	stdout  *output
+	stderr  *output
+	done    chan struct{}
+	status  int  // valid when done is closed
+	expired bool // it was stopped because it took too long; valid when done is closed
+}
+
+// wickPath returns the wick to test, or skips the test.
+func wickPath(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("WICK")
+	if path == "" {
+		path = filepath.Join(programs.Root(), "bin", "wick")
+	}
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "no wick to test (make build makes one): "+err.Error())
+	}
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		missing(t, err.Error())
+	}
+	if os.Getenv("WICK_VM") == "" && testing.Short() {
+		t.Skip("-short: no virtual machines")
+	}
+	return path
+}
+
+// missing skips the test, or fails it where everything must be there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("WICK_VM") == "1" {
+		t.Fatal(what)
+	}
+	t.Skip(what)
+}
+
+// built returns the path of a program, or skips the test where there is no compiler for it.
+func built(t *testing.T, path string, err error) string {
+	t.Helper()
+	if errors.Is(err, programs.ErrNoCompiler) {
+		missing(t, err.Error())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start runs a program in a machine. The run is over at the end of the test, whatever happens.
+func start(t *testing.T, o options) *run {
+	t.Helper()
+	wick := wickPath(t)
+	r := &run{t: t, stdout: newOutput(), stderr: newOutput(), done: make(chan struct{})}
+	r.dir = filepath.Join(programs.Root(), "out", "vm", strings.NewReplacer("/", "_", " ", "_").Replace(t.Name()))
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"run"}, o.configuration.flags()...)
+	if !o.quiet {
+		args = append(args, "-v")
+	}
+	if o.capture {
+		args = append(args, "--pcap", filepath.Join(r.dir, "capture.pcap"))
+	}
+	args = append(append(args, o.flags...), o.program)
+	args = append(args, o.args...)
+
+	limit := o.limit
+	if limit == 0 {
+		limit = runLimit
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	r.cmd = exec.CommandContext(ctx, wick, args...)
+	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(unix.SIGTERM) }
+	r.cmd.WaitDelay = killDelay
+	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = o.stdin, r.stdout, r.stderr
+	if err := r.cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(r.done)
+		defer cancel()
+		r.cmd.Wait() // its error is in the status
+		r.expired = ctx.Err() != nil
+		r.status = r.cmd.ProcessState.ExitCode()
+		r.stdout.end()
+		r.stderr.end()
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-r.done
+		r.keep()
+	})
+	return r
+}
+
+// keep leaves what is known of a failed run in its folder, and nothing of one that went well.
+func (r *run) keep() {
+	if !r.t.Failed() {
+		os.RemoveAll(r.dir)
+		return
+	}
+	for name, data := range map[string][]byte{
+		"command.txt": []byte(strings.Join(r.cmd.Args, " ") + "\n"),
+		"stdout.txt":  r.stdout.bytes(),
+		"stderr.txt":  r.stderr.bytes(),
+	} {
+		if err := os.WriteFile(filepath.Join(r.dir, name), data, 0o666); err != nil {
+			r.t.Error(err)
+		}
+	}
+	r.t.Logf("what it wrote is in %s", r.dir)
+}
+
+// wait waits for the end of the run and returns wick's exit status; a run that took too long is a failure.
+func (r *run) wait() int {
+	r.t.Helper()
+	<-r.done
+	if r.expired {
+		r.t.Errorf("stopped: it took too long\n%s", r.tail())
+	}
+	return r.status
+}
+
+// want waits for the end of the run and checks the exit status.
+func (r *run) want(status int) {
+	r.t.Helper()
+	if got := r.wait(); got != status {
+		r.t.Fatalf("exit status %d, want %d\n%s", got, status, r.tail())
+	}
+}
+
+// tail returns the ends of both outputs.
+func (r *run) tail() string {
+	cut := func(b []byte) string {
+		if len(b) > 2500 {
+			b = append([]byte("…"), b[len(b)-2500:]...)
+		}
+		return strings.ToValidUTF8(string(b), "?")
+	}
+	return fmt.Sprintf("standard output:\n%s\nstandard error:\n%s", cut(r.stdout.bytes()), cut(r.stderr.bytes()))
+}
+
+// awaitLine waits for a line of an output that accept takes, and returns it.
+func (r *run) awaitLine(o *output, what string, accept func(line string) bool) string {
+	r.t.Helper()
+	line, ok := o.awaitLine(accept)
+	if !ok {
+		<-r.done
+		r.t.Fatalf("it ended with status %d before %s\n%s", r.status, what, r.tail())
+	}
+	return line
+}
+
+// port returns where a port of the guest, such as "7/udp", is published on the host.
+func (r *run) port(guest string) string {
+	r.t.Helper()
+	suffix := " -> guest port " + guest
+	line := r.awaitLine(r.stderr, "it told where "+guest+" is published", func(line string) bool {
+		return strings.HasPrefix(line, "wick: ") && strings.HasSuffix(line, suffix)
+	})
+	return strings.TrimSuffix(strings.TrimPrefix(line, "wick: "), suffix)
+}
+
+// output collects what a process writes, and lets others wait for lines of it.
+type output struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	data    bytes.Buffer // guarded by mu
+	ended   bool         // guarded by mu
+}
+
+func newOutput() *output {
+	o := new(output)
+	o.changed = sync.NewCond(&o.mu)
+	return o
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.data.Write(p)
+	o.changed.Broadcast()
+	return len(p), nil
+}
+
+func (o *output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	o.changed.Broadcast()
+}
+
+func (o *output) bytes() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return bytes.Clone(o.data.Bytes())
+}
+
+func (o *output) String() string { return string(o.bytes()) }
+
+// awaitLine waits for a whole line that accept takes; ok is false if the output ends without one.
+func (o *output) awaitLine(accept func(line string) bool) (line string, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for seen := 0; ; {
+		for {
+			end := bytes.IndexByte(o.data.Bytes()[seen:], '\n')
+			if end < 0 {
+				break
+			}
+			line := strings.TrimSuffix(string(o.data.Bytes()[seen:seen+end]), "\r")
+			seen += end + 1
+			if accept(line) {
+				return line, true
+			}
+		}
+		if o.ended {
+			return "", false
+		}
+		o.changed.Wait()
+	}
+}
+
+// lines splits an output into lines.
+func lines(s string) []string {
+	var all []string
+	for sc := bufio.NewScanner(strings.NewReader(s)); sc.Scan(); {
+		all = append(all, sc.Text())
+	}
+	return all
+}
