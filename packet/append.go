@@ -7,6 +7,7 @@ import "strconv"
 func Append(dst []byte, f *Frame, mode Mode) []byte {
 	p := printer{b: dst, f: f, data: f.Data, wire: max(f.WireLen, len(f.Data))}
 	p.end = p.wire
+	p.newLine(false)
 	p.head()
 	p.ethernet()
 	p.tail()

@@ -19,7 +19,7 @@ func checkText(t *testing.T, f *Frame) {
 	if !strings.HasPrefix(string(full), string(line)) {
 		t.Errorf("the detailed form starts with %.200q, want %q", full, line)
 	}
-	if full[len(full)-1] != '\n' || len(full) > 3*MaxLine+6*len(f.Data) {
+	if full[len(full)-1] != '\n' || len(full) > 6*MaxLine+6*len(f.Data) {
 		t.Errorf("detailed form of %d bytes: %.200q", len(full), full)
 	}
 	for _, c := range full {
@@ -161,5 +161,42 @@ func benchmarkAppend(b *testing.B, mode Mode) {
 	b.ReportAllocs()
 	for b.Loop() {
 		dst = Append(dst[:0], &f, mode)
+	}
+}
+
+// TestLongestLine tries frames made to be talkative.
+func TestLongestLine(t *testing.T) {
+	routing := func(next int) []byte {
+		return join([]byte{byte(next), 16, 0, 255, 0, 0, 0, 0}, ip6Guest, ip6Guest, ip6Guest, ip6Guest, ip6Guest, ip6Guest, ip6Guest, unhex("11112222333344445555666677778888"))
+	}
+	opts := func(next int) []byte { return join([]byte{byte(next), 31}, fill(254)) }
+	chain := func(ext func(int) []byte, next, last int) []byte {
+		b := []byte{}
+		for range 7 {
+			b = append(b, ext(next)...)
+		}
+		return append(b, ext(last)...)
+	}
+	src := unhex("11112222333344445555666677778888")
+	syn := segment{flags: 0xfff, options: unhex("02010302040305030802080308040805080613022203fe02fd020e021e0245024d024d02")}
+	for name, b := range map[string][]byte{
+		"routing":     chain(routing, 43, 41),
+		"options":     chain(opts, 60, 41),
+		"NDP options": nil,
+	} {
+		inner := ip6(header6{next: ProtocolTCP, src: src, dst: src}, tcp6(syn, fill(100)))
+		for range 3 {
+			next := 43
+			if name == "options" {
+				next = 60
+			}
+			inner = ip6(header6{next: next, src: src, dst: src}, b, inner)
+		}
+		frame := ether(EtherTypeIPv6, inner)
+		if name == "NDP options" {
+			frame = ndp6(icmp6(134, 0, make([]byte, 12), make([]byte, 0), []byte(strings.Repeat("\x03\x01\xff\xff\xff\xff\xff\xff", 180))))
+		}
+		checkText(t, &Frame{WireLen: len(frame), Data: frame})
+		t.Logf("%s: %d bytes", name, len(Append(nil, &Frame{WireLen: len(frame), Data: frame}, Line)))
 	}
 }

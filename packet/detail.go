@@ -17,18 +17,22 @@ const (
 	layerQuote
 	layerUDP
 	layerTCP
+	layerDNS
+	layerDHCP
+	layerHTTP
 	layerData
 )
 
 func (k layerKind) String() string {
 	return pick(int(k), "Ethernet", "VLAN", "LLC", "SNAP", "ARP", "IPv4", "IPv6", "Ext", "ICMP", "ICMPv6", "Quote",
-		"UDP", "TCP", "Data")
+		"UDP", "TCP", "DNS", "DHCP", "HTTP", "Data")
 }
 
 // details prints a line per layer.
 func (p *printer) details() {
 	for i := range p.count {
 		l := p.layers[i]
+		p.newLine(true)
 		p.layerHead(l.kind.String(), l.off, l.end)
 		p.detail(l)
 		p.char('\n')
@@ -84,6 +88,14 @@ func (p *printer) detail(l layer) {
 		p.udpDetail(b, l)
 	case layerTCP:
 		p.tcpDetail(b, l)
+	case layerDNS:
+		p.dnsWords(l.off, l.end)
+	case layerDHCP:
+		p.dhcpWords(l.off, l.end)
+	case layerHTTP:
+		p.char(' ')
+		p.quoted(httpStart(b), maxStartLine)
+		p.field("len", l.end-l.off)
 	default:
 		p.field("len", l.end-l.off)
 	}

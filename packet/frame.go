@@ -60,4 +60,4 @@ const (
 )
 
 // MaxLine bounds the length of the line of one frame, in bytes, whatever the frame holds.
-const MaxLine = 4096
+const MaxLine = 8192

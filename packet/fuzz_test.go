@@ -68,3 +68,15 @@ func FuzzUDP(f *testing.F) {
 func FuzzTCP(f *testing.F) {
 	fuzzLayer(f, 34, func(b []byte) []byte { return over4(ProtocolTCP, b) }, "TCP", "TCP options")
 }
+
+func FuzzDNS(f *testing.F) {
+	fuzzLayer(f, 42, func(b []byte) []byte { return over4(ProtocolUDP, udp4(53, 9, b)) }, "DNS")
+}
+
+func FuzzDHCP(f *testing.F) {
+	fuzzLayer(f, 42, func(b []byte) []byte { return over4(ProtocolUDP, udp4(67, 68, b)) }, "DHCP")
+}
+
+func FuzzHTTP(f *testing.F) {
+	fuzzLayer(f, 54, func(b []byte) []byte { return over4(ProtocolTCP, tcp4(segment{flags: TCPACK}, b)) }, "HTTP")
+}

@@ -185,13 +185,7 @@ func (p *printer) mld(h ICMP) {
 func (p *printer) mld2(h ICMP) {
 	p.field("records", int(be16(h[6:])))
 	var list brackets
-	items := 0
-	for b := h[8:]; len(b) >= 20; {
-		if items++; items > maxItems {
-			p.str(",...")
-			break
-		}
-		list.item(p)
+	for b := h[8:]; len(b) >= 20 && list.item(p); {
 		p.str(pick(int(b[0]), "type-0", "is-in", "is-ex", "to-in", "to-ex", "allow", "block"))
 		p.char(' ')
 		p.b = appendIPv6(p.b, b[4:20])

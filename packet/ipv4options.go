@@ -51,7 +51,9 @@ func (p *printer) ipv4Options(h IPv4, all bool) {
 		if it.kind <= optionNop && !all {
 			continue
 		}
-		list.item(p)
+		if !list.item(p) {
+			break
+		}
 		p.optionName(ipv4OptionName(it.kind), it.kind)
 		switch it.kind {
 		case optionEnd, optionNop:

@@ -225,20 +225,13 @@ func (p *printer) extension(e *extensions, stop int) {
 	}
 }
 
-// maxItems bounds how many items of a list are printed.
-const maxItems = 8
-
 func (p *printer) routing(h routing6, at int) {
 	p.field("type", h.kind())
 	p.field("left", h.left())
 	n := h.addresses()
 	var list brackets
-	for i := range min(n, maxItems) {
-		list.item(p)
+	for i := 0; i < n && list.item(p); i++ {
 		p.b = appendIPv6(p.b, h.address(i))
-	}
-	if n > maxItems {
-		p.str(",...")
 	}
 	list.done(p)
 	if n != 0 && h.left() > n {
@@ -322,17 +315,14 @@ func (o *tlv6) next() bool {
 // options6 prints the options of the header h at off; with all, those that only fill as well.
 func (p *printer) options6(h []byte, off int, all bool) {
 	var list brackets
-	items := 0
 	it := tlv6{b: h[2:]}
 	for it.next() {
 		if it.kind <= opt6PadN && !all {
 			continue
 		}
-		if items++; items > maxItems {
-			p.str(",...")
+		if !list.item(p) {
 			break
 		}
-		list.item(p)
 		p.optionName(option6Name(it.kind), it.kind)
 		switch {
 		case it.kind == opt6RouterAlert && len(it.body) == 2:

@@ -31,6 +31,9 @@ func lineGroups() map[string][]lineTest {
 		"ICMP":         icmpLines(),
 		"ICMPv6":       icmpv6Lines(),
 		"NDP":          ndpLines(),
+		"DNS":          dnsLines(),
+		"DHCP":         dhcpLines(),
+		"HTTP":         httpLines(),
 	}
 }
 
@@ -96,7 +99,7 @@ func TestExamples(t *testing.T) {
 		{"#16", ether(EtherTypeIPv6, ip6(header6{hop: 255, next: ProtocolICMPv6, dst: unhex("ff02 0000 0000 0000 0000 0001 ff00 0015")}, solicit)),
 			"IPv6 fe80::2>ff02::1:ff00:15 hop=255 ICMPv6 neighbor-solicit target=fec0::15 <src-ll 52:55:0a:00:02:02> ck=ok"},
 		{"#17", ether(EtherTypeIPv4, ip4(header4{src: []byte{10, 0, 2, 3}, proto: ProtocolUDP}, udpSegment(53, 10000, nil)[:4], be(72, 2), be(0, 2), make([]byte, 64))),
-			"IPv4 10.0.2.3:53>10.0.2.15:10000 ttl=64 UDP len=64 ck=none"},
+			"IPv4 10.0.2.3:53>10.0.2.15:10000 ttl=64 UDP len=64 ck=none DNS id=0x0000 query"},
 		{"#20", over4(ProtocolTCP, tcp4(segment{doff: 3, flags: TCPACK})),
 			"IPv4 10.0.2.2>10.0.2.15 ttl=64 TCP !data-offset 3<5 byte 46 sport=40112 dport=80 [.] seq=0 ack=0 win=0 ck=ok"},
 	})

@@ -151,13 +151,10 @@ func (o *ndpTLV) next() bool {
 // ndpOptions prints the options in angle brackets.
 func (p *printer) ndpOptions(h ICMP) {
 	var list brackets
-	items := 0
 	for it := (ndpTLV{b: h[icmpv6Size(h.Type()):]}); it.next(); {
-		if items++; items > maxItems {
-			p.str(",...")
+		if !list.item(p) {
 			break
 		}
-		list.item(p)
 		p.optionName(ndpOptionName(it.kind), it.kind)
 		if len(it.body) < ndpOptionSize(it.kind) {
 			continue

@@ -50,21 +50,36 @@ func (o *options) next() bool {
 }
 
 // brackets puts a list in angle brackets, with commas; the zero value has printed nothing yet.
-type brackets struct{ open bool }
+type brackets struct{ items int }
 
-// item starts the next item of the list.
-func (l *brackets) item(p *printer) {
-	if l.open {
-		p.char(',')
-		return
+// maxItems bounds how many items of a list a line has, maxItemsFull the same for the line of a layer.
+const (
+	maxItems     = 8
+	maxItemsFull = 64
+)
+
+// item starts the next item of the list. If there have been enough it prints dots instead, and returns false.
+func (l *brackets) item(p *printer) bool {
+	limit := maxItems
+	if p.inDetails {
+		limit = maxItemsFull
 	}
-	l.open = true
-	p.str(" <")
+	if l.items == 0 {
+		p.str(" <")
+	} else {
+		p.char(',')
+	}
+	l.items++
+	if l.items > limit || p.crowded() {
+		p.str("...")
+		return false
+	}
+	return true
 }
 
 // done ends the list, if there was an item.
 func (l *brackets) done(p *printer) {
-	if l.open {
+	if l.items > 0 {
 		p.char('>')
 	}
 }

@@ -16,7 +16,23 @@ type printer struct {
 	layers [maxLayers]layer
 	count  int // of layers
 	depth  int // of IP in IP
+
+	start     int  // index in b of the line
+	faults    int  // on the line
+	inDetails bool // the line is that of a layer
 }
+
+// newLine starts counting what a line may hold.
+func (p *printer) newLine(details bool) {
+	p.start, p.faults, p.inDetails = len(p.b), 0, details
+}
+
+// crowded tells whether the line is so long that what can be left out is: lists, and what transports carry. Then no
+// frame, however absurd, makes a line longer than MaxLine.
+func (p *printer) crowded() bool { return len(p.b)-p.start > MaxLine/4 }
+
+// maxFaults bounds how many faults a line tells of.
+const maxFaults = 16
 
 // maxLayers bounds the layers that Full lists, maxDepth the tunnels that are followed.
 const (
@@ -102,9 +118,21 @@ func (p *printer) quoted(s []byte, limit int) {
 
 // fault appends " !" and the fault; base is the offset of the header that the fault counts from.
 func (p *printer) fault(f Fault, base int) {
+	if !p.oneMore() {
+		return
+	}
 	f.Offset += base
 	p.str(" !")
 	p.b = f.append(p.b)
+}
+
+// oneMore tells whether the line may tell of another fault; instead of the first too many it prints dots.
+func (p *printer) oneMore() bool {
+	p.faults++
+	if p.faults == maxFaults+1 {
+		p.str(" !...")
+	}
+	return p.faults <= maxFaults
 }
 
 // wrong reports a fault without numbers.

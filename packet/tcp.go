@@ -205,5 +205,13 @@ func (p *printer) tcpFaults(h TCP, off int) {
 }
 
 func (p *printer) tcpPayload(h TCP, off, end int) {
-	p.pushData(off, end)
+	switch {
+	case off >= end:
+	case p.ip.fragment || p.crowded():
+		p.pushData(off, end)
+	case h.SourcePort() == portDNS || h.DestinationPort() == portDNS:
+		p.dnsStream(off, end)
+	case !p.http(off, end):
+		p.pushData(off, end)
+	}
 }

@@ -85,7 +85,9 @@ func (p *printer) tcpOptions(h TCP, all bool) {
 		if it.kind <= optionNop && !all {
 			continue
 		}
-		list.item(p)
+		if !list.item(p) {
+			break
+		}
 		p.optionName(tcpOptionName(it.kind), it.kind)
 		if want := tcpOptionLen(it.kind); want != 0 && want != len(it.body)+2 {
 			p.field("len", len(it.body)+2)
@@ -216,6 +218,9 @@ func (p *printer) tcpOptionFaults(h TCP, off int) {
 
 // optionFault reports f under the name of the option and what is the matter with it.
 func (p *printer) optionFault(kind int, what string, f Fault, off int) {
+	if !p.oneMore() {
+		return
+	}
 	p.str(" !")
 	p.optionName(tcpOptionName(kind), kind)
 	f.Name, f.Offset = what, off

@@ -100,9 +100,16 @@ func (p *printer) udpFaults(h UDP, off int) {
 }
 
 func (p *printer) udpPayload(h UDP, off, end int) {
-	if p.ip.fragment {
+	sport, dport := h.SourcePort(), h.DestinationPort()
+	switch {
+	case off >= end:
+	case p.ip.fragment || p.crowded():
 		p.pushData(off, end)
-		return
+	case isDNS(sport) || isDNS(dport):
+		p.dns(off, end)
+	case !p.ip.v6 && isDHCP(sport) && isDHCP(dport):
+		p.dhcp(off, end)
+	default:
+		p.pushData(off, end)
 	}
-	p.pushData(off, end)
 }
