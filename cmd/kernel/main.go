@@ -8,11 +8,14 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"wick/bundle"
 	"wick/kernel/driver/e1000"
 	"wick/kernel/ground"
 	"wick/kernel/mm"
+	"wick/kernel/net"
 	"wick/kernel/tap"
+	"wick/kernel/task"
 	"wick/packet"
 )
 
@@ -82,12 +85,10 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	p, err := k.startProgram(stack)
+	status, err := k.runProgram(stack)
 	if err != nil {
 		return err
 	}
-	k.host.signals(p)
-	status := p.Wait()
 	if dump != nil {
 		if lost := dump.Close(dumpPatience); lost > 0 {
 			k.log("... %d packets not shown", lost)
@@ -95,6 +96,25 @@ func (k *kernel) run() error {
 	}
 	k.host.end(status)
 	return nil
+}
+
+// runProgram runs the program and returns how it ended. One that can't be loaded ends as with a shell: with status 127 if
+// there is no such file, else 126.
+func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
+	p, err := k.startProgram(stack)
+	var unloadable *task.LoadError
+	switch {
+	case errors.As(err, &unloadable):
+		k.log("wick: %v", err)
+		if unloadable.Errno == unix.ENOENT {
+			return task.Status{Code: 127}, nil
+		}
+		return task.Status{Code: 126}, nil
+	case err != nil:
+		return task.Status{}, err
+	}
+	k.host.signals(p)
+	return p.Wait(), nil
 }
 
 // dumpPatience is how long the end of the run waits for the packets that are still to be shown.
