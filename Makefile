@@ -61,8 +61,8 @@ run: build bin/echo
 	@echo
 	@echo 'Try from another terminal (Ctrl-C ends it here):'
 	@echo '  curl http://127.0.0.1:20002/'
-	@echo '  echo hello | nc -u -w1 127.0.0.1 20000'
-	@echo '  echo hello | nc -N 127.0.0.1 20001'
+	@echo '  bash -c "exec 3<>/dev/udp/127.0.0.1/20000; echo hello >&3; head -n1 <&3"'
+	@echo '  bash -c "exec 3<>/dev/tcp/127.0.0.1/20001; echo hello >&3; head -n1 <&3"'
 	@echo
 	bin/wick run -p 20000:7/udp -p 20001:7 -p 20002:80 --dump bin/echo
 
@@ -83,7 +83,8 @@ unit:
 vmtest: build
 	$(STEP) 'tests in virtual machines'
 	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools
-	go test -timeout 45m ./test/...
+	go test -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
+	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
 
 .PHONY: test
 test: build check unit vmtest
