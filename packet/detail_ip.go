@@ -4,9 +4,25 @@ func (p *printer) ipv4Detail(b []byte, l layer) {
 	h, f := ParseIPv4(b)
 	if f.Bad() {
 		p.parseFault(f, l.off, l.end)
+		if f.Name != "version" && len(b) >= IPv4Size {
+			p.ipv4Fields(IPv4(b))
+			p.fieldHex("cksum", int(IPv4(b).Checksum()), 4)
+			p.fieldIPv4("src", IPv4(b).Source())
+			p.fieldIPv4("dst", IPv4(b).Destination())
+		}
 		return
 	}
 	p.field("ihl", len(h))
+	p.ipv4Fields(h)
+	p.cksum(h.Checksum(), p.ipv4Check(h))
+	p.fieldIPv4("src", h.Source())
+	p.fieldIPv4("dst", h.Destination())
+	p.ipv4Options(h, true)
+	p.ipv4Faults(h, l.off, l.limit)
+}
+
+// ipv4Fields prints what stands before the checksum.
+func (p *printer) ipv4Fields(h IPv4) {
 	p.fieldHex("tos", h.TOS(), 2)
 	p.field("total", h.TotalLen())
 	p.fieldHex("id", h.ID(), 4)
@@ -14,11 +30,6 @@ func (p *printer) ipv4Detail(b []byte, l layer) {
 	p.field("off", h.FragmentOffset())
 	p.field("ttl", h.TTL())
 	p.fieldName("proto", h.Protocol(), protocolName(h.Protocol()))
-	p.cksum(h.Checksum(), p.ipv4Check(h))
-	p.fieldIPv4("src", h.Source())
-	p.fieldIPv4("dst", h.Destination())
-	p.ipv4Options(h, true)
-	p.ipv4Faults(h, l.off, l.limit)
 }
 
 func (p *printer) ipv4Flags(h IPv4) {

@@ -100,7 +100,11 @@ func (p *printer) icmpv6(off, end int) {
 		p.parseFault(short(len(h), size), off, end)
 		return
 	}
-	p.push(layerICMPv6, off, off+size)
+	stop := off + size
+	if icmpv6Lists(h.Type()) {
+		stop = end
+	}
+	p.push(layerICMPv6, off, stop)
 	p.icmpv6Words(h, end-off-icmpSize)
 	if icmpv6Quotes(h.Type()) {
 		p.quote(off+icmpSize, end)
@@ -108,7 +112,7 @@ func (p *printer) icmpv6(off, end int) {
 	p.check("ck", p.payloadCheck(ProtocolICMPv6, off, end, h.Checksum(), true, p.ip.cut))
 	p.icmpv6Faults(h, off, end, coded)
 	if !icmpv6Quotes(h.Type()) {
-		p.pushData(off+size, end)
+		p.pushData(stop, end)
 	}
 }
 
@@ -133,6 +137,9 @@ func icmpv6Size(typ int) int {
 }
 
 func icmpv6Quotes(typ int) bool { return typ <= icmpv6Parameter }
+
+// icmpv6Lists tells whether the rest of a message consists of options, sources or records.
+func icmpv6Lists(typ int) bool { return isNDP(typ) || typ == mldQuery || typ == mld2Report }
 
 // icmpv6Words prints the fields of a message whose fixed part is there, with size bytes behind the first 8.
 func (p *printer) icmpv6Words(h ICMP, size int) {
