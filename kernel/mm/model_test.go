@@ -292,7 +292,7 @@ func FuzzSpace(f *testing.F) {
 }
 
 func TestSpaceAgainstModel(t *testing.T) {
-	for seed := range int64(300) {
+	for seed := range int64(100) {
 		compare(t, randomSteps(seed, 150), newSpaceSubject(t, seed%2 == 0), new(model))
 	}
 }

@@ -184,7 +184,7 @@ func (x *native) single(addr, length uint64) bool {
 
 func TestSpaceAgainstLinux(t *testing.T) {
 	linux := newNative(t)
-	for seed := range int64(200) {
+	for seed := range int64(60) {
 		linux.reset()
 		compare(t, randomSteps(1000+seed, 150), newSpaceSubject(t, seed%2 == 0), linux)
 	}
@@ -192,7 +192,7 @@ func TestSpaceAgainstLinux(t *testing.T) {
 
 func TestModelAgainstLinux(t *testing.T) {
 	linux := newNative(t)
-	for seed := range int64(100) {
+	for seed := range int64(40) {
 		linux.reset()
 		compare(t, randomSteps(2000+seed, 150), linux, new(model))
 	}

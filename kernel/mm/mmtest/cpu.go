@@ -19,16 +19,16 @@ func (m *Machine) Access(r mm.PhysAddr, va uint64, forWrite, fetch bool) (*[mm.P
 	defer m.mu.Unlock()
 	page := va &^ (mm.PageSize - 1)
 	tlb := m.roots[r]
-	if c, ok := tlb[page]; ok && permits(c.entry, forWrite, fetch) {
-		return m.Page(frame(c.entry)), true
+	if entry, ok := tlb.pages[page]; ok && permits(entry, forWrite, fetch) {
+		return m.Page(frame(entry)), true
 	}
-	delete(tlb, page) // a page fault forgets the translation [SDM3 4.10.4.1]
-	c, ok := m.translate(r, page)
-	if !ok || !permits(c.entry, forWrite, fetch) {
+	delete(tlb.pages, page) // a page fault forgets the translation [SDM3 4.10.4.1]
+	entry := m.translate(r, page)
+	if !permits(entry, forWrite, fetch) {
 		return nil, false
 	}
-	tlb[page] = c
-	return m.Page(frame(c.entry)), true
+	tlb.pages[page] = entry
+	return m.Page(frame(entry)), true
 }
 
 // Touch is Access by a thread of s: page faults are given to Fault, until the access succeeds or Fault refuses.
@@ -48,13 +48,11 @@ func (m *Machine) FillTLB() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for r, tlb := range m.roots {
-		m.visit(r, func(va uint64, c cached) {
-			if c.entry&present != 0 {
-				if _, ok := tlb[va]; !ok {
-					tlb[va] = c
-				}
+		m.visit(r, func(va, entry uint64) {
+			if _, ok := tlb.pages[va]; !ok && entry&present != 0 {
+				tlb.pages[va] = entry
 			}
-		})
+		}, func(table mm.PhysAddr) { tlb.tables[table] = true })
 	}
 }
 
@@ -62,46 +60,39 @@ func permits(entry uint64, forWrite, fetch bool) bool {
 	return entry&present != 0 && entry&user != 0 && (!forWrite || entry&write != 0) && (!fetch || entry&noExec == 0)
 }
 
-// translate walks the tables of r for the page at va. m.mu is held.
-func (m *Machine) translate(r mm.PhysAddr, va uint64) (c cached, ok bool) {
+// translate walks the tables of r for the page at va, and returns 0 or the entry that maps it. m.mu is held.
+func (m *Machine) translate(r mm.PhysAddr, va uint64) uint64 {
 	table := r
-	for level := 0; ; level++ {
-		c.tables[level] = table
-		e := loadEntry(m.Page(table), int(va>>(39-9*level)&511))
+	for shift := 39; ; shift -= 9 {
+		e := loadEntry(m.Page(table), int(va>>shift&511))
 		if e&present == 0 {
-			return cached{}, false
+			return 0
 		}
-		if level == 3 {
-			c.entry = e
-			return c, true
+		if shift == 12 {
+			return e
 		}
 		table = frame(e)
+		m.roots[r].tables[table] = true
 	}
 }
 
-// visit calls do for each entry of a page table in the lower half of r that isn't zero. m.mu is held.
-func (m *Machine) visit(r mm.PhysAddr, do func(va uint64, c cached)) {
-	var c cached
-	var walk func(table mm.PhysAddr, level int, va uint64)
-	walk = func(table mm.PhysAddr, level int, va uint64) {
-		c.tables[level] = table
-		last := 512
-		if level == 0 {
-			last = 256
-		}
-		for i := range last {
-			e := loadEntry(m.Page(table), i)
-			if e == 0 {
-				continue
-			}
-			at := va | uint64(i)<<(39-9*level)
-			if level < 3 {
-				walk(frame(e), level+1, at)
-				continue
-			}
-			c.entry = e
-			do(at, c)
+// visit calls page for each entry of a page table in the lower half of r that isn't zero, and
+// table for each table below r. m.mu is held.
+func (m *Machine) visit(r mm.PhysAddr, page func(va, entry uint64), table func(pa mm.PhysAddr)) {
+	m.visitTable(r, 39, 0, 256, page, table)
+}
+
+func (m *Machine) visitTable(pa mm.PhysAddr, shift int, base uint64, n int, page func(va, entry uint64), table func(pa mm.PhysAddr)) {
+	for i := range n {
+		e := loadEntry(m.Page(pa), i)
+		va := base | uint64(i)<<shift
+		switch {
+		case e == 0:
+		case shift == 12:
+			page(va, e)
+		default:
+			table(frame(e))
+			m.visitTable(frame(e), shift-9, va, 512, page, table)
 		}
 	}
-	walk(r, 0, 0)
 }

@@ -30,17 +30,19 @@ type Machine struct {
 	pages [][mm.PageSize]byte // set once
 
 	mu      sync.Mutex
-	states  []state                           // of each page
-	list    []int                             // free pages
-	roots   map[mm.PhysAddr]map[uint64]cached // TLB of each live root, by page-aligned address
-	flushes int                               // calls of Flush
-	spare   int                               // allocations that still succeed; negative: no limit
+	states  []state              // of each page
+	list    []int                // free pages
+	roots   map[mm.PhysAddr]*tlb // of each live root
+	flushes int                  // calls of Flush
+	spare   int                  // allocations that still succeed; negative: no limit
+	onAlloc func()               // see OnAlloc
+	onFlush func()               // see OnFlush
 }
 
-// cached is a translation in the TLB, with the frames of the tables that led to it.
-type cached struct {
-	entry  uint64
-	tables [4]mm.PhysAddr
+// tlb is what the CPUs may remember of the tables of a root.
+type tlb struct {
+	pages  map[uint64]uint64    // entries that map pages, by page-aligned address
+	tables map[mm.PhysAddr]bool // tables, the paging-structure caches [SDM3 4.10.3]
 }
 
 // New returns a machine with the given number of frames. At the end of the test it checks that all have
@@ -51,7 +53,7 @@ func New(tb testing.TB, frames int) *Machine {
 		pages:  make([][mm.PageSize]byte, frames),
 		states: make([]state, frames),
 		list:   make([]int, frames),
-		roots:  make(map[mm.PhysAddr]map[uint64]cached),
+		roots:  make(map[mm.PhysAddr]*tlb),
 		spare:  -1,
 	}
 	for i := range m.list {
@@ -102,8 +104,30 @@ func (m *Machine) FailAfter(n int) {
 	m.mu.Unlock()
 }
 
+// OnFlush has do called at the beginning of each Flush, while the TLBs still have everything.
+func (m *Machine) OnFlush(do func()) {
+	m.mu.Lock()
+	m.onFlush = do
+	m.mu.Unlock()
+}
+
+// OnAlloc has do called at the beginning of each AllocFrame.
+func (m *Machine) OnAlloc(do func()) {
+	m.mu.Lock()
+	m.onAlloc = do
+	m.mu.Unlock()
+}
+
 // AllocFrame implements mm.Machine.
-func (m *Machine) AllocFrame() (mm.PhysAddr, bool) { return m.alloc(used) }
+func (m *Machine) AllocFrame() (mm.PhysAddr, bool) {
+	m.mu.Lock()
+	do := m.onAlloc
+	m.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	return m.alloc(used)
+}
 
 // NewRoot implements mm.Machine.
 func (m *Machine) NewRoot() (mm.PhysAddr, bool) { return m.alloc(root) }
@@ -123,7 +147,7 @@ func (m *Machine) alloc(as state) (mm.PhysAddr, bool) {
 	clear(m.pages[i][:])
 	pa := address(i)
 	if as == root {
-		m.roots[pa] = make(map[uint64]cached)
+		m.roots[pa] = &tlb{make(map[uint64]uint64), make(map[mm.PhysAddr]bool)}
 	}
 	return pa, true
 }
@@ -164,14 +188,23 @@ func (m *Machine) FreeFrames(pas []mm.PhysAddr) {
 		m.list = append(m.list, i)
 	}
 	for r, tlb := range m.roots {
-		m.visit(r, func(va uint64, c cached) {
-			if c.refersTo(gone) {
+		m.visit(r, func(va, entry uint64) {
+			if gone[frame(entry)] {
 				m.tb.Errorf("a frame was freed while %#x is mapped with it", va)
 			}
+		}, func(table mm.PhysAddr) {
+			if gone[table] {
+				m.tb.Errorf("a table was freed while it is used")
+			}
 		})
-		for va, c := range tlb {
-			if c.refersTo(gone) {
+		for va, entry := range tlb.pages {
+			if gone[frame(entry)] {
 				m.tb.Errorf("a frame was freed while a TLB may have the translation of %#x to it", va)
+			}
+		}
+		for pa := range gone {
+			if tlb.tables[pa] {
+				m.tb.Errorf("a table was freed while a CPU may have it cached")
 			}
 		}
 	}
@@ -182,15 +215,6 @@ func (m *Machine) FreeFrames(pas []mm.PhysAddr) {
 			p[i] = 0xdb
 		}
 	}
-}
-
-func (c cached) refersTo(frames map[mm.PhysAddr]bool) bool {
-	for _, t := range c.tables {
-		if frames[t] {
-			return true
-		}
-	}
-	return frames[frame(c.entry)]
 }
 
 // Page implements mm.Machine.
@@ -205,23 +229,27 @@ func (m *Machine) Page(pa mm.PhysAddr) *[mm.PageSize]byte {
 // Flush implements mm.Machine.
 func (m *Machine) Flush(r mm.PhysAddr, va uint64, n int) {
 	m.mu.Lock()
+	do := m.onFlush
+	m.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.flushes++
 	tlb, ok := m.roots[r]
 	if !ok {
 		m.tb.Errorf("Flush(%#x): no such root", r)
+		return
 	}
 	if n == 0 {
-		clear(tlb)
+		clear(tlb.pages)
 	}
 	end := va + uint64(n)*mm.PageSize
-	for a, c := range tlb {
+	for a := range tlb.pages {
 		if a >= va && a < end {
-			delete(tlb, a)
-			continue
+			delete(tlb.pages, a)
 		}
-		// INVLPG forgets table entries everywhere [SDM3 4.10.4.1]. The page's own translation stays.
-		c.tables = [4]mm.PhysAddr{}
-		tlb[a] = c
 	}
+	clear(tlb.tables) // INVLPG forgets tables wherever they are [SDM3 4.10.4.1]
 }
