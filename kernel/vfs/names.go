@@ -274,6 +274,8 @@ func checkRename(from, to *place, flags uint32) error {
 		return unix.ENOENT
 	case to.long:
 		return unix.ENAMETOOLONG
+	case to.dir.removed:
+		return unix.ENOENT
 	case to.node != nil && flags&unix.RENAME_NOREPLACE != 0:
 		return unix.EEXIST
 	case exchange && to.node == nil:
