@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -148,19 +149,28 @@ func start(t *testing.T, o options) *run {
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(unix.SIGTERM) }
 	r.cmd.WaitDelay = killDelay
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = o.stdin, r.stdout, r.stderr
-	if err := r.cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
+	r.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGTERM}
+	started := make(chan error)
 	go func() {
-		defer close(r.done)
+		// A parent-death signal comes when the thread ends, so the thread stays until the process has ended.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		defer cancel()
+		err := r.cmd.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		defer close(r.done)
 		r.cmd.Wait() // its error is in the status
 		r.expired = ctx.Err() != nil
 		r.status = r.cmd.ProcessState.ExitCode()
 		r.stdout.end()
 		r.stderr.end()
 	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		cancel()
 		<-r.done

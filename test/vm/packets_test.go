@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,8 @@ func TestDHCP(t *testing.T) {
 			// exec: so that the process to be ended is QEMU.
 			cmd := exec.Command("sh", "-c", "exec "+string(line))
 			cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+			runtime.LockOSThread() // the signal comes when the thread ends
+			defer runtime.UnlockOSThread()
 			console := newOutput()
 			cmd.Stdout, cmd.Stderr = console, console
 			if err := cmd.Start(); err != nil {

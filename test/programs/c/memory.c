@@ -63,8 +63,8 @@ static int is_zero(const char *p, size_t n)
 	return 1;
 }
 
-/* Larger than the memory of a small machine; only what is touched may cost. */
-static char bss[256 << 20];
+/* Most of the memory of a machine of 128 MiB; only what is touched may cost. */
+static char bss[96 << 20];
 static char data_page[3 * PAGE] __attribute__((aligned(4096))) = {1, 2, 3};
 
 static void demand_zero(void)
