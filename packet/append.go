@@ -4,8 +4,12 @@ import "strconv"
 
 // Append appends the text of f to dst: one line, or in mode Full several, each with its newline. It allocates nothing
 // if dst has room, and takes any bytes: what is wrong with a packet it says.
-func Append(dst []byte, f *Frame, mode Mode) []byte {
-	p := printer{b: dst, f: f, data: f.Data, wire: max(f.WireLen, len(f.Data))}
+//
+// It takes each frame by itself; a Decoder knows those before.
+func Append(dst []byte, f *Frame, mode Mode) []byte { return appendFrame(dst, f, mode, nil) }
+
+func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder) []byte {
+	p := printer{b: dst, f: f, data: f.Data, wire: max(f.WireLen, len(f.Data)), decoder: d}
 	p.end = p.wire
 	p.newLine(false)
 	p.head()

@@ -275,19 +275,37 @@ func (p *printer) fragmentFaults4(h IPv4, off int) {
 	if h.DontFragment() {
 		p.wrong("DF-on-fragment", off+offFragment)
 	}
-	p.fragmentSize(h.FragmentOffset(), max(h.TotalLen()-len(h), 0), h.MoreFragments(), h.Protocol(), off+offFragment, off+offTotal)
+	p.fragmentFaults(fragment{
+		id: uint32(h.ID()), protocol: h.Protocol(), at: h.FragmentOffset(), size: max(h.TotalLen()-len(h), 0), more: h.MoreFragments(),
+	}, off+offFragment, off+offTotal)
 }
 
-// fragmentSize reports what both versions of IP can have wrong with a fragment of size bytes.
-func (p *printer) fragmentSize(at, size int, more bool, protocol, offAt, offLen int) {
+// fragment is a part of a datagram, of either version of IP.
+type fragment struct {
+	id       uint32
+	protocol int
+	at, size int // in bytes
+	more     bool
+}
+
+// fragmentFaults reports what both versions of IP can have wrong with a fragment; its offset and its length stand at
+// the given bytes.
+func (p *printer) fragmentFaults(f fragment, offAt, offLen int) {
+	at, size, more := f.at, f.size, f.more
 	if at+size > maxDatagram { // ping of death
 		p.compare("fragment-end", at+size, '>', maxDatagram, offAt)
 	}
 	if more && size%fragmentUnits != 0 {
 		p.compare("fragment-not-x8", size, '!', 0, offLen)
 	}
-	if least := transportSize(protocol); more && at == 0 && size < least { // [RFC 1858]
+	if least := transportSize(f.protocol); more && at == 0 && size < least { // [RFC 1858]
 		p.compare("tiny-fragment", size, '<', least, offLen)
+	}
+	if !p.inDetails {
+		p.overlap = p.overlapping(f)
+	}
+	if p.overlap > 0 { // [RFC 5722]
+		p.compare("fragment-overlap", p.overlap, '!', 0, offAt)
 	}
 }
 

@@ -210,7 +210,7 @@ func (p *printer) extension(e *extensions, stop int) {
 			p.wrong("atomic-fragment", e.at)
 			return
 		}
-		p.fragmentSize(h.offset(), stop-e.off, h.more(), e.protocol, e.at+2, e.at)
+		p.fragmentFaults(fragment{h.id(), e.protocol, h.offset(), stop - e.off, h.more()}, e.at+2, e.at)
 	case extRouting:
 		p.routing(routing6(e.body), e.at)
 	case extAH:

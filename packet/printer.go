@@ -17,6 +17,10 @@ type printer struct {
 	count  int // of layers
 	depth  int // of IP in IP
 
+	decoder *Decoder // nil: nothing is known of other frames
+	tcpPast tcpState
+	overlap int // bytes of the fragment that others have brought
+
 	start     int  // index in b of the line
 	faults    int  // on the line
 	inDetails bool // the line is that of a layer

@@ -106,6 +106,9 @@ func (p *printer) tcp(off, end int) {
 	}
 	body := off + len(h)
 	p.push(layerTCP, off, body)
+	if p.decoder != nil && !p.ip.fragment {
+		p.tcpPast = p.decoder.segment(&p.ip, h)
+	}
 	p.tcpWords(h)
 	p.tcpOptions(h, false)
 	p.field("len", max(end-body, 0))
@@ -140,14 +143,24 @@ func (p *printer) tcpWords(h TCP) {
 	p.char(' ')
 	p.tcpFlags(h.Flags())
 	p.str(" seq=")
-	p.num32(h.Seq())
+	p.num32(h.Seq() - p.tcpPast.seqBase)
 	if h.Flags()&TCPACK != 0 {
 		p.str(" ack=")
-		p.num32(h.Ack())
+		p.num32(h.Ack() - p.tcpPast.ackBase)
 	}
-	p.field("win", h.Window())
+	p.window(h)
 	if h.Flags()&TCPURG != 0 {
 		p.field("urg", h.Urgent())
+	}
+}
+
+// window prints the window as it stands, and scaled if the SYNs have been seen.
+func (p *printer) window(h TCP) {
+	p.field("win", h.Window())
+	if shift := p.tcpPast.scale; shift != 0 && h.Window() != 0 {
+		p.char('(')
+		p.num(h.Window() << shift)
+		p.char(')')
 	}
 }
 

@@ -35,6 +35,9 @@ type Config struct {
 	SnapLen int // bytes that are kept of each at most
 }
 
+// connections is how many TCP connections the window scale is remembered of, for 64 bytes each.
+const connections = 256
+
 // Defaults of the sizes. Together they take 350 KiB.
 const (
 	defaultRecords = 1024
@@ -67,6 +70,7 @@ type Queue struct {
 	giveUp chan struct{} // closed when Close has waited long enough
 	done   chan struct{} // closed when the goroutine has ended
 
+	decoder *packet.Decoder
 	text    []byte // of the goroutine: what was not written yet
 	pending uint64 // of the goroutine: frames that text speaks of, shown or not
 
@@ -102,6 +106,7 @@ func New(c Config) *Queue {
 		wake:    make(chan struct{}, 1),
 		giveUp:  make(chan struct{}),
 		done:    make(chan struct{}),
+		decoder: packet.NewDecoder(connections),
 		text:    make([]byte, 0, batchSize+packet.MaxLine),
 		records: make([]record, c.Records),
 		data:    make([]byte, c.Bytes),

@@ -37,7 +37,7 @@ func (q *Queue) collect() (more bool) {
 			Number: r.number, Time: r.time, Interface: q.config.Interface, Direction: r.direction,
 			WireLen: r.wireLen, Data: q.data[r.off : r.off+r.size], RxErrors: r.rxErrors, Drop: r.drop,
 		}
-		q.text = packet.Append(q.text, &frame, q.config.Mode)
+		q.text = q.decoder.Append(q.text, &frame, q.config.Mode)
 		q.pending++
 		q.release()
 		if len(q.text) >= batchSize {

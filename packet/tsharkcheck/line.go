@@ -201,7 +201,13 @@ func (w *words) transport(name string) {
 			return
 		case key == "id" || key == "seq" && name != "TCP":
 			f["icmp."+key] = value
-		case key == "len" && (name == "TCP" || name == "UDP"), key == "seq", key == "ack", key == "win", key == "target":
+		case key == "win":
+			raw, scaled, _ := strings.Cut(strings.TrimSuffix(value, ")"), "(")
+			f["win"] = raw
+			if scaled != "" {
+				f["scaled"] = scaled
+			}
+		case key == "len" && (name == "TCP" || name == "UDP"), key == "seq", key == "ack", key == "target":
 			f[key] = value
 		}
 	}

@@ -35,7 +35,7 @@ var fields = []string{
 	"ip.checksum.status", "ip.checksum_calculated",
 	"ipv6.src", "ipv6.dst", "ipv6.hlim", "ipv6.fraghdr.offset", "ipv6.fraghdr.ident",
 	"udp.srcport", "udp.dstport", "udp.length", "udp.checksum.status", "udp.checksum_calculated",
-	"tcp.srcport", "tcp.dstport", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.window_size_value", "tcp.len",
+	"tcp.srcport", "tcp.dstport", "tcp.flags", "tcp.seq_raw", "tcp.ack_raw", "tcp.window_size_value", "tcp.window_size", "tcp.len",
 	"tcp.checksum.status", "tcp.checksum_calculated",
 	"tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.timestamp.tsval", "tcp.options.timestamp.tsecr",
 	"icmp.type", "icmp.code", "icmp.ident", "icmp.seq", "icmp.checksum.status",
@@ -167,6 +167,9 @@ func translateTransport(f Facts, raw map[string]string) {
 		f.copy(raw, "dport", "tcp.dstport")
 		f.copy(raw, "seq", "tcp.seq_raw")
 		f.copy(raw, "win", "tcp.window_size_value")
+		if v := raw["tcp.window_size"]; v != raw["tcp.window_size_value"] {
+			f["scaled"] = v
+		}
 		f.copy(raw, "len", "tcp.len")
 		f.copy(raw, "mss", "tcp.options.mss_val")
 		f.copy(raw, "ws", "tcp.options.wscale.shift")
