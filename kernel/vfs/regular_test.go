@@ -26,7 +26,7 @@ func initial(path string, n int, offset uint64) bundle.File {
 // TestRegularAgainstLinux does the same random operations on an initial file of ours and on a file of Linux's with
 // the same contents.
 func TestRegularAgainstLinux(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		file := initial("/f", rnd.IntN(5*pageSize), 0)
 		paths := newTestFS(t, Options{}, file).NewPaths()
@@ -57,9 +57,7 @@ func compareFiles(t *testing.T, rnd *rand.Rand, ours *OpenFile, theirs *os.File)
 	for step := range 150 {
 		n, off := rnd.IntN(3*pageSize), int64(rnd.IntN(8*pageSize))
 		a, b := make([]byte, n), make([]byte, n)
-		for i := range a {
-			a[i] = byte(rnd.Uint32())
-		}
+		fillRandom(rnd, a)
 		src := Bytes(a)
 		var got int64
 		var want int

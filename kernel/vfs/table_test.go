@@ -202,7 +202,7 @@ func TestTableGetAgainstClose(t *testing.T) {
 		writers.Add(1)
 		go func() {
 			defer writers.Done()
-			for i := range 20000 {
+			for i := range 6000 {
 				fd := (i + w) % numbers
 				switch i % 3 {
 				case 0:

@@ -1,0 +1,641 @@
+package vfs
+
+import (
+	"encoding/binary"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+	"wick/bundle"
+	"wick/kernel/mm"
+)
+
+func TestInitialFiles(t *testing.T) {
+	modified := time.Unix(1234567, 89)
+	fs := newTestFS(t, Options{HostName: "box", Address: "10.0.2.15/24", DNS: "10.0.2.3"},
+		bundle.File{Path: "/bin", Mode: bundle.ModeDir | 0o711},
+		bundle.File{Path: "/bin/prog", Mode: bundle.ModeRegular | 0o755, Data: []byte("ELF"), ModTime: modified},
+		bundle.File{Path: "/bin/link", Mode: bundle.ModeSymlink | 0o777, Link: "prog"},
+		bundle.File{Path: "/etc", Mode: bundle.ModeDir | 0o755},
+		bundle.File{Path: "/etc/hosts", Mode: bundle.ModeRegular | 0o644, Data: []byte("mine")},
+		bundle.File{Path: "/proc", Mode: bundle.ModeDir | 0o755},
+		bundle.File{Path: "/tmp", Mode: bundle.ModeSymlink | 0o777, Link: "/nowhere"},
+	)
+	paths := fs.NewPaths()
+	if got := contents(t, paths, "/bin/link"); got != "ELF" {
+		t.Errorf("/bin/link: %q", got)
+	}
+	n, err := paths.Lookup(nil, "/bin/prog", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := n.Stat(); st.Mode != unix.S_IFREG|0o755 || st.Size != 3 || st.Mtim != unix.NsecToTimespec(modified.UnixNano()) {
+		t.Errorf("stat %+v", st)
+	}
+	if err := Access(n, unix.X_OK); err != nil {
+		t.Errorf("access: %v", err)
+	}
+	for path, want := range map[string]string{
+		"/etc/hosts":       "mine",
+		"/etc/hostname":    "box\n",
+		"/etc/resolv.conf": "nameserver 10.0.2.3\n",
+		"/proc/version":    "Linux version " + Release + " ",
+	} {
+		if got := contents(t, paths, path); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	if n, _ := paths.Lookup(nil, "/etc/hosts", true); Access(n, unix.X_OK) != unix.EACCES {
+		t.Error("a file without x bits can be executed")
+	}
+	if _, err := paths.Lookup(nil, "/tmp", true); err != unix.ENOENT {
+		t.Errorf("/tmp, a link that leads nowhere: %v", err)
+	}
+}
+
+func TestEtcDefaults(t *testing.T) {
+	paths := newTestFS(t, Options{Address: "10.0.2.15/24"}).NewPaths()
+	if got, want := contents(t, paths, "/etc/hosts"), "10.0.2.15\twick\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("/etc/hosts: %q", got)
+	}
+	for _, path := range []string{"/etc/passwd", "/etc/group", "/etc/nsswitch.conf"} {
+		if contents(t, paths, path) == "" {
+			t.Errorf("%s is empty", path)
+		}
+	}
+	o := mustOpen(t, paths, "/etc/hosts", unix.O_RDWR|unix.O_TRUNC)
+	write(t, o, "changed")
+	o.Release()
+	if got := contents(t, paths, "/etc/hosts"); got != "changed" {
+		t.Errorf("/etc/hosts: %q", got)
+	}
+}
+
+func TestSymlinkLoops(t *testing.T) {
+	paths := emptyFS(t).NewPaths()
+	paths.Symlink("b", nil, "/a")
+	paths.Symlink("a", nil, "/b")
+	if _, err := paths.Lookup(nil, "/a", true); err != unix.ELOOP {
+		t.Errorf("a loop: %v", err)
+	}
+	if _, err := paths.Open(nil, "/a", unix.O_CREAT|unix.O_RDWR, 0o600); err != unix.ELOOP {
+		t.Errorf("creating through a loop: %v", err)
+	}
+	// A chain of as many links as are followed, and one more.
+	paths.Symlink("/", nil, "/l0")
+	for i := 1; i <= maxLinks; i++ {
+		paths.Symlink("l"+string(rune('0'+i-1)), nil, "/l"+string(rune('0'+i)))
+	}
+	if _, err := paths.Lookup(nil, "/l"+string(rune('0'+maxLinks-1)), true); err != nil {
+		t.Errorf("%d links: %v", maxLinks, err)
+	}
+	if _, err := paths.Lookup(nil, "/l"+string(rune('0'+maxLinks)), true); err != unix.ELOOP {
+		t.Errorf("%d links: %v", maxLinks+1, err)
+	}
+	if _, err := paths.Lookup(nil, strings.Repeat("./", pathMax/2), true); err != unix.ENAMETOOLONG {
+		t.Errorf("a long path: %v", err)
+	}
+	if _, err := paths.Lookup(nil, strings.Repeat("/", pathMax-1), true); err != nil {
+		t.Errorf("a path as long as may be: %v", err)
+	}
+}
+
+func TestDirectoryWhileItChanges(t *testing.T) {
+	paths := emptyFS(t).NewPaths()
+	name := func(i int) string { return "/f" + string(rune('A'+i/26)) + string(rune('a'+i%26)) }
+	for i := range 200 {
+		paths.MakeFile(nil, name(i), 0o600)
+	}
+	o := mustOpen(t, paths, "/", unix.O_RDONLY|unix.O_DIRECTORY)
+	seen := map[string]int{}
+	for i := 0; ; i++ {
+		n := 0
+		o.ReadDir(func(_ uint64, _ uint8, entry string, _ int64) bool {
+			if n == 7 {
+				return false
+			}
+			n++
+			seen["/"+entry]++
+			return true
+		})
+		if n == 0 {
+			break
+		}
+		// Files that stay must be seen exactly once, whatever happens to others.
+		for j := range 5 {
+			paths.Unlink(nil, name((i*5+j)*2%200))
+		}
+		paths.MakeFile(nil, "/new"+string(rune('A'+i)), 0o600)
+	}
+	for i := 1; i < 200; i += 2 {
+		if seen[name(i)] != 1 {
+			t.Errorf("%s seen %d times", name(i), seen[name(i)])
+		}
+	}
+	if pos, err := o.Seek(0, 0); pos != 0 || err != nil {
+		t.Errorf("rewind: %d, %v", pos, err)
+	}
+	first := ""
+	o.ReadDir(func(_ uint64, _ uint8, entry string, _ int64) bool { first = entry; return false })
+	if first != "." {
+		t.Errorf("first after rewind: %q", first)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	var logged string
+	paths := newTestFS(t, Options{Log: func(_ string, args ...any) { logged = string(args[0].([]byte)) }}).NewPaths()
+	read := func(path string, n int) ([]byte, error) {
+		o := mustOpen(t, paths, path, unix.O_RDONLY)
+		defer o.Release()
+		buf := make([]byte, n)
+		for i := range buf {
+			buf[i] = 0xff
+		}
+		b := Bytes(buf)
+		got, err := o.Read(&b)
+		return buf[:got], err
+	}
+	put := func(path string) (int64, error) {
+		o := mustOpen(t, paths, path, unix.O_WRONLY)
+		defer o.Release()
+		b := Bytes("hello")
+		return o.Write(&b)
+	}
+	if b, err := read("/dev/null", 10); len(b) != 0 || err != nil {
+		t.Errorf("/dev/null: %d, %v", len(b), err)
+	}
+	for _, path := range []string{"/dev/zero", "/dev/full"} {
+		if b, err := read(path, 10000); len(b) != 10000 || strings.Trim(string(b), "\x00") != "" || err != nil {
+			t.Errorf("%s: %d, %v", path, len(b), err)
+		}
+	}
+	for _, path := range []string{"/dev/random", "/dev/urandom"} {
+		if b, err := read(path, 40000); len(b) != 40000 || strings.Trim(string(b[:20]), "\xff") == "" || err != nil {
+			t.Errorf("%s: %d, %v", path, len(b), err)
+		}
+	}
+	for _, path := range []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/kmsg"} {
+		if n, err := put(path); n != 5 || err != nil {
+			t.Errorf("write %s: %d, %v", path, n, err)
+		}
+	}
+	if logged != "hello" {
+		t.Errorf("logged %q", logged)
+	}
+	if _, err := put("/dev/full"); err != unix.ENOSPC {
+		t.Errorf("write /dev/full: %v", err)
+	}
+	o := mustOpen(t, paths, "/dev/null", unix.O_RDWR)
+	if st, _ := o.File().Stat(); st.Mode != unix.S_IFCHR|0o666 || st.Rdev != unix.Mkdev(1, 3) {
+		t.Errorf("/dev/null: %+v", st)
+	}
+	if pos, err := o.Seek(100, 0); pos != 0 || err != nil {
+		t.Errorf("seek: %d, %v", pos, err)
+	}
+	if _, err := paths.Open(nil, "/dev/tty", unix.O_RDWR, 0); err != unix.ENXIO {
+		t.Errorf("/dev/tty without a terminal: %v", err)
+	}
+	if err := paths.Mkdir(nil, "/dev/shm/x", 0o700); err != nil {
+		t.Errorf("mkdir in /dev/shm: %v", err)
+	}
+}
+
+// newProcessPaths returns the paths of a process with some descriptors.
+func newProcessPaths(t *testing.T) (*Paths, *Table) {
+	fs := newTestFS(t, Options{CPUs: 4, Memory: func() (total, free uint64) { return 128 << 20, 64 << 20 }},
+		bundle.File{Path: "/prog", Mode: bundle.ModeRegular | 0o755, Data: []byte("ELF")})
+	table := fs.NewTable()
+	paths := fs.NewPaths()
+	paths.SetProcess(&ProcessInfo{
+		PID: 17, Exe: "/prog", Args: []string{"prog", "-x"}, Env: []string{"A=1"}, FDs: table,
+		Name:    func() string { return "prog" },
+		Threads: func() []int { return []int{17, 18, 19} },
+		Times:   func() (user, system time.Duration) { return 1500 * time.Millisecond, 0 },
+		Memory:  func() (size, resident uint64) { return 8 << 20, 4 << 20 },
+		Maps: func() []mm.AreaInfo {
+			return []mm.AreaInfo{
+				{Start: 0x400000, End: 0x401000, Prot: unix.PROT_READ | unix.PROT_EXEC, Offset: 0x1000, Name: "/prog"},
+				{Start: 0x7f0000000000, End: 0x7f0000001000, Prot: unix.PROT_READ | unix.PROT_WRITE, Shared: true},
+			}
+		},
+	})
+	return paths, table
+}
+
+func TestProcSelf(t *testing.T) {
+	paths, table := newProcessPaths(t)
+	for path, want := range map[string]string{
+		"/proc/self/cmdline":      "prog\x00-x\x00",
+		"/proc/self/environ":      "A=1\x00",
+		"/proc/self/comm":         "prog\n",
+		"/proc/17/cgroup":         "0::/\n",
+		"/proc/self/exe":          "ELF",
+		"/proc/self/task/18/comm": "prog\n",
+		"/proc/self/statm":        "2048 1024 0 0 0 0 0\n",
+		"/proc/self/maps": "00400000-00401000 r-xp 00001000 00:01 1                                  /prog\n" +
+			"7f0000000000-7f0000001000 rw-s 00000000 00:00 0 \n",
+		"/sys/devices/system/cpu/online":                     "0-3\n",
+		"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size": "2097152\n",
+		"/proc/sys/net/core/somaxconn":                       "4096\n",
+		"/proc/sys/kernel/osrelease":                         Release + "\n",
+		"/proc/sys/vm/overcommit_memory":                     "1\n",
+	} {
+		if got := contents(t, paths, path); got != want {
+			t.Errorf("%s:\n%q\nwant\n%q", path, got, want)
+		}
+	}
+	if got := contents(t, paths, "/proc/meminfo"); !strings.HasPrefix(got, "MemTotal:         131072 kB\nMemFree:           65536 kB\n") {
+		t.Errorf("/proc/meminfo:\n%s", got)
+	}
+	if n := len(strings.Fields(contents(t, paths, "/proc/self/stat"))); n != 52 {
+		t.Errorf("/proc/self/stat has %d fields", n)
+	}
+	if got := contents(t, paths, "/proc/self/status"); !strings.Contains(got, "\nThreads:\t3\n") || !strings.Contains(got, "\nVmRSS:\t    4096 kB\n") {
+		t.Errorf("/proc/self/status:\n%s", got)
+	}
+	if got := contents(t, paths, "/proc/cpuinfo"); strings.Count(got, "processor\t: ") != 4 {
+		t.Errorf("/proc/cpuinfo:\n%s", got)
+	}
+	for path, want := range map[string]string{
+		"/proc/self": "17", "/proc/self/exe": "/prog", "/proc/self/cwd": "/", "/proc/self/root": "/",
+		"/proc/mounts": "self/mounts", "/dev/stdin": "/proc/self/fd/0",
+	} {
+		if got, err := paths.Readlink(nil, path); got != want || err != nil {
+			t.Errorf("%s -> %q, %v; want %q", path, got, err, want)
+		}
+	}
+	table.CloseRange(1, 2, false)
+	o := mustOpen(t, paths, "/prog", unix.O_RDONLY)
+	fd, _ := table.Install(o, 5, false)
+	if got := (ourOps{paths}).list("/proc/self/fd"); got != "0 5" {
+		t.Errorf("/proc/self/fd: %q", got)
+	}
+	if got, err := paths.Readlink(nil, "/proc/self/fd/5"); got != "/prog" || err != nil || fd != 5 {
+		t.Errorf("/proc/self/fd/5 -> %q, %v", got, err)
+	}
+	if got := contents(t, paths, "/proc/self/fd/5"); got != "ELF" {
+		t.Errorf("/proc/self/fd/5: %q", got)
+	}
+	if got := contents(t, paths, "/proc/self/fdinfo/5"); !strings.HasPrefix(got, "pos:\t0\nflags:\t0") {
+		t.Errorf("/proc/self/fdinfo/5: %q", got)
+	}
+	for path, want := range map[string]error{
+		"/proc/self/fd/6": unix.ENOENT, "/proc/self/fd/05": unix.ENOENT, "/proc/18": unix.ENOENT, "/proc/self/task/20": unix.ENOENT,
+	} {
+		if _, err := paths.Lookup(nil, path, true); err != want {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
+	}
+}
+
+func TestProcCannotBeChanged(t *testing.T) {
+	paths, _ := newProcessPaths(t)
+	check := func(what string, got, want error) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s = %v, want %v", what, got, want)
+		}
+	}
+	check("mkdir", paths.Mkdir(nil, "/proc/x", 0o700), unix.ENOENT)
+	check("unlink", paths.Unlink(nil, "/proc/version"), unix.EPERM)
+	check("rmdir", paths.Rmdir(nil, "/proc/sys"), unix.EPERM)
+	check("rmdir of the mount", paths.Rmdir(nil, "/proc"), unix.EBUSY)
+	check("rename of the mount", paths.Rename(nil, "/proc", nil, "/x", 0), unix.EBUSY)
+	check("rename out", paths.Rename(nil, "/proc/version", nil, "/x", 0), unix.EXDEV)
+	check("rename in", paths.Rename(nil, "/prog", nil, "/proc/x", 0), unix.EXDEV)
+	n, _ := paths.Lookup(nil, "/prog", true)
+	check("link in", paths.Link(n, nil, "/sys/x"), unix.EPERM)
+	_, err := paths.Open(nil, "/proc/x", unix.O_CREAT|unix.O_RDWR, 0o600)
+	check("create", err, unix.ENOENT)
+	_, err = paths.Open(nil, "/proc/version", unix.O_WRONLY, 0)
+	check("open to write", err, unix.EACCES)
+}
+
+func TestProcWithoutProcess(t *testing.T) {
+	paths := newTestFS(t, Options{}).NewPaths()
+	if _, err := paths.Lookup(nil, "/proc/self", true); err != unix.ENOENT {
+		t.Errorf("/proc/self: %v", err)
+	}
+	if got := (ourOps{paths}).list("/proc"); !strings.Contains(got, "meminfo") {
+		t.Errorf("/proc: %s", got)
+	}
+}
+
+// TestWholeTree opens and reads whatever there is.
+func TestWholeTree(t *testing.T) {
+	paths, _ := newProcessPaths(t)
+	depth := 0
+	var visit func(path string)
+	visit = func(path string) {
+		o, err := paths.Open(nil, path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			if path != "/dev/tty" {
+				t.Errorf("open %s: %v", path, err)
+			}
+			return
+		}
+		defer o.Release()
+		if h, ok := o.File().(PathHolder); ok {
+			_ = h.Path()
+		}
+		if _, err := o.File().Stat(); err != nil {
+			t.Errorf("stat %s: %v", path, err)
+		}
+		var names []string
+		err = o.ReadDir(func(_ uint64, typ uint8, name string, _ int64) bool {
+			if name != "." && name != ".." && typ != unix.DT_LNK {
+				names = append(names, name)
+			}
+			return true
+		})
+		if err == unix.ENOTDIR {
+			b := Bytes(make([]byte, 100))
+			if _, err := o.Read(&b); err != nil && err != unix.EAGAIN {
+				t.Errorf("read %s: %v", path, err)
+			}
+			return
+		}
+		sort.Strings(names)
+		if depth++; depth < 5 {
+			for _, name := range names {
+				visit(strings.TrimSuffix(path, "/") + "/" + name)
+			}
+		}
+		depth--
+	}
+	visit("/")
+}
+
+// hostConsole is a Console for tests.
+type hostConsole struct {
+	streams  [3]hostStream
+	terminal [3]bool
+	modes    [][3]uint32
+}
+
+// hostStream keeps what is written and gives what input holds.
+type hostStream struct {
+	waiter.Queue
+	input  []byte
+	eof    bool
+	output []byte
+	room   int
+}
+
+func (s *hostStream) Read(p []byte) (int, error) {
+	if len(s.input) == 0 {
+		if s.eof {
+			return 0, nil
+		}
+		return 0, unix.EAGAIN
+	}
+	n := copy(p, s.input)
+	s.input = s.input[n:]
+	return n, nil
+}
+
+func (s *hostStream) Write(p []byte) (int, error) {
+	n := min(len(p), s.room)
+	if n == 0 {
+		return 0, unix.EAGAIN
+	}
+	s.room -= n
+	s.output = append(s.output, p[:n]...)
+	return n, nil
+}
+
+func (s *hostStream) Readiness(mask waiter.EventMask) (ready waiter.EventMask) {
+	if len(s.input) > 0 {
+		ready |= waiter.ReadableEvents
+	}
+	if s.room > 0 {
+		ready |= waiter.WritableEvents
+	}
+	return ready & mask
+}
+
+func (s *hostStream) EventRegister(e *waiter.Entry) error {
+	s.Queue.EventRegister(e)
+	return nil
+}
+
+func (c *hostConsole) Stream(fd int) Stream { return &c.streams[fd] }
+func (c *hostConsole) Terminal(fd int) bool { return c.terminal[fd] }
+func (c *hostConsole) Size() (r, w uint16)  { return 25, 80 }
+func (c *hostConsole) SetMode(i, o, l uint32) {
+	c.modes = append(c.modes, [3]uint32{i, o, l})
+}
+
+// testMemory is program memory from address 0x1000 on.
+type testMemory []byte
+
+func (m testMemory) at(va uint64, n int) []byte {
+	if va < 0x1000 || va-0x1000+uint64(n) > uint64(len(m)) {
+		return nil
+	}
+	return m[va-0x1000:][:n]
+}
+
+func (m testMemory) CopyIn(dst []byte, va uint64) error {
+	src := m.at(va, len(dst))
+	if src == nil {
+		return unix.EFAULT
+	}
+	copy(dst, src)
+	return nil
+}
+
+func (m testMemory) CopyOut(va uint64, src []byte) error {
+	dst := m.at(va, len(src))
+	if dst == nil {
+		return unix.EFAULT
+	}
+	copy(dst, src)
+	return nil
+}
+
+func TestStdioAsPipes(t *testing.T) {
+	host := &hostConsole{}
+	host.streams[0].input = []byte("hello")
+	host.streams[1].room = 8
+	table := newTestFS(t, Options{Console: host}).NewTable()
+	in, _ := table.Get(0)
+	out, _ := table.Get(1)
+	for fd := range 3 {
+		o, _ := table.Get(fd)
+		st, _ := o.File().Stat()
+		if st.Mode&unix.S_IFMT != unix.S_IFIFO {
+			t.Errorf("descriptor %d: mode %o", fd, st.Mode)
+		}
+		if _, err := o.File().(Ioctler).Ioctl(make(testMemory, 100), unix.TCGETS, 0x1000); err != unix.ENOTTY {
+			t.Errorf("descriptor %d: TCGETS = %v", fd, err)
+		}
+		if _, err := o.Seek(0, 1); err != unix.ESPIPE {
+			t.Errorf("descriptor %d: seek = %v", fd, err)
+		}
+	}
+	mem := make(testMemory, 100)
+	if _, err := in.File().(Ioctler).Ioctl(mem, unix.TIOCINQ, 0x1000); err != nil || binary.LittleEndian.Uint32(mem) != 5 {
+		t.Errorf("FIONREAD: %v, %d", err, binary.LittleEndian.Uint32(mem))
+	}
+	if n, err := in.Read(&faultyDst{room: 10, good: 2}); n != 2 || err != nil {
+		t.Errorf("read: %d, %v", n, err)
+	}
+	if got := in.File().Readiness(waiter.AllEvents); got != waiter.ReadableEvents {
+		t.Errorf("readiness %#x", got)
+	}
+	buf := make([]byte, 10)
+	b := Bytes(buf)
+	if n, err := in.Read(&b); n != 3 || string(buf[:3]) != "llo" || err != nil {
+		t.Errorf("read: %d, %v, %q", n, err, buf)
+	}
+	if _, err := in.Read(&b); err != unix.EAGAIN {
+		t.Errorf("read of nothing: %v", err)
+	}
+	host.streams[0].eof = true
+	if n, err := in.Read(&b); n != 0 || err != nil {
+		t.Errorf("read at the end: %d, %v", n, err)
+	}
+	if _, err := in.Write(&b); err != unix.EBADF {
+		t.Errorf("write of descriptor 0: %v", err)
+	}
+	if _, err := out.Read(&b); err != unix.EBADF {
+		t.Errorf("read of descriptor 1: %v", err)
+	}
+	b = Bytes("0123456789")
+	if n, err := out.Write(&b); n != 8 || err != nil {
+		t.Errorf("write: %d, %v; want 8", n, err)
+	}
+	b = Bytes("89")
+	if _, err := out.Write(&b); err != unix.EAGAIN {
+		t.Errorf("write without room: %v", err)
+	}
+	if string(host.streams[1].output) != "01234567" {
+		t.Errorf("the host got %q", host.streams[1].output)
+	}
+}
+
+func TestStdioAsTerminal(t *testing.T) {
+	host := &hostConsole{terminal: [3]bool{true, true, true}}
+	host.streams[1].room = 100
+	fs := newTestFS(t, Options{Console: host})
+	table := fs.NewTable()
+	paths := fs.NewPaths()
+	paths.SetProcess(&ProcessInfo{PID: 1, FDs: table})
+	o, _ := table.Get(2)
+	if o.Flags()&unix.O_ACCMODE != unix.O_RDWR {
+		t.Errorf("flags %#x", o.Flags())
+	}
+	write(t, o, "to the screen")
+	if string(host.streams[1].output) != "to the screen" {
+		t.Errorf("the host got %q", host.streams[1].output)
+	}
+	st, _ := o.File().Stat()
+	if st.Mode&unix.S_IFMT != unix.S_IFCHR {
+		t.Errorf("mode %o", st.Mode)
+	}
+	// ttyname(3) compares what the link of /proc leads to with fstat.
+	if n, err := paths.Lookup(nil, "/proc/self/fd/2", true); err != nil || n.Stat().Rdev != st.Rdev {
+		t.Errorf("/proc/self/fd/2: %v", err)
+	}
+	mem := make(testMemory, 100)
+	ioctl := func(cmd uint64) {
+		t.Helper()
+		if _, err := o.File().(Ioctler).Ioctl(mem, cmd, 0x1000); err != nil {
+			t.Errorf("ioctl %#x: %v", cmd, err)
+		}
+	}
+	ioctl(unix.TIOCGWINSZ)
+	if rows, columns := binary.LittleEndian.Uint16(mem), binary.LittleEndian.Uint16(mem[2:]); rows != 25 || columns != 80 {
+		t.Errorf("size %d, %d", rows, columns)
+	}
+	ioctl(unix.TCGETS)
+	lflag := binary.LittleEndian.Uint32(mem[12:])
+	if lflag&(unix.ICANON|unix.ECHO) != unix.ICANON|unix.ECHO {
+		t.Errorf("lflag %#x", lflag)
+	}
+	binary.LittleEndian.PutUint32(mem[12:], lflag&^(unix.ICANON|unix.ECHO))
+	ioctl(unix.TCSETSW)
+	if len(host.modes) != 1 || host.modes[0][2] != lflag&^(unix.ICANON|unix.ECHO) {
+		t.Errorf("the host was told %#x", host.modes)
+	}
+	clear(mem)
+	ioctl(unix.TCGETS2)
+	if got := binary.LittleEndian.Uint32(mem[12:]); got != lflag&^(unix.ICANON|unix.ECHO) {
+		t.Errorf("lflag %#x", got)
+	}
+	tty := mustOpen(t, paths, "/dev/tty", unix.O_RDWR)
+	entry, ready := waiter.NewChannelEntry(waiter.ReadableEvents)
+	tty.File().EventRegister(&entry)
+	host.streams[0].input = []byte("typed")
+	host.streams[0].Notify(waiter.ReadableEvents)
+	<-ready
+	tty.File().EventUnregister(&entry)
+	buf := make([]byte, 10)
+	b := Bytes(buf)
+	if n, err := tty.Read(&b); n != 5 || err != nil {
+		t.Errorf("read: %d, %v", n, err)
+	}
+	if _, err := o.File().(Ioctler).Ioctl(mem, unix.TCGETS, 5); err != unix.EFAULT {
+		t.Errorf("TCGETS to nowhere: %v", err)
+	}
+}
+
+func TestFlock(t *testing.T) {
+	paths := emptyFS(t).NewPaths()
+	a := mustOpen(t, paths, "/f", unix.O_RDWR|unix.O_CREAT)
+	b := mustOpen(t, paths, "/f", unix.O_RDWR)
+	try := func(o *OpenFile, operation int, want error) {
+		t.Helper()
+		if err := o.Flock(sleeper{}, operation|unix.LOCK_NB); err != want {
+			t.Errorf("flock %d = %v, want %v", operation, err, want)
+		}
+	}
+	try(a, unix.LOCK_SH, nil)
+	try(b, unix.LOCK_SH, nil)
+	try(b, unix.LOCK_EX, unix.EAGAIN) // and the shared one is lost
+	try(a, unix.LOCK_EX, nil)
+	try(b, unix.LOCK_SH, unix.EAGAIN)
+	try(a, unix.LOCK_EX, nil)
+	done := make(chan error)
+	go func() { done <- b.Flock(sleeper{}, unix.LOCK_EX) }()
+	a.Release() // the last descriptor unlocks
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	try(b, unix.LOCK_UN, nil)
+	try(b, 77, unix.EINVAL)
+}
+
+func TestTimerFD(t *testing.T) {
+	timer := NewTimerFD(false)
+	buf := make([]byte, 8)
+	b := Bytes(buf)
+	if _, err := timer.Read(&b, 0); err != unix.EAGAIN {
+		t.Errorf("read of a disarmed timer: %v", err)
+	}
+	// Armed in the past: it has expired at once, as often as its interval fits in.
+	timer.Set(time.Now().Add(-10*time.Hour), time.Hour)
+	var n int64
+	err := Wait(sleeper{}, timer, waiter.ReadableEvents, noDeadline, func() (err error) {
+		b = Bytes(buf)
+		n, err = timer.Read(&b, 0)
+		return err
+	})
+	if n != 8 || err != nil || binary.NativeEndian.Uint64(buf) != 11 {
+		t.Errorf("read: %d, %v, %d expirations; want 11", n, err, binary.NativeEndian.Uint64(buf))
+	}
+	if left, interval := timer.Get(); left <= 0 || left > time.Hour || interval != time.Hour {
+		t.Errorf("Get = %v, %v", left, interval)
+	}
+	if left, _ := timer.Set(time.Time{}, 0); left <= 0 {
+		t.Errorf("old setting: %v", left)
+	}
+	if left, _ := timer.Get(); left != 0 {
+		t.Errorf("disarmed: %v left", left)
+	}
+}
