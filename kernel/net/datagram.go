@@ -18,10 +18,9 @@ type datagramSocket struct {
 	ctl   controlOptions
 }
 
-// Linux's defaults: net.core.rmem_default and wmem_default, and their limits.
+// Linux's defaults: net.core.rmem_default and wmem_default, and the least that can be set.
 const (
 	defaultDatagramBuffer = 212992
-	maxDatagramBuffer     = 212992
 	minRecvBuffer         = 2304
 	minSendBuffer         = 4608
 )
@@ -92,6 +91,11 @@ func (s *datagramSocket) Connect(addr []byte) error {
 	if err != nil {
 		return err
 	}
+	if e.addr.Unmap() == ipv4Broadcast {
+		if v, err := s.ep.option(optBroadcast); err == nil && v == 0 {
+			return unix.EACCES
+		}
+	}
 	return s.ep.connect(e)
 }
 
@@ -120,6 +124,9 @@ func (s *datagramSocket) PeerAddr(dst []byte) ([]byte, error) {
 
 // Read implements vfs.File.
 func (s *datagramSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
 	d, ok, err := s.queue.take(false)
 	if err != nil || !ok {
 		return 0, err
@@ -138,9 +145,6 @@ func (s *datagramSocket) Write(src vfs.Src, _ int64) (int64, error) {
 func (s *datagramSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 	flags := m.Flags
 	m.Flags = 0
-	if flags&unix.MSG_OOB != 0 {
-		return 0, unix.EINVAL
-	}
 	if flags&unix.MSG_ERRQUEUE != 0 {
 		return 0, unix.EAGAIN // nothing is ever queued there
 	}

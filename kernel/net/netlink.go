@@ -226,10 +226,10 @@ func (s *netlinkSocket) SetOption(level, name int, v []byte) error {
 		}
 		switch name {
 		case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE:
-			s.queue.setLimit(bufferSize(i, maxDatagramBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
+			s.queue.setLimit(bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
 			return nil
 		case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
-			return s.keep(level, unix.SO_SNDBUF, bufferSize(i, maxDatagramBuffer, minSendBuffer, false))
+			return s.keep(level, unix.SO_SNDBUF, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, false))
 		case unix.SO_PASSCRED, unix.SO_REUSEADDR, unix.SO_TIMESTAMP_OLD:
 			return s.keep(level, name, i)
 		}

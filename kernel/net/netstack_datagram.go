@@ -36,7 +36,7 @@ type ipDatagram struct {
 	device     tcpip.NICID
 	reserved   ports.Reservation // of the local port, if its Port isn't 0
 
-	bound     bool // by bind, not by the first send
+	keepPort  bool // bind chose the port, not the system
 	bindAddr  tcpip.Address
 	bindNIC   tcpip.NICID
 	connected bool
@@ -115,13 +115,13 @@ func (d *ipDatagram) isUnicast(a tcpip.Address, nic tcpip.NICID, network tcpip.N
 func (d *ipDatagram) bind(e endpoint) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.bound || d.registered {
+	if d.closed || d.registered {
 		return unix.EINVAL
 	}
 	if err := d.bindLocked(e); err != nil {
 		return err
 	}
-	d.bound = true
+	d.keepPort = e.port != 0
 	return nil
 }
 
@@ -254,8 +254,8 @@ func (d *ipDatagram) connect(e endpoint) error {
 	return nil
 }
 
-// disconnect dissolves the association [connect(2): AF_UNSPEC]. A port that was chosen by the
-// system is given back.
+// disconnect dissolves the association [connect(2): AF_UNSPEC]. The address that bind gave stays, a port that was
+// chosen by the system is given back.
 func (d *ipDatagram) disconnect() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -265,7 +265,7 @@ func (d *ipDatagram) disconnect() error {
 	if !d.connected {
 		return nil
 	}
-	if d.kind != protocolRaw && d.bound {
+	if d.kind != protocolRaw && d.keepPort {
 		_, network := d.canonical(netipOf(d.bindAddr))
 		id := stack.TransportEndpointID{LocalPort: d.id.LocalPort, LocalAddress: d.bindAddr}
 		if err := d.registerLocked(d.networksFor(d.bindAddr, network), id); err != nil {

@@ -149,10 +149,6 @@ func (d *ipDatagram) send(src source, to endpoint, c *sendControl) (int, error) 
 		return 0, unix.EBADF
 	}
 	if !d.registered && d.kind != protocolRaw {
-		if !to.addr.IsValid() {
-			d.mu.RUnlock()
-			return 0, unix.EDESTADDRREQ
-		}
 		if err := d.bindForSend(); err != nil {
 			d.mu.RUnlock()
 			return 0, err

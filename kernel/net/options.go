@@ -106,6 +106,9 @@ func putTimeval(dst []byte, d time.Duration) (int, error) {
 
 // setCommon sets the options of the socket level that all families have. ok is false if name is none of them.
 func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
+	if len(v) < 4 && name != unix.SO_BINDTODEVICE {
+		return true, unix.EINVAL
+	}
 	switch name {
 	case unix.SO_RCVTIMEO_OLD, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_OLD, unix.SO_SNDTIMEO_NEW:
 		d, err := parseTimeval(v)
@@ -120,8 +123,22 @@ func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
 		return true, nil
 	case unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PROTOCOL, unix.SO_ERROR, unix.SO_ACCEPTCONN:
 		return true, unix.ENOPROTOOPT // these can only be read
-	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_PRIORITY, unix.SO_OOBINLINE, unix.SO_NO_CHECK, unix.SO_RCVLOWAT,
-		unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_INCOMING_CPU, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
+	case unix.SO_RCVLOWAT:
+		i, err := intOption(v)
+		if err != nil {
+			return true, err
+		}
+		if i < 0 {
+			i = math.MaxInt32
+		}
+		return true, b.keep(unix.SOL_SOCKET, name, max(i, 1))
+	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_OOBINLINE, unix.SO_NO_CHECK:
+		i, err := intOption(v)
+		if err != nil {
+			return true, err
+		}
+		return true, b.keep(unix.SOL_SOCKET, name, boolOption(i != 0))
+	case unix.SO_PRIORITY, unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_INCOMING_CPU, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
 		unix.SO_PREFER_BUSY_POLL, unix.SO_TXREHASH, unix.SO_SELECT_ERR_QUEUE:
 		i, err := intOption(v)
 		if err != nil {
@@ -160,8 +177,7 @@ func (b *base) common(name int, dst []byte) (n int, ok bool, err error) {
 // bufferSize is what a request for a buffer of n bytes means: the double, for the bookkeeping, within bounds [socket(7)].
 func bufferSize(n, most, least int, force bool) int {
 	if !force {
-		n = min(max(n, 0), most)
+		n = int(min(uint32(n), uint32(most))) // a negative number is a big one
 	}
-	n = max(n, 0)
-	return max(min(n, math.MaxInt32/2)*2, least)
+	return max(min(max(n, 0), math.MaxInt32/2)*2, least)
 }

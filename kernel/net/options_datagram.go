@@ -54,14 +54,14 @@ func (s *datagramSocket) setSocket(name int, v []byte) error {
 		if err != nil {
 			return err
 		}
-		s.queue.setLimit(bufferSize(i, maxDatagramBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
+		s.queue.setLimit(bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
 		return nil
 	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
 		i, err := intOption(v)
 		if err != nil {
 			return err
 		}
-		return s.keep(unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize(i, maxDatagramBuffer, minSendBuffer, name == unix.SO_SNDBUFFORCE))
+		return s.keep(unix.SOL_SOCKET, unix.SO_SNDBUF, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, name == unix.SO_SNDBUFFORCE))
 	case unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		i, err := intOption(v)
 		if err != nil {
@@ -98,8 +98,8 @@ func (s *datagramSocket) setIPv4(name int, v []byte) error {
 		return nil
 	case unix.IP_MULTICAST_TTL:
 		i, err := byteOrInt(v)
-		if err != nil {
-			return err
+		if err != nil || len(v) == 0 {
+			return unix.EINVAL
 		}
 		if i < -1 || i > maxTTL {
 			return unix.EINVAL
@@ -110,8 +110,8 @@ func (s *datagramSocket) setIPv4(name int, v []byte) error {
 		return s.ep.setOption(optMulticastTTL, i)
 	case unix.IP_MULTICAST_LOOP:
 		i, err := byteOrInt(v)
-		if err != nil {
-			return err
+		if err != nil || len(v) == 0 {
+			return unix.EINVAL
 		}
 		return s.ep.setOption(optMulticastLoop, boolOption(i != 0))
 	case unix.IP_MULTICAST_IF:
@@ -208,8 +208,10 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 		return s.ip(s.ep, name, dst)
 	case unix.IPPROTO_IPV6:
 		return s.getIPv6Datagram(name, dst)
+	case unix.IPPROTO_UDP, unix.SOL_RAW:
+		return 0, unix.ENOPROTOOPT
 	}
-	return 0, unix.ENOPROTOOPT
+	return 0, s.unknownLevel()
 }
 
 func (s *datagramSocket) endpointInt(o option, dst []byte) (int, error) {
@@ -222,7 +224,7 @@ func (s *datagramSocket) endpointInt(o option, dst []byte) (int, error) {
 
 func (s *datagramSocket) getIPv6Datagram(name int, dst []byte) (int, error) {
 	if s.family != unix.AF_INET6 {
-		return 0, unix.ENOPROTOOPT
+		return 0, s.unknownLevel()
 	}
 	switch name {
 	case unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVTCLASS:

@@ -13,6 +13,14 @@ type optioner interface {
 	option(o option) (int, error)
 }
 
+// unknownLevel is what getsockopt(2) says of a level that the socket doesn't have; IPv4 and IPv6 differ.
+func (s *inet) unknownLevel() error {
+	if s.family == unix.AF_INET {
+		return unix.EOPNOTSUPP
+	}
+	return unix.ENOPROTOOPT
+}
+
 // socketInt tells which options of the socket level are integers of the endpoint.
 func socketInt(name int) (option, bool) {
 	switch name {
@@ -126,7 +134,9 @@ func (s *inet) setIP(ep optioner, name int, v []byte) error {
 		s.keep(unix.IPPROTO_IP, name, i+1)
 		return ep.setOption(optMTUDiscover, min(i, unix.IP_PMTUDISC_PROBE))
 	case unix.IP_RECVERR, unix.IP_FREEBIND, unix.IP_TRANSPARENT, unix.IP_BIND_ADDRESS_NO_PORT, unix.IP_MULTICAST_ALL,
-		unix.IP_NODEFRAG, unix.IP_MINTTL, unix.IP_LOCAL_PORT_RANGE:
+		unix.IP_NODEFRAG:
+		return s.keep(unix.IPPROTO_IP, name, boolOption(i != 0))
+	case unix.IP_MINTTL, unix.IP_LOCAL_PORT_RANGE:
 		return s.keep(unix.IPPROTO_IP, name, i)
 	}
 	return unix.ENOPROTOOPT
@@ -198,7 +208,7 @@ func (s *inet) setIPv6(ep optioner, name int, v []byte) error {
 // ipv6 reads an option of IPPROTO_IPV6 that stream and datagram sockets have.
 func (s *inet) ipv6(ep optioner, name int, dst []byte) (int, error) {
 	if s.family != unix.AF_INET6 {
-		return 0, unix.ENOPROTOOPT
+		return 0, s.unknownLevel()
 	}
 	var o option
 	switch name {

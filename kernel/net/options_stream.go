@@ -221,7 +221,7 @@ func (s *streamSocket) Option(level, name int, dst []byte) (int, error) {
 	case unix.IPPROTO_TCP:
 		return s.getTCP(name, dst)
 	}
-	return 0, unix.ENOPROTOOPT
+	return 0, s.unknownLevel()
 }
 
 func (s *streamSocket) getSocket(name int, dst []byte) (int, error) {

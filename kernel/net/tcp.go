@@ -169,6 +169,11 @@ func (s *streamSocket) Connect(addr []byte) error {
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
 		return unix.ENETUNREACH
 	}
+	if e.addr.Is4In6() {
+		if v, err := s.stream().option(optV6Only); err == nil && v != 0 {
+			return unix.ENETUNREACH
+		}
+	}
 	err = s.stream().connect(e)
 	if s.stream().state() == streamFailed {
 		return s.failedLocked(err)

@@ -218,10 +218,6 @@ func (s *unixSocket) Shutdown(how int) error {
 		return err
 	}
 	s.mu.Lock()
-	if s.connectionOriented() && s.state != unixConnected && s.state != unixListening {
-		s.mu.Unlock()
-		return unix.ENOTCONN
-	}
 	s.readShut = s.readShut || read
 	s.writeShut = s.writeShut || write
 	peer := s.peer
@@ -257,7 +253,7 @@ func (s *unixSocket) Ioctl(mem vfs.Memory, cmd, arg uint64) (uint64, error) {
 		s.mu.Lock()
 		n := 0
 		for i, c := range s.chunks {
-			if i == 0 || s.typ == unix.SOCK_STREAM {
+			if i == 0 || s.connectionOriented() {
 				n += len(c.data)
 			}
 		}

@@ -143,10 +143,13 @@ func (s *unixSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 	if err := s.readableLocked(); err != nil || len(s.chunks) == 0 {
 		return 0, err
 	}
+	c := s.chunks[0]
+	if m.WantAddr && c.from != "" {
+		m.Addr = appendUnixName(m.Addr, c.from)
+	}
 	if s.typ == unix.SOCK_STREAM {
 		return s.recvStreamLocked(dst, flags&unix.MSG_PEEK != 0)
 	}
-	c := s.chunks[0]
 	n, err := dst.Write(c.data)
 	if err != nil && dst.Len() > 0 {
 		return 0, unix.EFAULT
@@ -159,9 +162,6 @@ func (s *unixSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 		if flags&unix.MSG_TRUNC != 0 {
 			n = len(c.data)
 		}
-	}
-	if m.WantAddr && c.from != "" {
-		m.Addr = appendUnixName(m.Addr, c.from)
 	}
 	return int64(n), nil
 }

@@ -253,7 +253,7 @@ func (s *unixSocket) SetOption(level, name int, v []byte) error {
 		} else if name == unix.SO_SNDBUFFORCE {
 			name = unix.SO_SNDBUF
 		}
-		return s.keep(level, name, bufferSize(i, maxDatagramBuffer, minSendBuffer, force))
+		return s.keep(level, name, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
 	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		i, err := intOption(v)

@@ -279,7 +279,7 @@ func (w *ours) recvmsg(fd, room, control, flags int) (recvResult, error) {
 		return err
 	}
 	var err error
-	if flags&unix.MSG_DONTWAIT != 0 {
+	if flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) != 0 {
 		err = try()
 	} else {
 		err = f.wait(waiter.ReadableEvents, f.RecvTimeout(), try)
