@@ -133,21 +133,25 @@ func (u *UART) run() {
 	}
 }
 
-// maxServices is how many causes are served for one interrupt, should a broken port have no end of them.
-const maxServices = 1024
+// maxIdle is how many causes in a row may be served without moving a byte, should a broken port have no end of them.
+const maxIdle = 64
 
 // service serves all pending causes.
 func (u *UART) service() {
-	for range maxServices {
+	for idle := 0; idle < maxIdle; idle++ {
 		cause := load(u, regIIR)
 		if cause&iirNone != 0 {
 			return
 		}
 		switch cause & iirID {
 		case iirData:
-			u.receive(triggerLevel)
+			if u.receive(triggerLevel) > 0 {
+				idle = 0
+			}
 		case iirOld:
-			u.receive(0)
+			if u.receive(0) > 0 {
+				idle = 0
+			}
 		case iirTHRE: // cleared by having read IIR
 			u.mu.Lock()
 			u.enableLocked(u.enabled &^ ierTHRI)
@@ -161,29 +165,38 @@ func (u *UART) service() {
 	}
 }
 
-// receive moves received bytes into the buffer. As many as known are there without asking. If the
-// buffer is full, the interrupt is disabled until Read has made room, and the rest stays in the port,
-// which holds the sender back.
-func (u *UART) receive(known int) {
+// receive moves received bytes into the buffer: known ones, which are there without asking, or, if that is 0, those
+// that are there now, a FIFO full at most. It doesn't wait for more: QEMU's port takes one byte at a time
+// from the host while the FIFO holds some, but 14 at once when it is empty.
+//
+// If the buffer is full, the interrupt is disabled until Read has made room, and the rest stays in the port, which
+// holds the sender back. It returns how many were moved.
+func (u *UART) receive(known int) (moved int) {
 	if u.depth == 1 {
 		known = 0
 	}
+	most := known
+	if known == 0 {
+		most = fifoDepth
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	defer wake(u.rxReady)
-	for {
+	for moved < most {
 		if u.count == len(u.buffer) {
 			u.enableLocked(u.enabled &^ ierRDI)
-			return
+			break
 		}
-		if known > 0 {
-			known--
-		} else if u.lineStatus()&lsrDR == 0 {
-			return
+		if known == 0 && u.lineStatus()&lsrDR == 0 {
+			break
 		}
 		u.buffer[(u.start+u.count)%len(u.buffer)] = byte(load(u, regRBR))
 		u.count++
+		moved++
 	}
+	if moved > 0 {
+		wake(u.rxReady)
+	}
+	return moved
 }
 
 // enableLocked sets IER.
