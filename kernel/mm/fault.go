@@ -62,6 +62,9 @@ func (o Outcome) err() error {
 // mapped in place are mapped too, as by Linux's do_fault_around.
 const faultAround = 16
 
+// faultAhead is how many pages more are filled when anonymous memory is written page after page.
+const faultAhead = 7
+
 // Fault handles a page fault of a thread in ring 3: a read, a write or an instruction fetch at va.
 // A fault on a page that allows the access already is Handled: another thread was quicker, or the
 // CPU used an old translation.
@@ -123,7 +126,33 @@ func (s *Space) fault(va uint64, write, fetch bool) (entry, Outcome) {
 	if !s.isZero(e) {
 		s.resident.Add(1)
 	}
+	if write && a.src == nil {
+		s.fillAhead(t, pageDown(va), a)
+	}
 	return e, Handled
+}
+
+// fillAhead gives the pages after va, which has just been written for the first time, frames too, if the page
+// before it has one: memory is then being filled from bottom to top, and the next faults are saved.
+func (s *Space) fillAhead(t *table, va uint64, a *area) {
+	i := va >> shiftPage & 511
+	if i == 0 || t.load(i-1)&(ptePresent|pteBorrowed) != ptePresent {
+		return
+	}
+	var pages int64
+	last := min(i+faultAhead, 511, (a.end-1)>>shiftPage-va>>shiftPage+i)
+	for i++; i <= last && t.load(i) == 0; i++ {
+		frame, ok := s.machine.AllocFrame()
+		if !ok {
+			break
+		}
+		if !t.set(i, entry(frame).protect(int(a.prot))) { // another fault was quicker
+			s.machine.FreeFrames([]PhysAddr{frame})
+			break
+		}
+		pages++
+	}
+	s.resident.Add(pages)
 }
 
 // newPage returns an entry for the page at va, page-aligned, that has none. s.mu is held.

@@ -81,6 +81,41 @@ func TestReadingUntouchedMemoryTakesOneFrameForAll(t *testing.T) {
 	}
 }
 
+func TestPagesWrittenInOrderAreFilledAhead(t *testing.T) {
+	m := mmtest.New(t, 64)
+	s := m.NewSpace(mm.Limits{})
+	const pages = 20
+	addr := mustMap(t, s, mm.Mapping{Addr: 0x10000000, Length: pages * mm.PageSize, Prot: rw, Flags: anon})
+	// A page that is there already, and the end of the area, end the filling.
+	m.Touch(s, addr+6*mm.PageSize, true, false)
+	if n := s.Stats().ResidentPages; n != 1 {
+		t.Fatalf("%d pages resident after the first write", n)
+	}
+	faults := 0
+	for i := range uint64(pages) {
+		if _, ok := m.Access(s.Root(), addr+i*mm.PageSize, true, false); !ok {
+			faults++
+			if o := s.Fault(addr+i*mm.PageSize, true, false); o != mm.Handled {
+				t.Fatal(o)
+			}
+		}
+	}
+	if faults != 4 || s.Stats().ResidentPages != pages {
+		t.Errorf("%d faults, %+v", faults, s.Stats())
+	}
+	// What can't be filled ahead for lack of memory does no harm.
+	addr = mustMap(t, s, mm.Mapping{Addr: 0x10000000, Length: pages * mm.PageSize, Prot: rw, Flags: anon | unix.MAP_FIXED})
+	m.FailAfter(2)
+	for i := range uint64(2) {
+		if o := s.Fault(addr+i*mm.PageSize, true, false); o != mm.Handled {
+			t.Error(o)
+		}
+	}
+	if n := s.Stats().ResidentPages; n != 2 {
+		t.Errorf("%d pages resident", n)
+	}
+}
+
 func TestFilePagesAreMappedInPlaceAndCopiedOnWrite(t *testing.T) {
 	m := mmtest.New(t, 64)
 	s := m.NewSpace(mm.Limits{})
