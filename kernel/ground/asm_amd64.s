@@ -211,6 +211,9 @@ fpFull:
 fpDone:
 	// SYSRET returns to RCX with the flags in R11, so it serves only the way back from a system call.
 	MOVQ userRegs_IP(SI), AX
+	MOVQ AX, DX
+	SHRQ $47, DX
+	JNE notCanonical // SYSRET and IRET would fault in ring 0
 	CMPQ userRegs_Vec(SI), $const_vecSyscall
 	JNE iret
 	CMPQ AX, userRegs_CX(SI)
@@ -234,6 +237,11 @@ iret:
 	MOVQ userRegs_CX(CX), CX
 	SWAPGS
 	IRETQ
+notCanonical:
+	MOVQ $const_vecProtection, userRegs_Vec(SI)
+	MOVQ $0, userRegs_Err(SI)
+	MOVQ SI, CX
+	JMP ·backToGo(SB)
 kicked:
 	MOVQ $0, userRegs_Kicked(SI)
 	MOVQ $const_vecInterrupted, userRegs_Vec(SI)

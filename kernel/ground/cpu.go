@@ -102,7 +102,7 @@ func initCPU(id uint64, s *stacks) {
 
 	c.gdt[1] = 0x00af9b000000ffff // ring 0 code, 64 bit
 	c.gdt[2] = 0x00cf93000000ffff // ring 0 data
-	c.gdt[3] = 0x00cffb000000ffff // ring 3 code, 32 bit: never used
+	c.gdt[3] = 0                  // where SYSRET would want ring 3 code of 32 bits: programs must not get there
 	c.gdt[4] = 0x00cff3000000ffff // ring 3 data
 	c.gdt[5] = 0x00affb000000ffff // ring 3 code, 64 bit
 	tss := addressOf(&c.tss)

@@ -16,6 +16,7 @@ var (
 const (
 	vecSyscall     = regs.Syscall
 	vecInterrupted = regs.Interrupted
+	vecProtection  = regs.GeneralProtection
 	fpModeSSE      = regs.FPModeSSE
 	fpModeFull     = regs.FPModeFull
 )

@@ -45,13 +45,14 @@ func AllocDMA(pages int) (pa uint64, memory []byte, ok bool) {
 // userFlags are the flags that a program may have set [SDM1 3.4.3]: CF PF AF ZF SF TF DF OF AC ID.
 const userFlags = 0x240dd5
 
-// userTop is the end of the lower half. An address from there on in IP or FSBase would fault in ring 0.
+// userTop is the end of the lower half. An address that isn't canonical would fault in ring 0 when it is loaded as a base; for
+// IP the assembly looks, because an interrupted thread can have jumped anywhere.
 const userTop = 1 << 47
 
 // Enter runs the user thread in ring 3 until it makes a system call, faults, or is interrupted; u.Vec tells which. The
 // goroutine keeps its P, and comes back when the scheduler or a signal wants it.
 func Enter(u *regs.User) {
-	if u.IP >= userTop || u.FSBase >= userTop || u.GSBase >= userTop {
+	if u.FSBase >= userTop || u.GSBase >= userTop {
 		u.Vec, u.Err = regs.GeneralProtection, 0
 		return
 	}
