@@ -132,7 +132,14 @@ func (c *Call) exitGroup() (uint64, error) {
 func (p *Process) info(prog *Program) *vfs.ProcessInfo {
 	return &vfs.ProcessInfo{
 		PID: p.PID, Exe: prog.Path, Args: prog.Args, Env: prog.Env, FDs: p.FDs, Started: p.Started(),
-		Name:    p.Leader().Name,
+		Auxv: p.auxv(),
+		Name: p.Leader().Name,
+		NameOf: func(tid int) string {
+			if t := p.Process.Thread(tid); t != nil {
+				return t.Name()
+			}
+			return ""
+		},
 		Threads: p.ThreadIDs,
 		Times:   func() (user, system time.Duration) { return p.CPUTime(), 0 },
 		Maps:    p.Space.Maps,
@@ -146,4 +153,28 @@ func (p *Process) info(prog *Program) *vfs.ProcessInfo {
 			return p.limits[rlimitStack].Cur, p.limits[rlimitNofile].Cur, p.limits[rlimitAS].Cur
 		},
 	}
+}
+
+// auxv returns the auxiliary vector that the program starts with, from its stack: argc, the arguments and the
+// environment, each with a null pointer behind, and pairs of words that end with type 0 (AT_NULL).
+func (p *Process) auxv() []byte {
+	start := p.Leader().Regs.SP + 8
+	for nulls := 0; nulls < 2; start += 8 {
+		if v, err := p.Space.Uint64(start); err != nil || v == 0 {
+			nulls++
+		}
+	}
+	end := start
+	for {
+		kind, err := p.Space.Uint64(end)
+		end += 16
+		if kind == 0 || err != nil {
+			break
+		}
+	}
+	b := make([]byte, end-start)
+	if p.Space.CopyIn(b, start) != nil {
+		return nil
+	}
+	return b
 }

@@ -18,6 +18,8 @@ type ProcessInfo struct {
 	Started time.Time
 
 	Name    func() string                              // of the main thread
+	NameOf  func(tid int) string                       // of a thread
+	Auxv    []byte                                     // the auxiliary vector, getauxval(3)
 	Threads func() []int                               // thread ids
 	Times   func() (user, system time.Duration)        // CPU time
 	Maps    func() []mm.AreaInfo                       // areas, by address
@@ -47,7 +49,7 @@ func (fs *FS) newProcSelf() *Dir {
 	add("stat", procStat)
 	add("statm", procStatm)
 	add("limits", procLimits)
-	add("auxv", func(*ProcessInfo) []byte { return nil })
+	add("auxv", func(info *ProcessInfo) []byte { return info.Auxv })
 	t.fixed("cgroup", "0::/\n")
 	t.fixed("oom_score_adj", "0\n")
 	t.fixed("oom_score", "0\n")
@@ -382,12 +384,42 @@ func (fs *FS) addTasks(self *Dir) {
 		}
 		for _, t := range info.threads() {
 			if t == tid {
-				return self // a thread's directory tells of its process
+				return fs.newTask(self, tasks, name, tid)
 			}
 		}
 		return nil
 	}
 	self.addLocked("task", tasks)
+}
+
+// newTask makes the directory of a thread, which tells of its process, but has the thread's own name.
+func (fs *FS) newTask(self, tasks *Dir, name string, tid int) *Dir {
+	d := fs.newDir(devProc, 0o555)
+	d.fixed, d.parent, d.name = true, tasks, name
+	d.addLocked("comm", fs.newText(devProc, func(p *Paths) ([]byte, error) {
+		switch info := p.info(); {
+		case info == nil:
+			return nil, unix.ESRCH
+		case info.NameOf == nil:
+			return []byte(info.name() + "\n"), nil
+		default:
+			return []byte(info.NameOf(tid) + "\n"), nil
+		}
+	}))
+	d.find = func(p *Paths, name string) Node {
+		if name == "task" {
+			return nil
+		}
+		return self.lookupLocked(p, name)
+	}
+	d.names = func(_ *Paths, first int64, emit func(int64, string) bool) {
+		for _, e := range self.order {
+			if e.position >= first && e.name != "task" && e.name != "comm" && !emit(e.position, e.name) {
+				return
+			}
+		}
+	}
+	return d
 }
 
 // addNet adds /proc/self/net: what the network layer has to tell.
