@@ -158,7 +158,7 @@ func (d *Device) setUp() {
 	store(d, regFCT, 0)
 	store(d, regFCTTV, 0)
 
-	d.storeRing(&d.rx.ring, regRDBAL, regRDBAH, regRDLEN, regRDH, regRDT, raw(d.rx.size-1))
+	d.storeRing(&d.rx.ring, regRDBAL, regRDBAH, regRDLEN, regRDH, regRDT, raw(d.rx.tail))
 	store(d, regRDTR, 0) // interrupts without delay
 	store(d, regRADV, 0)
 	store(d, regITR, 0)

@@ -15,6 +15,7 @@ type rxRing struct {
 	ring
 	descriptors []rxDesc
 	next        int  // descriptor that the card fills next
+	tail        int  // what RDT holds
 	owed        int  // descriptors before next that haven't been given back
 	batch       int  // how many are given back at once: each store of RDT is an exit to the hypervisor
 	inFrame     bool // the descriptors up to the next EOP belong to a frame that has been dropped
@@ -29,6 +30,7 @@ func (r *rxRing) init(memory hw.Allocator, size int) error {
 		return err
 	}
 	r.batch = size / 8
+	r.tail = size - 1
 	r.descriptors = hw.View[rxDesc](table)
 	for i := range r.descriptors {
 		r.descriptors[i].address.Store(buffers + uint64(i*bufferSize))
@@ -97,7 +99,7 @@ func (d *Device) drain() bool {
 		if r.next++; r.next == r.size {
 			r.next = 0
 		}
-		if r.owed++; r.owed == r.batch {
+		if r.owed++; r.owed >= r.batch && !r.exhausted() {
 			d.giveBack()
 		}
 	}
@@ -107,15 +109,26 @@ func (d *Device) drain() bool {
 	return some
 }
 
+// exhausted tells whether the card has filled all descriptors that it owned. QEMU then queues frames, and at the next
+// store of RDT it delivers those for which there are descriptors, and throws all others away
+// (qemu_net_queue_flush goes on when the card refuses a frame). So it must get many at once.
+func (r *rxRing) exhausted() bool {
+	last := r.tail - 1
+	if last < 0 {
+		last = r.size - 1
+	}
+	return rxWriteback(r.descriptors[last].writeback.Load()).done()
+}
+
 // giveBack lets the card fill all descriptors before next but one.
 func (d *Device) giveBack() {
 	r := &d.rx
 	r.owed = 0
-	tail := r.next - 1
-	if tail < 0 {
-		tail = r.size - 1
+	r.tail = r.next - 1
+	if r.tail < 0 {
+		r.tail = r.size - 1
 	}
-	store(d, regRDT, raw(tail))
+	store(d, regRDT, raw(r.tail))
 }
 
 // accept hands a frame on, or drops it. Nothing that the card says is believed unchecked.

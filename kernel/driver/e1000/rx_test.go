@@ -76,6 +76,43 @@ func TestReceptionGoesOnAfterOverrun(t *testing.T) {
 	expect(t, received, frame(60, 99))
 }
 
+// QEMU loses what it has queued if it gets back only some of the descriptors.
+func TestBurstBeyondTheRing(t *testing.T) {
+	m := e1000test.New(testMAC)
+	m.QEMUQueue = true
+	d := start(t, m, func(c *Config) { c.RxDescriptors = 64 })
+	entered, leave := make(chan bool, 1000), make(chan bool)
+	received := make(chan []byte, 1000)
+	d.Attach(func(f []byte) {
+		entered <- true
+		<-leave
+		received <- bytes.Clone(f)
+	})
+	next := 0
+	for range 5 {
+		first := next
+		deliver(t, m, frame(60, next))
+		<-entered // the receiver is busy
+		for next++; m.Room() > 0; next++ {
+			deliver(t, m, frame(60, next))
+		}
+		for range 63 {
+			deliver(t, m, frame(60, next))
+			next++
+		}
+		for i := first; i < next; i++ {
+			leave <- true
+			expect(t, received, frame(60, i))
+		}
+		for range next - first - 1 {
+			<-entered
+		}
+	}
+	if n := counter(d, RxMissed); n != 0 {
+		t.Errorf("%d frames were lost", n)
+	}
+}
+
 func TestDescriptorsAreGivenBackInBatches(t *testing.T) {
 	m := e1000test.New(testMAC)
 	d := start(t, m, nil)

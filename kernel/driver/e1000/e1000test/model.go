@@ -20,6 +20,7 @@ type Model struct {
 	StuckReset   bool // CTRL.RST never clears
 	NoEEPROM     bool // EERD.DONE is never set
 	HoldTransmit bool // frames stay in the ring until Release
+	QEMUQueue    bool // Deliver queues frames as QEMU does, and loses them as QEMU does: see flushLocked
 
 	// Hooks, or nil. They are called without the model's lock, so they may call it.
 	OnLoad   func(offset uint32)           // before a register is read
@@ -27,14 +28,14 @@ type Model struct {
 	OnUnmask func()                        // before the line is unmasked
 	OnSend   func(frame []byte)            // a frame that was sent
 
-	mu         sync.Mutex
-	registers  [windowSize / 4]uint32 // guarded by mu
-	eeprom     [64]uint16             // guarded by mu
-	memory     []hw.DMA               // guarded by mu
-	nextAddr   uint64                 // guarded by mu
-	sent       [][]byte               // guarded by mu
-	rctlStores int                    // guarded by mu
-	stores     map[uint32]int         // guarded by mu
+	mu        sync.Mutex
+	registers [windowSize / 4]uint32 // guarded by mu
+	eeprom    [64]uint16             // guarded by mu
+	memory    []hw.DMA               // guarded by mu
+	nextAddr  uint64                 // guarded by mu
+	sent      [][]byte               // guarded by mu
+	queued    [][]byte               // guarded by mu; see QEMUQueue
+	stores    map[uint32]int         // guarded by mu
 
 	line    sync.Cond // of mu
 	masked  bool      // guarded by mu
@@ -151,6 +152,9 @@ func (m *Model) store(offset uint32, v uint32) {
 		if !m.HoldTransmit {
 			sent = m.transmitLocked()
 		}
+	case rdt:
+		*r = v & 0xFFFF
+		m.flushLocked()
 	case ctrl:
 		*r = v
 		if v&ctrlRST != 0 {

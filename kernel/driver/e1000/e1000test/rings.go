@@ -83,10 +83,33 @@ type Received struct {
 	Length int // bytes; what the card says, whatever Data is
 }
 
-// Deliver makes the card receive a frame. It tells whether there was a descriptor for it, or, as
-// QEMU's queue does, whether the card is willing to take one at all.
+// Deliver makes the card receive a frame. It tells whether there was a descriptor for it, or, with QEMUQueue,
+// whether it was at least queued.
 func (m *Model) Deliver(frame []byte) bool {
-	if len(frame) > maxFrame && m.Register(rctl)&(rctlSBP|rctlLPE) == 0 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.QEMUQueue && m.registers[rctl/4]&rctlEN != 0 && m.roomLocked() == 0 {
+		m.queued = append(m.queued, bytes.Clone(frame))
+		return true
+	}
+	return m.deliverLocked(frame)
+}
+
+// flushLocked delivers what is queued. All frames for which there is no room are lost, as in QEMU, whose queue
+// goes on with the next frame when the card refuses one.
+func (m *Model) flushLocked() {
+	if m.roomLocked() == 0 {
+		return
+	}
+	queued := m.queued
+	m.queued = nil
+	for _, frame := range queued {
+		m.deliverLocked(frame)
+	}
+}
+
+func (m *Model) deliverLocked(frame []byte) bool {
+	if len(frame) > maxFrame && m.registers[rctl/4]&(rctlSBP|rctlLPE) == 0 {
 		return true // the card drops it in silence [8254x 13.4.22]
 	}
 	var parts []Received
@@ -98,13 +121,17 @@ func (m *Model) Deliver(frame []byte) bool {
 		}
 	}
 	parts[len(parts)-1].Status |= RxEOP
-	return m.DeliverRaw(parts...)
+	return m.writeLocked(parts)
 }
 
 // DeliverRaw makes the card write descriptors as they are, all or, without room, none.
 func (m *Model) DeliverRaw(parts ...Received) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.writeLocked(parts)
+}
+
+func (m *Model) writeLocked(parts []Received) bool {
 	control := m.registers[rctl/4]
 	if control&rctlEN == 0 || m.registers[status/4]&statusLU == 0 {
 		return false
@@ -113,7 +140,7 @@ func (m *Model) DeliverRaw(parts ...Received) bool {
 		panic(fmt.Sprintf("e1000test: RCTL is %#x, want 2048 byte buffers without FCS", control))
 	}
 	ring := m.ringLocked(rdbal, rdbah, rdlen)
-	if m.freeLocked(len(ring)) < len(parts) {
+	if m.roomLocked() < len(parts) {
 		m.registers[mpc/4]++
 		m.registers[rnbc/4]++
 		m.raiseLocked(causeRXO)
@@ -133,20 +160,24 @@ func (m *Model) DeliverRaw(parts ...Received) bool {
 	return true
 }
 
-// freeLocked returns how many receive descriptors the card owns.
-func (m *Model) freeLocked(size int) int {
+// roomLocked returns how many receive descriptors the card owns.
+func (m *Model) roomLocked() int {
+	size := int(m.registers[rdlen/4] / 16)
 	head, tail := int(m.registers[rdh/4]), int(m.registers[rdt/4])
+	if size == 0 {
+		return 0
+	}
 	if head >= size || tail >= size {
 		panic(fmt.Sprintf("e1000test: RDH is %d and RDT %d in a ring of %d", head, tail, size))
 	}
 	return (tail - head + size) % size
 }
 
-// Free returns how many receive descriptors the card owns.
-func (m *Model) Free() int {
+// Room returns how many receive descriptors the card owns.
+func (m *Model) Room() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.freeLocked(int(m.registers[rdlen/4] / 16))
+	return m.roomLocked()
 }
 
 // Connect makes each of two cards receive what the other one sends. A frame for which there is no
