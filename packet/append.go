@@ -13,7 +13,7 @@ func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder) []byte {
 	p.end = p.wire
 	p.newLine(false)
 	p.head()
-	p.ethernet()
+	p.link()
 	p.tail()
 	p.char('\n')
 	if mode == Full {
@@ -102,7 +102,7 @@ const minFrame = 60
 // harms nobody.
 func (p *printer) padding() {
 	name := " pad="
-	if p.wire > minFrame && !zeros(p.slice(p.end, p.wire)) {
+	if (p.wire > minFrame || p.f.Link != LinkEthernet) && !zeros(p.slice(p.end, p.wire)) {
 		name = " trailer="
 	}
 	p.str(name)

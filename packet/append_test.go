@@ -33,7 +33,7 @@ func TestTextIsPlain(t *testing.T) {
 	for name, tests := range lineGroups() {
 		for _, tt := range tests {
 			t.Run(name+"/"+tt.name, func(t *testing.T) {
-				checkText(t, &Frame{WireLen: len(tt.frame), Data: tt.frame})
+				checkText(t, &Frame{WireLen: len(tt.frame), Data: tt.frame, Link: linkOf(name)})
 			})
 		}
 	}
@@ -48,7 +48,7 @@ func TestEveryCut(t *testing.T) {
 				continue
 			}
 			for n := range tt.frame {
-				f := Frame{WireLen: len(tt.frame), Data: tt.frame[:n]}
+				f := Frame{WireLen: len(tt.frame), Data: tt.frame[:n], Link: linkOf(name)}
 				checkText(t, &f)
 				if line := string(Append(nil, &f, Line)); strings.Contains(line, "!") {
 					t.Errorf("%s/%s cut to %d: %s", name, tt.name, n, line)
@@ -60,10 +60,10 @@ func TestEveryCut(t *testing.T) {
 
 // TestEveryShortFrame ends each frame at every length, as a broken sender or wire would.
 func TestEveryShortFrame(t *testing.T) {
-	for _, tests := range lineGroups() {
+	for name, tests := range lineGroups() {
 		for _, tt := range tests {
 			for n := range min(len(tt.frame), 200) {
-				checkText(t, &Frame{WireLen: n, Data: tt.frame[:n:n]})
+				checkText(t, &Frame{WireLen: n, Data: tt.frame[:n:n], Link: linkOf(name)})
 			}
 		}
 	}
@@ -73,7 +73,7 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 1<<20)
 	for name, tests := range lineGroups() {
 		for _, tt := range tests {
-			f := Frame{Interface: "e0", WireLen: len(tt.frame), Data: tt.frame, RxErrors: 0xff, Drop: "x"}
+			f := Frame{Interface: "e0", WireLen: len(tt.frame), Data: tt.frame, Link: linkOf(name), RxErrors: 0xff, Drop: "x"}
 			for _, mode := range []Mode{Line, Full} {
 				if n := testing.AllocsPerRun(5, func() { Append(dst, &f, mode) }); n != 0 {
 					t.Errorf("%s/%s mode %d: %v allocations", name, tt.name, mode, n)

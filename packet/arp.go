@@ -154,6 +154,9 @@ func (p *printer) arpFaults(h ARP, off int) {
 	if arpOperation(h.Operation()) == "" {
 		p.compare("op-unknown", h.Operation(), '!', 0, off+6)
 	}
+	if p.f.Link != LinkEthernet {
+		return
+	}
 	sender := h.SenderHardware()
 	if source := Ethernet(p.data).Source(); string(sender) != string(source) {
 		p.str(" !sender ")

@@ -11,6 +11,7 @@ type Decoder struct {
 
 	flows     flowTable
 	datagrams datagramTable
+	vsocks    vsockTable
 }
 
 // NewDecoder returns a Decoder that remembers about as many connections; those used least recently are forgotten. Each

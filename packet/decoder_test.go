@@ -163,7 +163,8 @@ func TestDecoderDoesNotAllocate(t *testing.T) {
 	dst := make([]byte, 0, 1<<20)
 	for name, tests := range lineGroups() {
 		for _, tt := range tests {
-			f := Frame{Interface: "e0", WireLen: len(tt.frame), Data: tt.frame}
+			f := Frame{Interface: "e0", WireLen: len(tt.frame), Data: tt.frame, Link: linkOf(name)}
+			d.Append(dst, &f, Full) // the first packet of a vsock connection allocates their table
 			if n := testing.AllocsPerRun(3, func() { d.Append(dst, &f, Full) }); n != 0 {
 				t.Errorf("%s/%s: %v allocations", name, tt.name, n)
 			}

@@ -20,12 +20,16 @@ const (
 	layerDNS
 	layerDHCP
 	layerHTTP
+	layerCooked
+	layerVsock
+	layerVsockMon
 	layerData
 )
 
 func (k layerKind) String() string {
 	return pick(int(k), "Ethernet", "VLAN", "LLC", "SNAP", "ARP", "IPv4", "IPv6", "Ext", "ICMP", "ICMPv6", "Quote",
-		"UDP", "TCP", "DNS", "DHCP", "HTTP", "Data")
+		"UDP", "TCP", "DNS", "DHCP", "HTTP", "Cooked",
+		"Vsock", "Vsockmon", "Data")
 }
 
 // details prints a line per layer.
@@ -88,6 +92,12 @@ func (p *printer) detail(l layer) {
 		p.udpDetail(b, l)
 	case layerTCP:
 		p.tcpDetail(b, l)
+	case layerCooked:
+		p.cookedDetail(b, l)
+	case layerVsock:
+		p.vsockDetail(b, l)
+	case layerVsockMon:
+		p.vsockMonDetail(b, l)
 	case layerDNS:
 		p.dnsWords(l.off, l.end)
 	case layerDHCP:

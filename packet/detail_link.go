@@ -28,7 +28,7 @@ func (p *printer) vlanDetail(b []byte, l layer) {
 		p.parseFault(f, l.off, p.wire)
 		return
 	}
-	p.fieldHex("tpid", int(be16(p.data[l.off-2:])), 4)
+	p.fieldHex("tpid", l.protocol, 4)
 	p.field("pcp", h.Priority())
 	dei := 0
 	if h.DropEligible() {

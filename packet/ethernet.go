@@ -93,7 +93,11 @@ func (p *printer) ethernet() {
 	p.push(layerEthernet, 0, EthernetSize)
 	p.addresses(h)
 	p.ethernetFaults(h)
-	typ, off := h.Type(), EthernetSize
+	p.tagged(h.Type(), EthernetSize-2, EthernetSize)
+}
+
+// tagged prints what stands at off, of type typ, which stands at typeOff: VLAN tags and what they carry.
+func (p *printer) tagged(typ uint16, typeOff, off int) {
 	for tags := 0; isVLAN(typ); tags++ {
 		if tags == maxVLANs {
 			p.str(" ...")
@@ -104,8 +108,9 @@ func (p *printer) ethernet() {
 			return
 		}
 		off += VLANSize
+		typeOff = off - 2
 	}
-	p.etherPayload(typ, off)
+	p.etherPayload(typ, typeOff, off)
 }
 
 // addresses prints source and destination.
@@ -139,7 +144,7 @@ func (p *printer) vlan(tpid uint16, off, tags int) (uint16, bool) {
 		p.parseFault(f, off, p.wire)
 		return 0, false
 	}
-	p.push(layerVLAN, off, off+VLANSize)
+	p.pushLayer(layer{kind: layerVLAN, off: off, end: off + VLANSize, protocol: int(tpid)})
 	p.char(' ')
 	p.num(h.ID())
 	p.str("/p")
@@ -160,21 +165,21 @@ func (p *printer) vlanFaults(h VLAN, off int) {
 	}
 }
 
-// etherPayload prints what stands at off behind an Ethernet header or a tag.
-func (p *printer) etherPayload(typ uint16, off int) {
+// etherPayload prints what stands at off, of type or length typ, which stands at typeOff.
+func (p *printer) etherPayload(typ uint16, typeOff, off int) {
 	switch {
 	case typ <= max8023Length:
 		p.llc(int(typ), off)
 	case typ < minEtherType:
-		p.fault(Fault{Name: "ethertype", Relation: '<', Got: int(typ), Want: minEtherType, Hex: true}, off-2)
+		p.fault(Fault{Name: "ethertype", Relation: '<', Got: int(typ), Want: minEtherType, Hex: true}, typeOff)
 		p.pushData(off, p.wire)
 	default:
-		p.etherType(typ, off, p.wire)
+		p.etherType(typ, typeOff, off, p.wire)
 	}
 }
 
-// etherType prints the protocol typ in [off, end).
-func (p *printer) etherType(typ uint16, off, end int) {
+// etherType prints the protocol typ, which stands at typeOff, in [off, end).
+func (p *printer) etherType(typ uint16, typeOff, off, end int) {
 	switch typ {
 	case EtherTypeIPv4:
 		p.ipv4(off, end)
@@ -183,17 +188,17 @@ func (p *printer) etherType(typ uint16, off, end int) {
 	case EtherTypeARP:
 		p.arp(off, end)
 	default:
-		p.otherEtherType(typ, off, end)
+		p.otherEtherType(typ, typeOff, off, end)
 	}
 }
 
 // otherEtherType prints a protocol that is not decoded further.
-func (p *printer) otherEtherType(typ uint16, off, end int) {
+func (p *printer) otherEtherType(typ uint16, typeOff, off, end int) {
 	if name := etherTypeName(typ); name != "" {
 		p.char(' ')
 		p.str(name)
 	} else {
-		p.fault(Fault{Name: "ethertype-unknown", Relation: '!', Got: int(typ), Hex: true}, off-2)
+		p.fault(Fault{Name: "ethertype-unknown", Relation: '!', Got: int(typ), Hex: true}, typeOff)
 	}
 	p.field("len", end-off)
 	p.pushData(off, end)

@@ -35,12 +35,13 @@ const (
 	DamageShortHeader                    // the used length is less than a virtio-net header
 )
 
-// Frame is one Ethernet frame with what is known of its passage. Data is valid only during the call it is
+// Frame is one frame with what is known of its passage. Data is valid only during the call it is
 // passed to.
 type Frame struct {
 	Number    uint64        // counts from 1 per run
 	Time      time.Duration // since the start of the run or capture
 	Interface string        // e0, v0
+	Link      Link          // what Data starts with
 	Direction Direction
 	WireLen   int    // bytes on the wire, without the FCS
 	Data      []byte // bytes captured; may be fewer than WireLen

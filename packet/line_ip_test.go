@@ -170,6 +170,6 @@ func TestJumbogram(t *testing.T) {
 	udp = sum(udp, 6, ProtocolUDP, ip6Gateway, ip6Guest)
 	b := ip6(header6{}, []byte{17, 0, 0xc2, 4}, be(8+len(udp), 4), udp)
 	b[4], b[5] = 0, 0
-	runLines(t, []lineTest{{"jumbogram", ether(EtherTypeIPv6, b),
+	runLines(t, LinkEthernet, []lineTest{{"jumbogram", ether(EtherTypeIPv6, b),
 		"IPv6 [fe80::2]:1>[fec0::15]:2 hop=64 jumbo=70016 hop-by-hop <jumbo 70016> UDP len=70000 ck=ok"}})
 }

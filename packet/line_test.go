@@ -34,21 +34,46 @@ func lineGroups() map[string][]lineTest {
 		"DNS":          dnsLines(),
 		"DHCP":         dhcpLines(),
 		"HTTP":         httpLines(),
+		"raw":          rawLines(),
+		"cooked":       cookedLines(),
+		"cooked 2":     cooked2Lines(),
+		"vsock":        vsockLines(),
+		"vsock mon":    vsockMonLines(),
+		"vsock event":  vsockEventLines(),
 	}
+}
+
+// linkOf returns the link of a group's frames.
+func linkOf(group string) Link {
+	switch group {
+	case "raw":
+		return LinkRaw
+	case "cooked":
+		return LinkCooked
+	case "cooked 2":
+		return LinkCooked2
+	case "vsock":
+		return LinkVsock
+	case "vsock mon":
+		return LinkVsockMon
+	case "vsock event":
+		return LinkVsockEvent
+	}
+	return LinkEthernet
 }
 
 func TestLines(t *testing.T) {
 	for name, tests := range lineGroups() {
-		t.Run(name, func(t *testing.T) { runLines(t, tests) })
+		t.Run(name, func(t *testing.T) { runLines(t, linkOf(name), tests) })
 	}
 }
 
 // runLines prints each frame and compares.
-func runLines(t *testing.T, tests []lineTest) {
+func runLines(t *testing.T, link Link, tests []lineTest) {
 	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := Frame{Number: 12, Time: 4218 * time.Microsecond, Interface: "e0", WireLen: len(tt.frame), Data: tt.frame}
+			f := Frame{Number: 12, Time: 4218 * time.Microsecond, Interface: "e0", WireLen: len(tt.frame), Data: tt.frame, Link: link}
 			checkLine(t, &f, tt.want)
 		})
 	}
@@ -62,7 +87,7 @@ func checkLine(t *testing.T, f *Frame, want string) {
 	if !ok {
 		t.Fatalf("line %q, want it to start with %q", got, lineHead)
 	}
-	_, rest, _ = strings.Cut(rest, " ")
+	_, rest, _ = strings.Cut(rest, " ") // the length
 	rest = strings.TrimPrefix(rest, "52:55:0a:00:02:02>52:54:00:12:34:56 ")
 	rest = strings.TrimSuffix(rest, "\n")
 	if rest != want {
@@ -90,7 +115,7 @@ func TestExamples(t *testing.T) {
 	}
 	solicit := sum(join(unhex("87 00 0000 00000000"), ip6Guest, unhex("0101"), macGateway), 2, ProtocolICMPv6,
 		ip6Gateway, unhex("ff02 0000 0000 0000 0000 0001 ff00 0015"))
-	runLines(t, []lineTest{
+	runLines(t, LinkEthernet, []lineTest{
 		{"#14", join(macGuest, macGateway, be(EtherTypeVLAN, 2), vlanTag(3<<13|200, EtherTypeIPv4),
 			ip4(header4{ttl: 255, id: 0x1c2e, frag: 1480 / 8, proto: ProtocolUDP}, fill(40))),
 			"vlan 200/p3 IPv4 10.0.2.2>10.0.2.15 ttl=255 id=0x1c2e frag 1480+40 last UDP (not first fragment)"},

@@ -106,7 +106,7 @@ func (p *printer) snap(off, end int) {
 	p.push(layerSNAP, off, off+snapSize)
 	p.snapFields(h)
 	if h.OUI() == 0 && h.Type() >= minEtherType {
-		p.etherType(h.Type(), off+snapSize, end)
+		p.etherType(h.Type(), off+3, off+snapSize, end)
 		return
 	}
 	p.field("data", end-off-snapSize)

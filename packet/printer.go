@@ -17,9 +17,10 @@ type printer struct {
 	count  int // of layers
 	depth  int // of IP in IP
 
-	decoder *Decoder // nil: nothing is known of other frames
-	tcpPast tcpState
-	overlap int // bytes of the fragment that others have brought
+	decoder   *Decoder // nil: nothing is known of other frames
+	tcpPast   tcpState
+	vsockPast vsockState
+	overlap   int // bytes of the fragment that others have brought
 
 	start     int  // index in b of the line
 	faults    int  // on the line
@@ -49,7 +50,7 @@ type layer struct {
 	kind     layerKind
 	off, end int
 	limit    int // where the layers around an IP header end
-	protocol int // of an extension header
+	protocol int // what an extension header is, or announces a VLAN tag
 }
 
 // push notes a layer for the detailed form.

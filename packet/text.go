@@ -120,6 +120,8 @@ func appendEscapedByte(b []byte, c byte) []byte {
 	return append(b, c)
 }
 
+func appendUint(b []byte, n uint64) []byte { return strconv.AppendUint(b, n, 10) }
+
 // appendTime appends a duration, given in nanoseconds, as seconds and microseconds.
 func appendTime(b []byte, ns int64) []byte {
 	u := uint64(ns)
