@@ -28,9 +28,6 @@ const pathMax = 4096
 // atCwd is AT_FDCWD as a descriptor argument.
 const atCwd = ^uint64(99)
 
-// largeFile is O_LARGEFILE, which Linux sets in every open of a 64-bit program.
-const largeFile = 0o100000
-
 // path reads a path of the program.
 func (c *Call) path(addr uint64) (string, error) { return c.Space.CopyInString(addr, pathMax) }
 
@@ -105,7 +102,7 @@ func (c *Call) emptyPath(addr uint64, flags uint32) (string, error) {
 // Bits of open's flags and mode that mean something [include/linux/fcntl.h].
 const (
 	openFlags = unix.O_ACCMODE | unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_APPEND |
-		unix.O_NONBLOCK | unix.O_SYNC | unix.O_DSYNC | unix.O_ASYNC | unix.O_DIRECT | largeFile |
+		unix.O_NONBLOCK | unix.O_SYNC | unix.O_DSYNC | unix.O_ASYNC | unix.O_DIRECT | vfs.LargeFile |
 		unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NOATIME | unix.O_CLOEXEC | unix.O_PATH | unix.O_TMPFILE
 	modeBits = 0o7777
 )
@@ -119,7 +116,7 @@ func (c *Call) open(dirfd, addr uint64, flags, mode uint32) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	flags = flags&openFlags | largeFile
+	flags = flags&openFlags | vfs.LargeFile
 	o, err := c.Paths.Open(dir, path, flags, mode&modeBits&^c.Umask())
 	if err != nil {
 		c.FDs.Unreserve(fd)

@@ -70,7 +70,8 @@ func (d *device) Node() Node { return d.node }
 // Path implements PathHolder.
 func (d *device) Path() string { return d.path }
 
-func (d *device) seekless() {}
+func (d *device) seekless()   {}
+func (d *device) positional() {}
 
 // drain takes all of src, as a write that goes nowhere does. The memory isn't touched.
 func drain(src Src) (int64, error) { return int64(src.Len()), nil }

@@ -13,7 +13,10 @@ import (
 const settable = unix.O_APPEND | unix.O_ASYNC | unix.O_DIRECT | unix.O_NOATIME | unix.O_NONBLOCK
 
 // statusFlags are the flags that F_GETFL shows; those that only direct the opening are dropped.
-const statusFlags = settable | unix.O_ACCMODE | unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_SYNC | unix.O_DSYNC | unix.O_LARGEFILE
+const statusFlags = settable | unix.O_ACCMODE | unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_SYNC | unix.O_DSYNC | LargeFile
+
+// LargeFile is O_LARGEFILE, which Linux sets in every open of a 64-bit program (and package unix defines as 0).
+const LargeFile = 0o100000
 
 // SeekData and SeekHole of lseek(2).
 const (
@@ -196,14 +199,18 @@ func (o *OpenFile) positional() bool {
 		return true
 	}
 	switch o.file.(type) {
-	case DirReader, seekless:
+	case DirReader, positional:
 		return true
 	}
 	return false
 }
 
-// seekless files accept lseek, and their position stays 0 (null_lseek and noop_llseek of Linux).
-type seekless interface{ seekless() }
+type (
+	// seekless files accept lseek, and their position stays 0 (null_lseek and noop_llseek of Linux).
+	seekless interface{ seekless() }
+	// positional files accept pread and pwrite although they have no position.
+	positional interface{ positional() }
+)
 
 // Seek moves the position, as lseek(2) does.
 func (o *OpenFile) Seek(off int64, whence int) (int64, error) {
