@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sync"
 
 	"wick/kernel/ground"
 	"wick/kernel/ground/regs"
@@ -12,13 +13,28 @@ import (
 // machine is ground as mm.Machine, task.CPU, hw.Ports and hw.Allocator.
 type machine struct{}
 
+// frames are free frames at hand, so that not every page fault needs a call of ground.
+var frames struct {
+	mu    sync.Mutex
+	cache [32]mm.PhysAddr // guarded by mu, as is n
+	n     int
+}
+
 // AllocFrame implements mm.Machine.
 func (machine) AllocFrame() (mm.PhysAddr, bool) {
-	pa, ok := ground.AllocFrame()
-	if ok {
-		clear(ground.Page(pa)[:])
+	frames.mu.Lock()
+	if frames.n == 0 {
+		frames.n = ground.AllocFrames(frames.cache[:])
 	}
-	return mm.PhysAddr(pa), ok
+	if frames.n == 0 {
+		frames.mu.Unlock()
+		return 0, false
+	}
+	frames.n--
+	pa := frames.cache[frames.n]
+	frames.mu.Unlock()
+	clear(ground.Page(uint64(pa))[:])
+	return pa, true
 }
 
 // FreeFrames implements mm.Machine.

@@ -6,7 +6,7 @@ import "sync/atomic"
 const (
 	callFirst = 1000
 
-	callAllocFrame      = 1000 // () frame or 0
+	callAllocFrames     = 1000 // (address for frame numbers, count) number of frames
 	callFreeFrames      = 1001 // (address of frame numbers, count)
 	callNewRoot         = 1002 // () root or 0
 	callFlush           = 1003 // (root, va, pages)
@@ -23,11 +23,12 @@ const maxFlushPages = 32
 func service(t *thread) uint64 {
 	a, b, c := t.di, t.si, t.dx
 	switch t.ax {
-	case callAllocFrame:
-		if freeFrames <= reserve {
-			return 0
+	case callAllocFrames:
+		n := uint64(0)
+		for ; n < b && freeFrames > reserve; n++ {
+			*p64(a + n*8) = takeFrame()
 		}
-		return takeFrame()
+		return n
 	case callFreeFrames:
 		for i := uint64(0); i < b; i++ {
 			freeFrame(*p64(a + i*8))

@@ -7,11 +7,12 @@ import (
 	"wick/kernel/ground/regs"
 )
 
-// AllocFrame returns the physical address of a frame for a program, with unknown contents; ok is false when only the
-// kernel's reserve is left.
-func AllocFrame() (pa uint64, ok bool) {
-	pa = call(callAllocFrame, 0, 0, 0)
-	return pa, pa != 0
+// AllocFrames stores the physical addresses of frames for programs, with unknown contents, in pas. It returns how many there
+// are: fewer when only the kernel's reserve is left.
+func AllocFrames[T ~uint64](pas []T) int {
+	n := call(callAllocFrames, sliceAddress(pas), uint64(len(pas)), 0)
+	runtime.KeepAlive(pas)
+	return int(n)
 }
 
 // FreeFrames gives frames back. No translation to them may be left (see Flush).
