@@ -9,15 +9,18 @@ import (
 
 // FormatError tells of bytes that are not what the format says.
 type FormatError struct {
-	Offset uint64 // bytes from the start of the channel to the field; 0 in a payload
+	Offset uint64 // bytes from the start of the channel to the field; NoOffset in a payload
 	Field  string // what was looked at
 	Got    uint64
 	Want   string
 }
 
+// NoOffset is the Offset of errors in payloads.
+const NoOffset = ^uint64(0)
+
 func (e *FormatError) Error() string {
 	at := ""
-	if e.Offset != 0 {
+	if e.Offset != NoOffset {
 		at = " at byte " + utoa(e.Offset)
 	}
 	return "hostlink: " + e.Field + at + ": got " + utoa(e.Got) + ", want " + e.Want

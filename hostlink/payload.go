@@ -42,7 +42,7 @@ func ParseExit(payload []byte) (ExitStatus, error) {
 		return ExitStatus{}, err
 	}
 	if payload[0] > 1 {
-		return ExitStatus{}, &FormatError{Field: "kind of exit", Got: uint64(payload[0]), Want: "0 or 1"}
+		return ExitStatus{}, &FormatError{Offset: NoOffset, Field: "kind of exit", Got: uint64(payload[0]), Want: "0 or 1"}
 	}
 	return ExitStatus{Signalled: payload[0] == 1, Number: binary.LittleEndian.Uint32(payload[1:])}, nil
 }
@@ -113,7 +113,7 @@ func ParseSignal(payload []byte) (uint8, error) {
 		return 0, err
 	}
 	if n := payload[0]; n < 1 || n > 64 {
-		return 0, &FormatError{Field: "signal", Got: uint64(n), Want: "1 to 64"}
+		return 0, &FormatError{Offset: NoOffset, Field: "signal", Got: uint64(n), Want: "1 to 64"}
 	}
 	return payload[0], nil
 }
@@ -127,7 +127,7 @@ func ParseReady(payload []byte) error {
 		return err
 	}
 	if payload[0] != Version {
-		return &FormatError{Field: "version", Got: uint64(payload[0]), Want: utoa(Version)}
+		return &FormatError{Offset: NoOffset, Field: "version", Got: uint64(payload[0]), Want: utoa(Version)}
 	}
 	return nil
 }

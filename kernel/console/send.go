@@ -53,13 +53,7 @@ func (c *Console) takeLocked(dst []byte) []byte {
 	side := c.waitingSideLocked()
 	switch {
 	case side != nil && (c.output.empty() || c.fair.output >= outputShare):
-		c.fair.output = 0
-		dst, _ = side.queue.pop(dst, chunkSize)
-		select {
-		case side.room <- struct{}{}:
-		default:
-		}
-		return dst
+		return c.popSideLocked(dst, side)
 	case !c.output.empty():
 		var n int
 		dst, n = c.output.pop(dst, chunkSize)
@@ -77,14 +71,28 @@ func (c *Console) takeLocked(dst []byte) []byte {
 
 // waitingSideLocked returns the side whose turn it is among those with something to send, or nil.
 func (c *Console) waitingSideLocked() *side {
-	for range c.sides {
-		s := &c.sides[c.fair.side]
-		c.fair.side = (c.fair.side + 1) % len(c.sides)
+	for i := range c.sides {
+		s := &c.sides[(c.fair.side+i)%len(c.sides)]
 		if !s.queue.empty() {
 			return s
 		}
 	}
 	return nil
+}
+
+// popSideLocked appends a chunk of a side to dst; the other one is next.
+func (c *Console) popSideLocked(dst []byte, s *side) []byte {
+	c.fair.output = 0
+	c.fair.side = 0
+	if s == &c.sides[0] {
+		c.fair.side = 1
+	}
+	dst, _ = s.queue.pop(dst, chunkSize)
+	select {
+	case s.room <- struct{}{}:
+	default:
+	}
+	return dst
 }
 
 // fail ends all sending.
