@@ -175,7 +175,8 @@ func TestTransfer(t *testing.T) {
 	})
 	t.Run("lossy", func(t *testing.T) {
 		a, b, la, lb := testStacks(t, Options{})
-		la.fate, lb.fate = lossy(1), lossy(2)
+		la.setFate(lossy(1))
+		lb.setFate(lossy(2))
 		l := listenOn(t, b, unix.AF_INET, sa4("0.0.0.0", 80), 10)
 		for _, n := range []int{1, 1 << 10, 1 << 20} {
 			transfer(t, a, b, unix.AF_INET, sa4("192.0.2.2", 80), l, n)

@@ -27,10 +27,10 @@ type testLink struct {
 	full    bool
 }
 
-const testRing = 256 // frames that a card holds
+const testRing = 4096 // frames that a card holds
 
 // newTestLinks makes a cable.
-func newTestLinks(t *testing.T) (a, b *testLink) {
+func newTestLinks(t testing.TB) (a, b *testLink) {
 	a = &testLink{mac: [6]byte{2, 0, 0, 0, 0, 1}, in: make(chan []byte, testRing)}
 	b = &testLink{mac: [6]byte{2, 0, 0, 0, 0, 2}, in: make(chan []byte, testRing)}
 	a.peer, b.peer = b, a
@@ -136,6 +136,13 @@ func (l *testLink) enqueue(f []byte) error {
 	}
 }
 
+// setFate decides what becomes of the frames that are sent.
+func (l *testLink) setFate(fate func([]byte) []time.Duration) {
+	l.mu.Lock()
+	l.fate = fate
+	l.mu.Unlock()
+}
+
 // frames returns what was sent since keep was set.
 func (l *testLink) frames() [][]byte {
 	l.mu.Lock()
@@ -160,7 +167,7 @@ func lossy(seed uint64) func([]byte) []time.Duration {
 }
 
 // testStacks makes two machines on one cable: 192.0.2.1 and 192.0.2.2.
-func testStacks(t *testing.T, o Options) (a, b *ours, la, lb *testLink) {
+func testStacks(t testing.TB, o Options) (a, b *ours, la, lb *testLink) {
 	la, lb = newTestLinks(t)
 	make1 := func(l *testLink, address string) *ours {
 		s, err := New(o)
@@ -181,3 +188,5 @@ func testStacks(t *testing.T, o Options) (a, b *ours, la, lb *testLink) {
 	}
 	return make1(la, "192.0.2.1/24"), make1(lb, "192.0.2.2/24"), la, lb
 }
+
+func addr4(a, b, c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{a, b, c, d}) }

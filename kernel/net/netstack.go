@@ -108,7 +108,7 @@ func (n *netstack) addLoopback() error {
 // addLink implements engine.
 func (n *netstack) addLink(index uint32, name string, link Link) error {
 	ep := newLinkEndpoint(link)
-	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name}); err != nil {
+	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name, QDisc: ep}); err != nil {
 		return errno(err)
 	}
 	n.mu.Lock()

@@ -17,6 +17,7 @@ type linkEndpoint struct {
 	mac   tcpip.LinkAddress
 	mtu   uint32
 	drops linkDrops
+	acks  ackDelay
 
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	// tap, if not nil, sees each received frame first and tells whether it has taken it (DHCP).
@@ -33,6 +34,7 @@ type linkDrops struct {
 func newLinkEndpoint(l Link) *linkEndpoint {
 	mac := l.HardwareAddr()
 	e := &linkEndpoint{link: l, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	e.acks.send = e.transmit
 	return e
 }
 
@@ -81,23 +83,36 @@ type pieces struct{ p [][]byte }
 
 var piecesPool = sync.Pool{New: func() any { return &pieces{p: make([][]byte, 0, 16)} }}
 
-// WritePackets implements stack.LinkWriter.
-func (e *linkEndpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
-	ps := piecesPool.Get().(*pieces)
-	sent := 0
-	var failed tcpip.Error
-	for _, pkt := range pkts.AsSlice() {
-		ps.p = appendPieces(ps.p[:0], pkt)
-		if err := e.link.Transmit(ps.p...); err != nil {
-			e.drops.transmit.Add(1)
-			failed = &tcpip.ErrNoBufferSpace{}
-			continue
-		}
-		sent++
+// WritePacket implements stack.QueueingDiscipline: it takes a packet from the stack to the card without a stop.
+func (e *linkEndpoint) WritePacket(pkt *stack.PacketBuffer) tcpip.Error {
+	if pkt.TransportProtocolNumber == header.TCPProtocolNumber && e.acks.hold(pkt) {
+		return nil
 	}
+	return e.transmit(pkt)
+}
+
+// transmit hands a packet to the card.
+func (e *linkEndpoint) transmit(pkt *stack.PacketBuffer) tcpip.Error {
+	ps := piecesPool.Get().(*pieces)
+	ps.p = appendPieces(ps.p[:0], pkt)
+	err := e.link.Transmit(ps.p...)
 	clear(ps.p)
 	piecesPool.Put(ps)
-	return sent, failed
+	if err != nil {
+		e.drops.transmit.Add(1)
+		return &tcpip.ErrNoBufferSpace{}
+	}
+	return nil
+}
+
+// WritePackets implements stack.LinkWriter. Packets come by WritePacket instead.
+func (e *linkEndpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	for i, pkt := range pkts.AsSlice() {
+		if err := e.transmit(pkt); err != nil {
+			return i, err
+		}
+	}
+	return pkts.Len(), nil
 }
 
 // appendPieces appends the parts of pkt, link header first, to p.
@@ -171,8 +186,8 @@ func (e *linkEndpoint) ARPHardwareType() header.ARPHardwareType { return header.
 // Wait implements stack.NetworkLinkEndpoint; there is no goroutine to wait for.
 func (e *linkEndpoint) Wait() {}
 
-// Close implements stack.NetworkLinkEndpoint.
-func (e *linkEndpoint) Close() {}
+// Close implements stack.NetworkLinkEndpoint and stack.QueueingDiscipline.
+func (e *linkEndpoint) Close() { e.acks.stop() }
 
 // SetOnCloseAction implements stack.NetworkLinkEndpoint; nothing but the stack closes the endpoint.
 func (e *linkEndpoint) SetOnCloseAction(func()) {}

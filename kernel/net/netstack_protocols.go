@@ -40,7 +40,8 @@ func udpUnknown(s *stack.Stack, pkt *stack.PacketBuffer) stack.UnknownDestinatio
 
 // udpValid checks length and checksum of a received datagram, and counts what fails.
 func udpValid(s *stack.Stack, pkt *stack.PacketBuffer) bool {
-	netHdr, udp := pkt.Network(), header.UDP(pkt.TransportHeader().Slice())
+	udp := header.UDP(pkt.TransportHeader().Slice())
+	src, dst := addressesOf(pkt)
 	if n := int(udp.Length()) - header.UDPMinimumSize; n >= 0 && n < pkt.Data().Size() {
 		pkt.Data().CapLength(n) // what IP carries beyond the datagram isn't part of it
 	}
@@ -49,8 +50,7 @@ func udpValid(s *stack.Stack, pkt *stack.PacketBuffer) bool {
 		func() uint16 { return pkt.Data().Checksum() },
 		uint16(pkt.Data().Size()),
 		pkt.NetworkProtocolNumber,
-		netHdr.SourceAddress(),
-		netHdr.DestinationAddress(),
+		src, dst,
 		pkt.RXChecksumValidated)
 	switch {
 	case !lengthOK:
@@ -59,6 +59,15 @@ func udpValid(s *stack.Stack, pkt *stack.PacketBuffer) bool {
 		s.Stats().UDP.ChecksumErrors.Increment()
 	}
 	return lengthOK && sumOK
+}
+
+// addressesOf are the addresses in the IP header of a packet.
+func addressesOf(pkt *stack.PacketBuffer) (src, dst tcpip.Address) {
+	h := pkt.NetworkHeader().Slice()
+	if pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber {
+		return header.IPv6(h).SourceAddress(), header.IPv6(h).DestinationAddress()
+	}
+	return header.IPv4(h).SourceAddress(), header.IPv4(h).DestinationAddress()
 }
 
 // icmpUnknown is silent: the network layer has answered what is to be answered.

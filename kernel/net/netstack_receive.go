@@ -102,16 +102,19 @@ func isEchoReply(pkt *stack.PacketBuffer) bool {
 
 // metadata is what the headers of a received packet tell.
 func metadata(pkt *stack.PacketBuffer) received {
-	h := pkt.Network()
 	r := received{index: uint32(pkt.NICID), ipv6: pkt.NetworkProtocolNumber == header.IPv6ProtocolNumber}
-	r.from = endpointOf(tcpip.FullAddress{Addr: h.SourceAddress(), NIC: pkt.NICID})
-	r.to = netipOf(h.DestinationAddress())
-	r.tos, _ = h.TOS()
+	var src, dst tcpip.Address
 	if r.ipv6 {
-		r.ttl = header.IPv6(pkt.NetworkHeader().Slice()).HopLimit()
+		h := header.IPv6(pkt.NetworkHeader().Slice())
+		src, dst, r.ttl = h.SourceAddress(), h.DestinationAddress(), h.HopLimit()
+		r.tos, _ = h.TOS()
 	} else {
-		r.ttl = header.IPv4(pkt.NetworkHeader().Slice()).TTL()
+		h := header.IPv4(pkt.NetworkHeader().Slice())
+		src, dst, r.ttl = h.SourceAddress(), h.DestinationAddress(), h.TTL()
+		r.tos, _ = h.TOS()
 	}
+	r.from = endpointOf(tcpip.FullAddress{Addr: src, NIC: pkt.NICID})
+	r.to = netipOf(dst)
 	return r
 }
 

@@ -88,7 +88,7 @@ func (w native) fionread(fd int) (int, error) { return unix.IoctlGetInt(fd, fion
 
 // ours is a Stack with a descriptor table.
 type ours struct {
-	t   *testing.T
+	t   testing.TB
 	s   *Stack
 	fds []*oursFD
 }

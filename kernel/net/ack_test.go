@@ -1,0 +1,74 @@
+package net
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pingPong makes a connection between two machines, and returns what does one exchange over it.
+func pingPong(t *testing.T) (exchange func(), c, k Socket, la, lb *testLink) {
+	a, b, la, lb := testStacks(t, Options{})
+	l := listenOn(t, b, unix.AF_INET, sa4("0.0.0.0", 7), 1)
+	c, err := dial(a, unix.AF_INET, sa4("192.0.2.2", 7))
+	check(t, err)
+	k, err = acceptOne(l)
+	check(t, err)
+	t.Cleanup(func() { c.Close(); k.Close() })
+	buf := make([]byte, 100)
+	return func() {
+		check(t, writeFull(c, buf))
+		check(t, readFull(k, buf))
+		check(t, writeFull(k, buf))
+		check(t, readFull(c, buf))
+	}, c, k, la, lb
+}
+
+// watch counts the frames of a link from now on.
+func (l *testLink) watch() {
+	l.mu.Lock()
+	l.keep, l.sent = true, nil
+	l.mu.Unlock()
+}
+
+func TestAcknowledgementsTravelWithAnswers(t *testing.T) {
+	exchange, _, _, la, lb := pingPong(t)
+	for range 20 {
+		exchange()
+	}
+	la.watch()
+	lb.watch()
+	const rounds = 200
+	for range rounds {
+		exchange()
+	}
+	// Two packets make an exchange. A slow machine lets a few acknowledgements time out.
+	if n := len(la.frames()) + len(lb.frames()); n > 3*rounds {
+		t.Errorf("%d exchanges took %d frames, want about %d", rounds, n, 2*rounds)
+	}
+}
+
+func TestHeldAcknowledgementGoesOut(t *testing.T) {
+	exchange, c, k, _, lb := pingPong(t)
+	for range 5 {
+		exchange()
+	}
+	lb.watch()
+	began := time.Now()
+	check(t, writeFull(c, make([]byte, 10)))
+	check(t, readFull(k, make([]byte, 10)))
+	settle(t, "acknowledgement", func() bool { return len(lb.frames()) > 0 })
+	t.Logf("acknowledged after %v", time.Since(began))
+}
+
+func TestFullSegmentsAreAcknowledgedAtOnce(t *testing.T) {
+	exchange, c, k, _, lb := pingPong(t)
+	exchange()
+	time.Sleep(2 * ackDelayTime)
+	lb.watch()
+	const n = 64 << 10
+	check(t, writeFull(c, make([]byte, n)))
+	check(t, readFull(k, make([]byte, n)))
+	settle(t, "acknowledgements", func() bool { return len(lb.frames()) >= 2 })
+}
