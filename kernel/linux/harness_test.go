@@ -55,7 +55,7 @@ func newProgram(tb testing.TB) *program {
 	u.IP, u.SP, u.Flags, u.Root = textAt, stackAt, initialFlags, uint64(space.Root())
 	p.proc = &Process{Kernel: k, FDs: vfs.NewTable()}
 	p.proc.umask.Store(defaultUmask)
-	p.proc.initLimits()
+	p.proc.initLimits(100)
 	p.proc.Process = task.New(task.Options{
 		PID: 1, Name: "test", CPU: p.cpu, Space: space, Regs: u,
 		Syscall: p.proc.syscall, Ended: p.proc.FDs.CloseAll,

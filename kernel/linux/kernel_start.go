@@ -44,10 +44,11 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 			return nil, &task.LoadError{Path: prog.Cwd, Reason: "can't be the working directory", Errno: errnoOf(err)}
 		}
 	}
-	limits := mm.Limits{Stack: defaultStack}
+	limits, threads := mm.Limits{Stack: defaultStack}, task.DefaultMaxThreads
 	if k.Memory != nil {
 		total, _ := k.Memory()
 		limits.Commit = total + overcommit
+		threads = maxThreads(total)
 	}
 	space, err := mm.NewSpace(k.Machine, limits)
 	if err != nil {
@@ -60,7 +61,7 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	}
 	p := &Process{Kernel: k, FDs: prog.FDs, Paths: prog.Paths}
 	p.umask.Store(defaultUmask)
-	p.initLimits()
+	p.initLimits(threads)
 	p.Process = task.New(task.Options{
 		PID: prog.PID, Name: path.Base(prog.Path),
 		CPU: k.CPU, Space: space, Regs: u,
@@ -68,10 +69,21 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 		Ended:   prog.FDs.CloseAll,
 		Log:     func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
 		Trace:   appendRecent,
+
+		MaxThreads: threads,
 	})
 	prog.Paths.SetProcess(p.info(&prog))
 	p.Run()
 	return p, nil
+}
+
+// memoryPerThread is how much memory, in bytes, a machine must have for each thread of a program: several times what
+// the kernel keeps for one (a goroutine with its stack, registers), so that threads can't use up the kernel's own memory.
+const memoryPerThread = 64 << 10
+
+// maxThreads is the thread limit on a machine with so much memory for programs.
+func maxThreads(memory uint64) int {
+	return int(min(max(memory/memoryPerThread, 64), task.DefaultMaxThreads))
 }
 
 // load puts the program into the space and returns its first registers. prog.Path becomes absolute.

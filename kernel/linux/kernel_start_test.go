@@ -113,3 +113,11 @@ func TestStartSaysWhyItFails(t *testing.T) {
 		}
 	}
 }
+
+func TestThreadLimitFollowsMemory(t *testing.T) {
+	for memory, want := range map[uint64]int{0: 64, 16 << 20: 256, 100 << 20: 1600, 1 << 40: task.DefaultMaxThreads} {
+		if got := maxThreads(memory); got != want {
+			t.Errorf("%d threads with %d bytes, want %d", got, memory, want)
+		}
+	}
+}

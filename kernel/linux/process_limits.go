@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
 
@@ -38,14 +37,14 @@ const (
 	maxPending   = 1024    // queued signals
 )
 
-// initLimits sets the limits of a new process.
-func (p *Process) initLimits() {
+// initLimits sets the limits of a new process that may have so many threads.
+func (p *Process) initLimits(threads int) {
 	for i := range p.limits {
 		p.limits[i] = unix.Rlimit{Cur: infinity, Max: infinity}
 	}
 	p.limits[rlimitStack].Cur = defaultStack
 	p.limits[rlimitCore].Cur = 0
-	p.limits[rlimitNproc] = unix.Rlimit{Cur: task.DefaultMaxThreads, Max: task.DefaultMaxThreads}
+	p.limits[rlimitNproc] = unix.Rlimit{Cur: uint64(threads), Max: uint64(threads)}
 	p.limits[rlimitNofile] = unix.Rlimit{Cur: vfs.DefaultFDLimit, Max: vfs.MaxFDLimit}
 	p.limits[rlimitSigpending] = unix.Rlimit{Cur: maxPending, Max: maxPending}
 	p.limits[rlimitNice] = unix.Rlimit{}
