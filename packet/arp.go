@@ -154,6 +154,9 @@ func (p *printer) arpFaults(h ARP, off int) {
 	if arpOperation(h.Operation()) == "" {
 		p.compare("op-unknown", h.Operation(), '!', 0, off+6)
 	}
+	if why := badSender(h.SenderProtocol()); why != "" {
+		p.wrong(why, off+arpFixed+6)
+	}
 	if p.f.Link != LinkEthernet {
 		return
 	}
@@ -166,6 +169,14 @@ func (p *printer) arpFaults(h ARP, off int) {
 		p.str(" byte ")
 		p.num(off + arpFixed)
 	}
+}
+
+// badSender says why nobody can have the address a, "" if somebody can. 0.0.0.0 is that of a probe.
+func badSender(a []byte) string {
+	if be32(a) == 0 {
+		return ""
+	}
+	return badSource4(a, a)
 }
 
 // arpOperation names an operation [IANA arp-parameters].

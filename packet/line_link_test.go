@@ -60,6 +60,8 @@ func arpLines() []lineTest {
 			"ARP op=8 (inarp-request) 10.0.2.2>10.0.2.15"},
 		{"unknown operation", ether(EtherTypeARP, arpMessage(77, macGateway, ip4Gateway, macGuest, ip4Guest)),
 			"ARP op=77 10.0.2.2>10.0.2.15 !op-unknown 77 byte 20"},
+		{"broadcast sender", ether(EtherTypeARP, arpMessage(1, macGateway, []byte{255, 255, 255, 255}, none, []byte{255, 255, 255, 255})),
+			"ARP announcement 255.255.255.255 is-at 52:55:0a:00:02:02 !src-broadcast byte 28"},
 		{"other sender", ether(EtherTypeARP, arpMessage(1, macGuest, ip4Gateway, none, ip4Guest)),
 			"ARP who-has 10.0.2.15 tell 10.0.2.2 !sender 52:54:00:12:34:56 want 52:55:0a:00:02:02 byte 22"},
 		{"hardware type", ether(EtherTypeARP, set(request, 1, 6)), "ARP op=1 (request) !htype 6 want 1 byte 14"},

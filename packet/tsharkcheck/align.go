@@ -16,8 +16,8 @@ type entry struct {
 }
 
 // identity are the facts that make a packet this one and no other, as far as they can.
-var identity = []string{"wire", "net", "src", "dst", "proto", "sport", "dport", "seq", "ack", "len", "frag", "icmp.id", "icmp.seq",
-	"arp.op", "arp.sender"}
+var identity = []string{"wire", "net", "src", "dst", "proto", "sport", "dport", "seq", "ack", "flags", "win", "ts", "len", "frag", "id",
+	"icmp.type", "icmp.id", "icmp.seq", "target", "arp.op", "arp.sender"}
 
 // minFrame is what a short frame is padded to, in bytes.
 const minFrame = 60
