@@ -63,6 +63,15 @@ func newConsole(host Console) *console {
 // NotifyEvent implements waiter.EventListener: a stream of the terminal tells of a change.
 func (c *console) NotifyEvent(mask waiter.EventMask) { c.queue.Notify(mask) }
 
+// setForeground makes the process group that of the terminal, unless the program has set one.
+func (c *console) setForeground(group int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.foreground == 0 {
+		c.foreground = int32(group)
+	}
+}
+
 // output returns the stream on which the terminal is written: that of the first descriptor that is one.
 func (c *console) output() Stream {
 	for fd := 1; fd <= 2; fd++ {
@@ -200,6 +209,9 @@ func writeStream(s Stream, src Src) (total int64, err error) {
 		for n < got {
 			m, werr := s.Write(bounce[n:got])
 			n += m
+			if m == 0 && werr == nil {
+				werr = unix.EAGAIN
+			}
 			if werr != nil {
 				err = werr
 				break

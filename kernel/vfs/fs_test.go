@@ -549,6 +549,10 @@ func TestStdioAsTerminal(t *testing.T) {
 			t.Errorf("ioctl %#x: %v", cmd, err)
 		}
 	}
+	ioctl(unix.TIOCGPGRP)
+	if group := binary.LittleEndian.Uint32(mem); group != 1 {
+		t.Errorf("foreground process group %d", group)
+	}
 	ioctl(unix.TIOCGWINSZ)
 	if rows, columns := binary.LittleEndian.Uint16(mem), binary.LittleEndian.Uint16(mem[2:]); rows != 25 || columns != 80 {
 		t.Errorf("size %d, %d", rows, columns)
@@ -637,5 +641,26 @@ func TestTimerFD(t *testing.T) {
 	}
 	if left, _ := timer.Get(); left != 0 {
 		t.Errorf("disarmed: %v left", left)
+	}
+}
+
+func BenchmarkNewFS(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := NewFS(nil, 0, Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	paths := newTestFS(b, Options{}).NewPaths()
+	b.ReportAllocs()
+	for b.Loop() {
+		o, err := paths.Open(nil, "/etc/resolv.conf", unix.O_RDONLY, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		o.Release()
 	}
 }

@@ -52,6 +52,9 @@ func TestRegularAgainstLinux(t *testing.T) {
 	}
 }
 
+// userBytes is memory that files must treat as a program's.
+type userBytes struct{ *Bytes }
+
 func compareFiles(t *testing.T, rnd *rand.Rand, ours *OpenFile, theirs *os.File) {
 	fd := int(theirs.Fd())
 	for step := range 150 {
@@ -70,10 +73,16 @@ func compareFiles(t *testing.T, rnd *rand.Rand, ours *OpenFile, theirs *os.File)
 		case 1:
 			got, err = ours.WriteAt(&src, off)
 			want, werr = unix.Pwrite(fd, a, off)
-		case 2, 3:
+		case 2:
+			got, err = ours.Read(&userBytes{&src})
+			want, werr = unix.Read(fd, b)
+		case 3:
 			got, err = ours.Read(&src)
 			want, werr = unix.Read(fd, b)
-		case 4, 5:
+		case 4:
+			got, err = ours.ReadAt(&userBytes{&src}, off)
+			want, werr = unix.Pread(fd, b, off)
+		case 5:
 			got, err = ours.ReadAt(&src, off)
 			want, werr = unix.Pread(fd, b, off)
 		case 6:

@@ -58,7 +58,8 @@ func (t *termios) decode(b []byte) {
 }
 
 // terminalFile is the program's terminal, opened as descriptors 0 to 2, /dev/console or /dev/tty. The
-// host's terminal does all line editing; here bytes only pass.
+// host's terminal does all line editing; here bytes only pass. A size that the program sets holds from then
+// on, whatever the host's terminal does.
 type terminalFile struct {
 	console *console
 	node    *Special

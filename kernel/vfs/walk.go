@@ -29,8 +29,9 @@ func (fs *FS) NewPaths() *Paths { return &Paths{fs: fs, cwd: fs.root} }
 // FS returns the tree.
 func (p *Paths) FS() *FS { return p.fs }
 
-// SetProcess sets whose /proc/self this is.
+// SetProcess sets whose /proc/self this is. The first process has the terminal.
 func (p *Paths) SetProcess(info *ProcessInfo) {
+	p.fs.console.setForeground(info.PID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.self = info
