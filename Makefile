@@ -68,10 +68,12 @@ run: build bin/echo
 
 .PHONY: check
 check:
-	$(STEP) 'go vet, gofmt'
+	$(STEP) 'go vet, gofmt, layers, restricted Go'
 	go vet ./...
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 		if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go test ./test/layers
+	go test -run '^TestRestrictedGo$$' ./kernel/ground
 
 .PHONY: unit
 unit:
