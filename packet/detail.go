@@ -103,9 +103,7 @@ func (p *printer) detail(l layer) {
 	case layerDHCP:
 		p.dhcpWords(l.off, l.end)
 	case layerHTTP:
-		p.char(' ')
-		p.quoted(httpStart(b), maxStartLine)
-		p.field("len", l.end-l.off)
+		p.httpDetail(b, l)
 	default:
 		p.field("len", l.end-l.off)
 	}

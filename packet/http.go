@@ -5,18 +5,18 @@ import "bytes"
 // maxStartLine bounds how much of a start line is printed, in bytes.
 const maxStartLine = 200
 
-// httpStart returns the start line of an HTTP/1 message at the start of b, or nil [RFC 9112 2.1]. A line without an end
-// may be the first part of a long one.
-func httpStart(b []byte) []byte {
+// httpStart returns the start line of an HTTP/1 message at the start of b, or nil [RFC 9112 2.1], and whether it is
+// whole: a line without an end may be the first part of a long one.
+func httpStart(b []byte) (line []byte, whole bool) {
 	if !isHTTP(b) {
-		return nil
+		return nil, false
 	}
-	line, _, found := bytes.Cut(b, []byte("\n"))
+	line, _, whole = bytes.Cut(b, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
-	if found && !bytes.HasPrefix(line, []byte("HTTP/1.")) && !bytes.Contains(line, []byte(" HTTP/1.")) {
-		return nil
+	if whole && !bytes.HasPrefix(line, []byte("HTTP/1.")) && !bytes.Contains(line, []byte(" HTTP/1.")) {
+		return nil, false
 	}
-	return line
+	return line, whole
 }
 
 // isHTTP tells whether b starts as a request or a response of HTTP/1 does.
@@ -45,12 +45,28 @@ func isHTTP(b []byte) bool {
 
 // http prints the start line of an HTTP/1 message in [off, end), if there is one.
 func (p *printer) http(off, end int) bool {
-	line := httpStart(p.slice(off, end))
+	line, whole := httpStart(p.slice(off, end))
 	if line == nil {
 		return false
 	}
 	p.push(layerHTTP, off, end)
-	p.str(" HTTP ")
-	p.quoted(line, maxStartLine)
+	p.str(" HTTP")
+	p.startLine(line, whole)
 	return true
+}
+
+// startLine prints a start line; dots stand for what is not there of it.
+func (p *printer) startLine(line []byte, whole bool) {
+	p.str(" \"")
+	p.b = appendEscaped(p.b, line, maxStartLine)
+	if !whole && len(line) <= maxStartLine {
+		p.str("...")
+	}
+	p.char('"')
+}
+
+// httpDetail prints the start line and the length of all.
+func (p *printer) httpDetail(b []byte, l layer) {
+	p.startLine(httpStart(b))
+	p.field("len", l.end-l.off)
 }

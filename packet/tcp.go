@@ -117,11 +117,13 @@ func (p *printer) tcp(off, end int) {
 	p.tcpPayload(h, body, end)
 }
 
-// tcpBroken prints a header without a sound length: the fault, then what stands in fixed places nevertheless.
+// tcpBroken prints a header that isn't whole or has no sound length: the fault, then what stands in fixed places
+// nevertheless.
 func (p *printer) tcpBroken(b []byte, f Fault, off, end int) {
+	cut := false
 	if f.Relation == '>' {
 		f.Want = end - off
-		if f.Got <= f.Want { // the options are on the wire
+		if cut = f.Got <= f.Want; cut { // the rest of the options is on the wire
 			f = short(len(b), f.Got)
 		}
 	}
@@ -130,11 +132,15 @@ func (p *printer) tcpBroken(b []byte, f Fault, off, end int) {
 		return
 	}
 	h := TCP(b)
-	if f.Relation == '<' && f.Name != truncated {
+	if h.HeaderLen() < TCPSize {
 		p.field("sport", h.SourcePort())
 		p.field("dport", h.DestinationPort())
 	}
 	p.tcpWords(h)
+	if cut {
+		p.tcpOptions(h, false)
+		p.field("len", end-off-h.HeaderLen())
+	}
 	p.check("ck", p.tcpCheck(h, off, end))
 }
 

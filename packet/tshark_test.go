@@ -32,6 +32,7 @@ func dumpFile(t *testing.T, path string) string {
 	}
 	var text []byte
 	var start time.Time
+	decoder := packet.NewDecoder(64)
 	for n := uint64(1); ; n++ {
 		p, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -47,7 +48,7 @@ func dumpFile(t *testing.T, path string) string {
 		if len(p.Data) >= 12 && string(p.Data[6:12]) == cardMAC {
 			f.Direction = packet.Transmit
 		}
-		text = packet.Append(text, &f, packet.Line)
+		text = decoder.Append(text, &f, packet.Line)
 	}
 }
 

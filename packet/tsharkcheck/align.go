@@ -169,6 +169,10 @@ func unsaid(name string, dump, tshark Facts) bool {
 	switch name {
 	case "len": // of a first fragment tshark gives the length of the whole datagram
 		return dump["frag"] != ""
+	case "mss", "ws", "ts": // an option may be cut off
+		return dump[name] == "" && dump["cut"] != ""
+	case "cut":
+		return true
 	case "scaled": // the SYN may not be in the dump
 		return dump[name] == ""
 	case "arp.target": // the line of a reply doesn't say whom it is for

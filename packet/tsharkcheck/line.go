@@ -36,6 +36,9 @@ func ParseLine(text string) (Line, bool) {
 	l.Number, _ = strconv.ParseUint(m[1], 10, 64)
 	rest := text[at[1]:]
 	l.Dropped = strings.Contains(rest, "!dropped(")
+	if strings.Contains(rest, " captured=") {
+		l.Facts["cut"] = "cut"
+	}
 	w := &words{facts: l.Facts}
 	w.options(rest)
 	w.list = strings.Fields(listForm.ReplaceAllString(rest, "$1$2"))

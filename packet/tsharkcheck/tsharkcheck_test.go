@@ -19,7 +19,7 @@ func TestParseLine(t *testing.T) {
 		{"#16 0.000000 e0 < 86 52:55:0a:00:02:02>33:33:ff:00:00:15 IPv6 fe80::2>ff02::1:ff00:15 hop=255 ICMPv6 neighbor-solicit target=fec0::15 <src-ll 52:55:0a:00:02:02> ck=ok",
 			"ck=ok dst=ff02::1:ff00:15 eth.dst=33:33:ff:00:00:15 eth.src=52:55:0a:00:02:02 icmp.code=0 icmp.type=135 net=IPv6 proto=ICMPv6 src=fe80::2 target=fec0::15 ttl=255 wire=86"},
 		{"#17 0.000000 e0 < 86 52:55:0a:00:02:02>52:54:00:12:34:56 IPv6 [fe80::2]:53>[fec0::15]:10000 hop=64 UDP len=20 ck=unchecked(truncated) captured=60/86",
-			"ck=unchecked dport=10000 dst=fec0::15 eth.dst=52:54:00:12:34:56 eth.src=52:55:0a:00:02:02 len=20 net=IPv6 proto=UDP sport=53 src=fe80::2 ttl=64 wire=86"},
+			"ck=unchecked cut=cut dport=10000 dst=fec0::15 eth.dst=52:54:00:12:34:56 eth.src=52:55:0a:00:02:02 len=20 net=IPv6 proto=UDP sport=53 src=fe80::2 ttl=64 wire=86"},
 	} {
 		l, ok := ParseLine(tt.line)
 		if got := l.Facts.String(); !ok || got != tt.want {
