@@ -181,7 +181,7 @@ func testStacks(t testing.TB, o Options) (a, b *ours, la, lb *testLink) {
 			}
 			s.Close()
 		})
-		if err := s.AddLink(l, "eth0", LinkConfig{Address: netip.MustParsePrefix(address)}); err != nil {
+		if err := s.AddLink(l, "eth0", LinkConfig{Address: netip.MustParsePrefix(address), Gateway: addr4(192, 0, 2, 254)}); err != nil {
 			t.Fatal(err)
 		}
 		return w

@@ -170,7 +170,11 @@ func (n *netstack) removeAddress(index uint32, a netip.Addr) error {
 // addresses implements engine.
 func (n *netstack) addresses(index uint32) []netip.Prefix {
 	var out []netip.Prefix
-	for _, a := range n.stack.AllAddresses()[tcpip.NICID(index)] {
+	info, ok := n.stack.SingleNICInfo(tcpip.NICID(index))
+	if !ok {
+		return nil
+	}
+	for _, a := range info.ProtocolAddresses {
 		out = append(out, netip.PrefixFrom(netipOf(a.AddressWithPrefix.Address), a.AddressWithPrefix.PrefixLen))
 	}
 	return out
