@@ -184,7 +184,7 @@ func (c *Call) rtSigqueueinfo() (uint64, error) {
 	case sig == 0:
 		return 0, nil
 	}
-	return 0, c.SendInfo(info)
+	return 0, c.Thread.SendProcess(info)
 }
 
 func (c *Call) rtTgsigqueueinfo() (uint64, error) {
@@ -230,7 +230,7 @@ func (c *Call) kill() (uint64, error) {
 	case sig == 0:
 		return 0, nil
 	}
-	return 0, c.SendInfo(task.UserInfo(sig, task.SiUser, c.PID))
+	return 0, c.Thread.SendProcess(task.UserInfo(sig, task.SiUser, c.PID))
 }
 
 func (c *Call) tkill() (uint64, error) {
@@ -261,5 +261,5 @@ func (c *Call) sendThread(pid, tid int32, info task.Info) (uint64, error) {
 	if info.Signo == 0 {
 		return 0, nil
 	}
-	return 0, t.SendInfo(info)
+	return 0, c.Thread.SendThread(t, info)
 }

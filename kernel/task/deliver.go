@@ -169,9 +169,6 @@ func (t *Thread) force(info Info, why string) {
 	}
 }
 
-// notifySignalLocked tells a thread that a signal may be deliverable to it.
-func (t *Thread) notifySignalLocked() { t.notify(attSignal) }
-
 // wantsLocked tells whether the thread would take the signal now.
 func (t *Thread) wantsLocked(sig unix.Signal) bool { return !(t.mask &^ t.waitSet).Has(sig) }
 
@@ -186,25 +183,7 @@ func (p *Process) ignoredLocked(sig unix.Signal, mask Set) bool {
 
 // SendInfo sends a signal to the process: one of its threads that doesn't hold it back will take it.
 // unix.EAGAIN means that too many are queued.
-func (p *Process) SendInfo(info Info) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	sig := info.Signal()
-	switch {
-	case p.exiting:
-		return nil
-	case sig == unix.SIGKILL:
-		p.exitLocked(Status{Signal: sig})
-		return nil
-	case p.ignoredLocked(sig, p.leader.mask):
-		return nil
-	}
-	if err := p.pending.add(info); err != nil {
-		return err
-	}
-	p.retargetLocked(SetOf(sig))
-	return nil
-}
+func (p *Process) SendInfo(info Info) error { return p.send(nil, nil, info) }
 
 // Signal sends a signal to the process from the kernel, such as SIGINT for a key of the terminal.
 func (p *Process) Signal(sig unix.Signal) error {
@@ -215,49 +194,66 @@ func (p *Process) Signal(sig unix.Signal) error {
 }
 
 // SendInfo sends a signal to this thread. unix.EAGAIN means that too many are queued.
-func (t *Thread) SendInfo(info Info) error {
-	p := t.Process
+func (t *Thread) SendInfo(info Info) error { return t.Process.send(nil, t, info) }
+
+// SendProcess is Process.SendInfo by one of its own threads.
+func (t *Thread) SendProcess(info Info) error { return t.Process.send(t, nil, info) }
+
+// SendThread is SendInfo by another thread of the process, or itself.
+func (t *Thread) SendThread(to *Thread, info Info) error { return t.Process.send(t, to, info) }
+
+// send sends a signal to a thread or, if to is nil, to the process. sender is the thread that does it, nil if it is
+// none: it is not in ring 3, so it needn't be kicked if the signal is its own.
+func (p *Process) send(sender, to *Thread, info Info) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	sig := info.Signal()
+	sig, queue, mask := info.Signal(), &p.pending, p.leader.mask
+	if to != nil {
+		queue, mask = &to.pending, to.mask
+	}
 	switch {
 	case p.exiting:
 		return nil
 	case sig == unix.SIGKILL:
 		p.exitLocked(Status{Signal: sig})
 		return nil
-	case p.ignoredLocked(sig, t.mask):
+	case p.ignoredLocked(sig, mask):
 		return nil
 	}
-	if err := t.pending.add(info); err != nil {
+	if err := queue.add(info); err != nil {
 		return err
 	}
-	if t.wantsLocked(sig) {
-		t.notifySignalLocked()
+	if to == nil {
+		p.targetLocked(sender, SetOf(sig))
+	} else if to.wantsLocked(sig) {
+		to.notify(sender, attSignal)
 	}
 	return nil
 }
 
-// retargetLocked finds a thread for each of the signals of set that are pending for the process; the first
-// thread is preferred, as in Linux.
-func (p *Process) retargetLocked(set Set) {
+// targetLocked finds a thread for each of the signals of set that are pending for the process; the first
+// thread is preferred, as in Linux. sender is as for send.
+func (p *Process) targetLocked(sender *Thread, set Set) {
 	set &= p.pending.set
 	if set == 0 {
 		return
 	}
 	if t := p.threads[p.leader.TID]; t != nil {
-		if takes := set &^ (t.mask &^ t.waitSet); takes != 0 {
-			t.notifySignalLocked()
-			set &^= takes
-		}
+		set = t.offerLocked(sender, set)
 	}
 	for _, t := range p.threads {
 		if set == 0 {
 			return
 		}
-		if takes := set &^ (t.mask &^ t.waitSet); takes != 0 {
-			t.notifySignalLocked()
-			set &^= takes
-		}
+		set = t.offerLocked(sender, set)
 	}
+}
+
+// offerLocked tells the thread of those of the signals that it would take, and returns the others.
+func (t *Thread) offerLocked(sender *Thread, set Set) Set {
+	held := t.mask &^ t.waitSet
+	if set&^held != 0 {
+		t.notify(sender, attSignal)
+	}
+	return set & held
 }

@@ -301,5 +301,5 @@ func TestFutexWaitDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(200, turn); n > 0 {
 		t.Errorf("%v allocations for a wait with a timeout", n)
 	}
-	waker.notify(attExit)
+	waker.notify(nil, attExit)
 }

@@ -23,7 +23,7 @@ func (t *Thread) setMaskLocked(mask Set) {
 	t.mask = mask
 	t.recalculateLocked()
 	// What this thread was chosen to take, another may have to.
-	t.Process.retargetLocked(held)
+	t.Process.targetLocked(t, held)
 }
 
 // SetCallMask replaces the mask until the present system call has ended, or, if a signal interrupts it, until its
@@ -73,7 +73,7 @@ func (t *Thread) WaitSignal(set Set, deadline time.Time) (Info, error) {
 	t.waitSet = 0
 	info, ok = t.takeLocked(set)
 	// A signal that this thread was chosen for while it waited may be left for another.
-	p.retargetLocked(set & t.mask)
+	p.targetLocked(t, set&t.mask)
 	p.mu.Unlock()
 	switch {
 	case ok:

@@ -129,7 +129,7 @@ func (p *Process) exitLocked(st Status) {
 	}
 	p.exiting, p.status = true, st
 	for _, t := range p.threads {
-		t.notify(attExit)
+		t.notify(nil, attExit)
 	}
 }
 
@@ -166,7 +166,7 @@ func (p *Process) removeThread(t *Thread) {
 	if last {
 		p.exiting = true
 	} else {
-		p.retargetLocked(p.pending.set)
+		p.targetLocked(t, p.pending.set)
 	}
 	p.mu.Unlock()
 	if last {

@@ -123,9 +123,13 @@ func (t *Thread) leave() {
 	t.Process.removeThread(t)
 }
 
-// notify sets bits of attention and brings the thread to look at them, wherever it is.
-func (t *Thread) notify(bits uint32) {
-	t.attention.Or(bits)
+// notify sets bits of attention and brings the thread to look at them, wherever it is. If they are set, it was told
+// already and has not looked yet. sender, if not nil, is the thread whose goroutine calls. Process.mu is held, under
+// which the bits are cleared.
+func (t *Thread) notify(sender *Thread, bits uint32) {
+	if t.attention.Or(bits)&bits == bits || t == sender {
+		return
+	}
 	select {
 	case t.wake <- struct{}{}:
 	default:
