@@ -216,3 +216,17 @@ TEXT ·addrVectors(SB),NOSPLIT,$0-8
 	MOVQ $·vectors(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET
+
+// func mmioRead32(va uint64) uint32
+TEXT ·mmioRead32(SB),NOSPLIT,$0-12
+	MOVQ va+0(FP), AX
+	MOVL (AX), AX
+	MOVL AX, ret+8(FP)
+	RET
+
+// func mmioWrite32(va uint64, v uint32)
+TEXT ·mmioWrite32(SB),NOSPLIT,$0-12
+	MOVQ va+0(FP), AX
+	MOVL v+8(FP), CX
+	MOVL CX, (AX)
+	RET
