@@ -10,6 +10,8 @@ type Ending struct {
 	Status int
 	Signal unix.Signal // 0 if it exits
 	Report []string    // what a report of the signal should hold
+
+	Emulated unix.Signal // the signal under QEMU's emulation, if it is another one
 }
 
 // Endings are the ways in which program fault ends.
@@ -30,7 +32,8 @@ var Endings = []Ending{
 	{Args: []string{"noncanonical"}, Signal: unix.SIGSEGV},
 	{Args: []string{"stack"}, Signal: unix.SIGSEGV},
 	{Args: []string{"no-stack"}, Signal: unix.SIGSEGV, Report: []string{"0xfffffffffffffff8"}},
-	{Args: []string{"bad-stack"}, Signal: unix.SIGBUS}, // a #SS
+	// A #SS, for which TCG raises a #GP, as for all addresses that are not canonical.
+	{Args: []string{"bad-stack"}, Signal: unix.SIGBUS, Emulated: unix.SIGSEGV},
 	{Args: []string{"divide"}, Signal: unix.SIGFPE},
 	{Args: []string{"illegal"}, Signal: unix.SIGILL},
 	{Args: []string{"hlt"}, Signal: unix.SIGSEGV},

@@ -19,6 +19,9 @@ const statusBySignal = 128
 // TestEndings: wick ends as the program did, and a fault is reported.
 func TestEndings(t *testing.T) {
 	for i, e := range programs.Endings {
+		if e.Emulated != 0 {
+			e.Signal = e.Emulated
+		}
 		t.Run(strings.Join(e.Args, " "), func(t *testing.T) {
 			t.Parallel()
 			path, err := programs.CBinary("fault", programs.Libcs[i%len(programs.Libcs)])
@@ -48,10 +51,10 @@ func wantReport(t *testing.T, r *run, e *programs.Ending) {
 	fault := e.Signal == unix.SIGSEGV || e.Signal == unix.SIGBUS || e.Signal == unix.SIGFPE || e.Signal == unix.SIGILL
 	want := append([]string{name}, e.Report...)
 	if fault {
-		want = append(want, "rip", "rsp", "rax") // registers
+		want = append(want, " IP ", " SP ", " AX ") // registers
 	}
 	for _, text := range want {
-		if !strings.Contains(strings.ToLower(report), strings.ToLower(text)) {
+		if !strings.Contains(report, text) {
 			t.Errorf("no %q in the report:\n%s", text, report)
 		}
 	}
@@ -78,7 +81,7 @@ func TestGoEndings(t *testing.T) {
 			}
 		})
 	}
-	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGUSR1} {
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		t.Run(unix.SignalName(sig), func(t *testing.T) {
 			t.Parallel()
 			stdio(t, nil, nil, "kill", strconv.Itoa(int(sig))).want(statusBySignal + int(sig))

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,7 +36,7 @@ var actions = map[string]func(args []string) error{
 	"sleep":   sleep,
 	"panic":   func([]string) error { panic("on purpose") },
 	"nil":     func([]string) error { var p *int; *p = 1; return nil },
-	"stack":   func([]string) error { fmt.Println(overflow(1)); return nil },
+	"stack":   stack,
 	"closed":  closed,
 	"random":  random,
 }
@@ -225,6 +226,13 @@ func random([]string) error {
 	}
 	fmt.Printf("%x\n", b)
 	fmt.Printf("%x\n", rand.Uint64()) // seeded from AT_RANDOM by Go's runtime
+	return nil
+}
+
+// stack overflows the stack, whose limit it lowers to what a small machine has.
+func stack([]string) error {
+	debug.SetMaxStack(16 << 20)
+	fmt.Println(overflow(1))
 	return nil
 }
 
