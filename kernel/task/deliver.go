@@ -39,30 +39,37 @@ func (t *Thread) attend() bool {
 	if !t.resumed {
 		t.attention.And(^uint32(attCall))
 	}
+	for t.deliver() {
+		if t.interrupted != notInterrupted {
+			if t.interrupted != RestartNever {
+				t.restartCall()
+				t.resumed = true
+				t.attention.Or(attCall) // to come here after the call and end resumed
+			}
+			t.interrupted = notInterrupted
+		}
+		if !t.maskSaved {
+			return true
+		}
+		t.restoreMask() // which may make other signals deliverable
+	}
+	return false
+}
+
+// deliver makes frames for the handlers of all deliverable signals. It returns false if the thread must leave.
+func (t *Thread) deliver() bool {
 	for {
 		wants := t.attention.Load()
 		if wants&attExit != 0 {
 			return false
 		}
 		if wants&attSignal == 0 {
-			break
+			return true
 		}
 		if info, action, ok := t.nextSignal(); ok {
 			t.handle(info, action)
 		}
 	}
-	if t.interrupted != notInterrupted {
-		if t.interrupted != RestartNever {
-			t.restartCall()
-			t.resumed = true
-			t.attention.Or(attCall) // to come here after the call and end resumed
-		}
-		t.interrupted = notInterrupted
-	}
-	if t.maskSaved {
-		t.restoreMask()
-	}
-	return true
 }
 
 // restartCall makes the thread execute its SYSCALL instruction again.
@@ -142,7 +149,8 @@ func (t *Thread) badFrame(sig unix.Signal) {
 		p.actions[unix.SIGSEGV].Handler = SigDfl
 		p.mu.Unlock()
 	}
-	t.force(Info{Signo: int32(unix.SIGSEGV), Code: SiKernel}, "a signal handler can't be called: no room for its frame, or no valid handler and restorer")
+	t.force(Info{Signo: int32(unix.SIGSEGV), Code: SiKernel},
+		"a signal handler can't be called: no room for its frame, or no valid handler and restorer")
 }
 
 // force sends the thread a signal that it can't evade, because it can't go on: if it is ignored or held
