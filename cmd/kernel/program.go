@@ -22,7 +22,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
-		CPUs: ground.CPUs(), Memory: memory, Console: k.host, Log: k.detail,
+		CPUs: ground.CPUs(), Memory: memory, Frames: machine{}, Console: k.host, Log: k.detail,
 	})
 	if err != nil {
 		return nil, err

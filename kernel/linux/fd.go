@@ -221,7 +221,7 @@ func (c *Call) pipe(flags uint32) (uint64, error) {
 		c.FDs.Unreserve(fds[1])
 		return 0, err
 	}
-	r, w := vfs.NewPipe()
+	r, w := c.Paths.FS().NewPipe()
 	cloexec, status := flags&unix.O_CLOEXEC != 0, flags&unix.O_NONBLOCK
 	c.FDs.Fill(fds[0], vfs.NewOpenFile(r, unix.O_RDONLY|status), cloexec)
 	c.FDs.Fill(fds[1], vfs.NewOpenFile(w, unix.O_WRONLY|status), cloexec)
@@ -253,10 +253,7 @@ func (c *Call) memfdCreate() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	f, err := c.Paths.NewMemfd(name, flags&(unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL) != 0)
-	if err != nil {
-		return 0, err
-	}
+	f := c.Paths.NewMemfd(name, flags&(unix.MFD_ALLOW_SEALING|unix.MFD_NOEXEC_SEAL) != 0)
 	open := uint32(unix.O_RDWR)
 	if flags&unix.MFD_CLOEXEC != 0 {
 		open |= unix.O_CLOEXEC

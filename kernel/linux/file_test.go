@@ -391,7 +391,7 @@ func TestSplice(t *testing.T) {
 // TestReadAndWriteDoNotAllocate calls the handlers as the dispatcher does.
 func TestReadAndWriteDoNotAllocate(t *testing.T) {
 	p := newFileProgram(t)
-	r, w := vfs.NewPipe()
+	r, w := p.fs.NewPipe()
 	p.proc.FDs.Open(r, unix.O_RDONLY)
 	p.proc.FDs.Open(w, unix.O_WRONLY)
 	c := &Call{Process: p.proc}

@@ -34,7 +34,7 @@ func (c *Call) epollCreate1() (uint64, error) {
 }
 
 func (c *Call) newEpoll(flags uint32) (uint64, error) {
-	fd, err := c.FDs.Open(vfs.NewEpoll(), unix.O_RDWR|flags)
+	fd, err := c.FDs.Open(c.Paths.FS().NewEpoll(), unix.O_RDWR|flags)
 	return uint64(fd), err
 }
 

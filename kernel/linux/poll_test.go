@@ -161,7 +161,7 @@ func TestEpollCalls(t *testing.T) {
 // TestEpollWaitDoesNotAllocate is what Go's netpoller does all day.
 func TestEpollWaitDoesNotAllocate(t *testing.T) {
 	p := newFileProgram(t)
-	e, event := vfs.NewEpoll(), vfs.NewEventFD(0, false)
+	e, event := p.fs.NewEpoll(), vfs.NewEventFD(0, false)
 	p.proc.FDs.Open(e, 0)
 	p.proc.FDs.Open(event, unix.O_RDWR)
 	if err := e.Add(p.file(1), 1, vfs.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET}); err != nil {

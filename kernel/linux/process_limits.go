@@ -45,7 +45,7 @@ func (p *Process) initLimits(threads int) {
 	p.limits[rlimitStack].Cur = defaultStack
 	p.limits[rlimitCore].Cur = 0
 	p.limits[rlimitNproc] = unix.Rlimit{Cur: uint64(threads), Max: uint64(threads)}
-	p.limits[rlimitNofile] = unix.Rlimit{Cur: vfs.DefaultFDLimit, Max: vfs.MaxFDLimit}
+	p.limits[rlimitNofile] = unix.Rlimit{Cur: vfs.DefaultFDLimit, Max: uint64(p.FDs.MaxLimit())}
 	p.limits[rlimitSigpending] = unix.Rlimit{Cur: maxPending, Max: maxPending}
 	p.limits[rlimitNice] = unix.Rlimit{}
 	p.limits[rlimitRtprio] = unix.Rlimit{}
@@ -77,7 +77,7 @@ func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
 	old := *limit
 	if set != 0 {
 		wanted := unix.Rlimit{Cur: le.Uint64(b[0:]), Max: le.Uint64(b[8:])}
-		if err := checkLimit(resource, wanted); err != nil {
+		if err := c.checkLimit(resource, wanted); err != nil {
 			c.mu.Unlock()
 			return 0, err
 		}
@@ -96,11 +96,11 @@ func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
 }
 
 // checkLimit is what Linux checks; root may raise hard limits, but descriptors have an end (fs.nr_open).
-func checkLimit(resource uint64, l unix.Rlimit) error {
+func (p *Process) checkLimit(resource uint64, l unix.Rlimit) error {
 	switch {
 	case l.Cur > l.Max:
 		return unix.EINVAL
-	case resource == rlimitNofile && l.Max > vfs.MaxFDLimit:
+	case resource == rlimitNofile && l.Max > uint64(p.FDs.MaxLimit()):
 		return unix.EPERM
 	}
 	return nil

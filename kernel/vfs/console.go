@@ -90,6 +90,7 @@ func (c *console) terminal() bool {
 // NewTable returns the descriptor table of the first process, with descriptors 0 to 2 open.
 func (fs *FS) NewTable() *Table {
 	t := NewTable()
+	t.max = fs.maxFDs
 	var terminal *OpenFile
 	for fd := range 3 {
 		var o *OpenFile
@@ -104,7 +105,7 @@ func (fs *FS) NewTable() *Table {
 			terminal.Retain() // one description for all, as of a login shell
 			o = terminal
 		default:
-			terminal = NewOpenFile(&terminalFile{console: fs.console, node: fs.consoleNode(), path: "/dev/console"}, unix.O_RDWR)
+			terminal = NewOpenFile(&terminalFile{fs.openedConsole(), fs.console}, unix.O_RDWR)
 			o = terminal
 		}
 		if err := t.Dup(o, fd, false); err != nil {
@@ -114,12 +115,12 @@ func (fs *FS) NewTable() *Table {
 	return t
 }
 
-// consoleNode returns the node of /dev/console.
-func (fs *FS) consoleNode() *Special {
+// openedConsole returns /dev/console as if it had been opened, whatever the program has made of /dev.
+func (fs *FS) openedConsole() opened {
+	const name = "console"
 	fs.mu.RLock()
 	defer fs.mu.RUnlock()
-	dev := fs.root.entries["dev"].node.(*Dir)
-	return dev.entries["console"].node.(*Special)
+	return opened{fs.dev.entries[name].node.(*Special), fs.dev, name}
 }
 
 // input buffers what the stream of descriptor 0 gives, so that nothing is lost when the

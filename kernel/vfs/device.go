@@ -7,7 +7,7 @@ import (
 )
 
 // newSpecial makes a node that open makes a file of.
-func (fs *FS) newSpecial(dev uint64, mode uint32, open func(*Paths, *Special, uint32) (File, error)) *Special {
+func (fs *FS) newSpecial(dev uint64, mode uint32, open func(*opening) (File, error)) *Special {
 	s := &Special{open: open}
 	s.init(fs, dev, mode)
 	return s
@@ -20,7 +20,7 @@ func (fs *FS) newDev() *Dir {
 		name         string
 		major, minor uint32
 		perm         uint32
-		open         func(*Paths, *Special, uint32) (File, error)
+		open         func(*opening) (File, error)
 	}{
 		{"null", 1, 3, 0o666, openNull},
 		{"zero", 1, 5, 0o666, openZero},
@@ -57,18 +57,10 @@ func (fs *FS) fixedLink(dev uint64, target string) *Symlink {
 // device is what open devices have in common.
 type device struct {
 	alwaysReady
-	node *Special
-	path string
+	opened
 }
 
-// Stat implements File.
-func (d *device) Stat() (unix.Stat_t, error) { return d.node.Stat(), nil }
-
-// Node implements NodeHolder.
-func (d *device) Node() Node { return d.node }
-
-// Path implements PathHolder.
-func (d *device) Path() string { return d.path }
+func newDevice(o *opening) device { return device{opened: o.file()} }
 
 func (d *device) seekless()   {}
 func (d *device) positional() {}
@@ -92,9 +84,7 @@ func fill(dst Dst, next func(n int) []byte) (total int64, err error) {
 // nullFile is /dev/null.
 type nullFile struct{ device }
 
-func openNull(_ *Paths, s *Special, _ uint32) (File, error) {
-	return &nullFile{device{node: s, path: "/dev/null"}}, nil
-}
+func openNull(o *opening) (File, error) { return &nullFile{newDevice(o)}, nil }
 
 // Read implements File.
 func (*nullFile) Read(Dst, int64) (int64, error) { return 0, nil }
@@ -108,13 +98,9 @@ type zeroFile struct {
 	full bool
 }
 
-func openZero(_ *Paths, s *Special, _ uint32) (File, error) {
-	return &zeroFile{device{node: s, path: "/dev/zero"}, false}, nil
-}
+func openZero(o *opening) (File, error) { return &zeroFile{newDevice(o), false}, nil }
 
-func openFull(_ *Paths, s *Special, _ uint32) (File, error) {
-	return &zeroFile{device{node: s, path: "/dev/full"}, true}, nil
-}
+func openFull(o *opening) (File, error) { return &zeroFile{newDevice(o), true}, nil }
 
 // Read implements File.
 func (*zeroFile) Read(dst Dst, _ int64) (int64, error) {
@@ -132,13 +118,7 @@ func (f *zeroFile) Write(src Src, _ int64) (int64, error) {
 // randomFile is /dev/random and /dev/urandom, which are the same since Linux 5.6, but that one may wait.
 type randomFile struct{ device }
 
-func openRandom(_ *Paths, s *Special, _ uint32) (File, error) {
-	path := "/dev/random"
-	if unix.Minor(s.rdev) == 9 {
-		path = "/dev/urandom"
-	}
-	return &randomFile{device{node: s, path: path}}, nil
-}
+func openRandom(o *opening) (File, error) { return &randomFile{newDevice(o)}, nil }
 
 // Read implements File.
 func (f *randomFile) Read(dst Dst, _ int64) (int64, error) {
@@ -157,9 +137,7 @@ func (f *randomFile) Write(src Src, _ int64) (int64, error) { return drain(src) 
 // kmsgFile is /dev/kmsg: what is written goes to the kernel log.
 type kmsgFile struct{ device }
 
-func openKmsg(_ *Paths, s *Special, _ uint32) (File, error) {
-	return &kmsgFile{device{node: s, path: "/dev/kmsg"}}, nil
-}
+func openKmsg(o *opening) (File, error) { return &kmsgFile{newDevice(o)}, nil }
 
 // Read implements File. DEVIATION: the log is the host's and can't be read back.
 func (*kmsgFile) Read(Dst, int64) (int64, error) { return 0, unix.EAGAIN }

@@ -30,7 +30,8 @@ const (
 // whether it really is ready, so that an edge that comes in between puts the item on the list again
 // and is not lost.
 type Epoll struct {
-	queue waiter.Queue // those who wait for the epoll
+	memory *memory
+	queue  waiter.Queue // those who wait for the epoll
 
 	mu    sync.Mutex
 	items map[itemKey]*item // guarded by mu
@@ -66,7 +67,9 @@ type item struct {
 }
 
 // NewEpoll returns an instance that watches nothing.
-func NewEpoll() *Epoll { return &Epoll{items: make(map[itemKey]*item)} }
+func (fs *FS) NewEpoll() *Epoll { return newEpoll(&fs.memory) }
+
+func newEpoll(m *memory) *Epoll { return &Epoll{memory: m, items: make(map[itemKey]*item)} }
 
 // NotifyEvent implements waiter.EventListener: the file may be ready.
 func (it *item) NotifyEvent(mask waiter.EventMask) {

@@ -52,10 +52,14 @@ func (e *Epoll) add(o *OpenFile, fd int, ev EpollEvent) error {
 	if e.items[key] != nil {
 		return unix.EEXIST
 	}
+	if !e.memory.watches.take(1) {
+		return unix.ENOSPC
+	}
 	it := &item{epoll: e, key: key}
 	it.setLocked(ev)
 	it.entry.Init(it, waiter.AllEvents)
 	if err := o.file.EventRegister(&it.entry); err != nil {
+		e.memory.watches.give(1)
 		return err
 	}
 	e.items[key] = it
@@ -118,6 +122,7 @@ func (e *Epoll) removeLocked(it *item) {
 	e.readyMu.Unlock()
 	it.key.file.removeWatch(it)
 	delete(e.items, it.key)
+	e.memory.watches.give(1)
 }
 
 // depthLocked returns how many levels of epolls e is, itself included and counting no further

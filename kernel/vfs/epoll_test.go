@@ -18,7 +18,7 @@ type watched struct {
 }
 
 func newWatched(t *testing.T, events uint32) *watched {
-	w := &watched{t: t, epoll: NewEpoll(), event: NewEventFD(0, false)}
+	w := &watched{t: t, epoll: newEpoll(new(memory)), event: NewEventFD(0, false)}
 	w.file = NewOpenFile(w.event, unix.O_RDWR)
 	if err := w.epoll.Add(w.file, 7, EpollEvent{Events: events, Data: 42}); err != nil {
 		t.Fatal(err)
@@ -129,8 +129,8 @@ func TestEpollModify(t *testing.T) {
 }
 
 func TestEpollHangUpUnasked(t *testing.T) {
-	r, wr := NewPipe()
-	w := &watched{t: t, epoll: NewEpoll(), file: NewOpenFile(r, unix.O_RDONLY)}
+	r, wr := newPipe(new(memory))
+	w := &watched{t: t, epoll: newEpoll(new(memory)), file: NewOpenFile(r, unix.O_RDONLY)}
 	if err := w.epoll.Add(w.file, 3, EpollEvent{Data: 42}); err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestEpollHangUpUnasked(t *testing.T) {
 }
 
 func TestEpollErrors(t *testing.T) {
-	e := NewEpoll()
+	e := newEpoll(new(memory))
 	f := NewOpenFile(NewEventFD(0, false), unix.O_RDWR)
 	check := func(what string, got, want error) {
 		t.Helper()
@@ -172,7 +172,7 @@ func TestEpollErrors(t *testing.T) {
 
 func TestEpollNested(t *testing.T) {
 	w := newWatched(t, unix.EPOLLIN)
-	outer := &watched{t: t, epoll: NewEpoll(), file: NewOpenFile(w.epoll, 0)}
+	outer := &watched{t: t, epoll: newEpoll(new(memory)), file: NewOpenFile(w.epoll, 0)}
 	if err := outer.epoll.Add(outer.file, 3, EpollEvent{Events: unix.EPOLLIN, Data: 42}); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestEpollNested(t *testing.T) {
 
 func TestEpollNestedEdge(t *testing.T) {
 	w := newWatched(t, unix.EPOLLIN)
-	outer := &watched{t: t, epoll: NewEpoll(), file: NewOpenFile(w.epoll, 0)}
+	outer := &watched{t: t, epoll: newEpoll(new(memory)), file: NewOpenFile(w.epoll, 0)}
 	outer.epoll.Add(outer.file, 3, EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Data: 42})
 	w.signal()
 	outer.expect(unix.EPOLLIN)
@@ -202,7 +202,7 @@ func TestEpollLoops(t *testing.T) {
 	var e [7]*Epoll
 	var o [7]*OpenFile
 	for i := range e {
-		e[i] = NewEpoll()
+		e[i] = newEpoll(new(memory))
 		o[i] = NewOpenFile(e[i], 0)
 	}
 	add := func(outer, inner int, want error) {
@@ -255,7 +255,7 @@ func TestEpollCloseUnregisters(t *testing.T) {
 
 // TestEpollFairness has more ready files than room for events: all must come in turn.
 func TestEpollFairness(t *testing.T) {
-	e := NewEpoll()
+	e := newEpoll(new(memory))
 	const files = 10
 	for i := range files {
 		o := NewOpenFile(NewEventFD(1, false), unix.O_RDWR)
@@ -288,7 +288,7 @@ func TestEpollEdgesAreNotLost(t *testing.T) {
 		signals = 3000
 		waiters = 3
 	)
-	e := NewEpoll()
+	e := newEpoll(new(memory))
 	var events [files]*EventFD
 	for i := range events {
 		events[i] = NewEventFD(0, false)
@@ -408,7 +408,7 @@ func TestEpollOneShotOnce(t *testing.T) {
 func TestEpollAddAndRemove(t *testing.T) {
 	stop := make(chan struct{})
 	var background, wg sync.WaitGroup
-	e, outer := NewEpoll(), NewEpoll()
+	e, outer := newEpoll(new(memory)), newEpoll(new(memory))
 	eo := NewOpenFile(e, 0)
 	if err := outer.Add(eo, 1, EpollEvent{Events: unix.EPOLLIN}); err != nil {
 		t.Fatal(err)
@@ -467,7 +467,7 @@ func TestEpollAddAndRemove(t *testing.T) {
 					}
 				}
 				if n%7 == 0 {
-					other := NewEpoll()
+					other := newEpoll(new(memory))
 					other.Add(o, 1, EpollEvent{Events: unix.EPOLLIN})
 					go other.Close()
 				}
@@ -508,7 +508,7 @@ func TestEpollCollectDoesNotAllocate(t *testing.T) {
 }
 
 func BenchmarkEpollCollect(b *testing.B) {
-	e := NewEpoll()
+	e := newEpoll(new(memory))
 	for i := range 1000 {
 		e.Add(NewOpenFile(NewEventFD(0, false), unix.O_RDWR), i, EpollEvent{Events: unix.EPOLLIN})
 	}

@@ -39,11 +39,12 @@ func (fs *FS) addEtcLocked() error {
 		{"/etc/mtab", mounts},
 	} {
 		err := fs.addDefaultLocked(f.path, func() (Node, error) {
-			n, err := fs.newRegular(0o644)
-			if err == nil {
-				n.initial, n.size = []byte(f.text), int64(len(f.text))
+			if err := fs.takeName(); err != nil {
+				return nil, err
 			}
-			return n, err
+			n := fs.newRegular(0o644)
+			n.initial, n.size = []byte(f.text), int64(len(f.text))
+			return n, nil
 		})
 		if err != nil {
 			return err

@@ -10,16 +10,14 @@ import (
 	"wick/kernel/mm"
 )
 
-// Defaults of Options.
-const (
-	DefaultMaxBytes  = 64 << 20
-	DefaultMaxInodes = 64 << 10
-)
+// defaultMaxBytes is Options.MaxBytes of a machine whose memory isn't known.
+const defaultMaxBytes = 64 << 20
 
 // Options say what the file systems show of the machine.
 type Options struct {
-	MaxBytes  int64 // that programs may write to the root file system; 0: DefaultMaxBytes
-	MaxInodes int64 // 0: DefaultMaxInodes
+	MaxBytes int64  // that programs may write to the root file system; 0: half of the memory
+	MaxNames int64  // that it may have; 0: by the size of the memory
+	Frames   Frames // where pages come from; nil: the heap
 
 	HostName string
 	Address  string // of the host name in /etc/hosts, with or without a prefix length; may be empty
@@ -39,30 +37,45 @@ type FS struct {
 	options Options
 	started time.Time
 	console *console
+	maxFDs  int // descriptors of a process
 
 	lastInode atomic.Uint64
-	pages     atomic.Int64 // pages in use by files
-	inodes    atomic.Int64
+
+	memory memory
+	pages  counter // pages in use by files
+	names  counter // names in the root file system, and the texts of long symbolic links
 
 	mu   sync.RWMutex // guards the tree: names, parents, entries
 	root *Dir
+	dev  *Dir // what /dev is at the start
 }
 
 // NewFS makes the tree. files are the initial files, parents before their children, whose data are at base
 // plus their Offset in physical memory (base 0: nowhere, they can't be mapped in place). The
 // directories and files that every program expects are added where files has none.
 func NewFS(files []bundle.File, base mm.PhysAddr, o Options) (*FS, error) {
-	if o.MaxBytes == 0 {
-		o.MaxBytes = DefaultMaxBytes
+	total := uint64(0)
+	if o.Memory != nil {
+		total, _ = o.Memory()
 	}
-	if o.MaxInodes == 0 {
-		o.MaxInodes = DefaultMaxInodes
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+		if total != 0 {
+			o.MaxBytes = int64(total / 2)
+		}
+	}
+	if o.MaxNames == 0 {
+		o.MaxNames = objects(total)
 	}
 	o.CPUs = max(o.CPUs, 1)
 	if o.HostName == "" {
 		o.HostName = "wick"
 	}
 	fs := &FS{options: o, started: time.Now()}
+	fs.pages.limit, fs.names.limit = o.MaxBytes/pageSize, o.MaxNames
+	fs.memory.frames, fs.memory.watches.limit = o.Frames, objects(total)
+	fs.memory.text.limit = max(int64(total/textShare), minText)
+	fs.maxFDs = int(objects(total))
 	fs.console = newConsole(o.Console)
 	fs.root = fs.newDir(devRoot, 0o755)
 	fs.root.parent = fs.root
@@ -82,6 +95,9 @@ func NewFS(files []bundle.File, base mm.PhysAddr, o Options) (*FS, error) {
 	}{{"dev", fs.newDev}, {"proc", fs.newProc}, {"sys", fs.newSys}} {
 		d := m.make()
 		d.mount = true
+		if m.name == "dev" {
+			fs.dev = d
+		}
 		if _, ok := fs.root.entries[m.name]; ok {
 			fs.root.dropLocked(m.name) // hidden, as below a mount
 		}
@@ -111,10 +127,10 @@ func (fs *FS) addInitialLocked(file *bundle.File, base mm.PhysAddr) error {
 		}
 		dir.addLocked(name, s)
 	default:
-		f, err := fs.newRegular(perm)
-		if err != nil {
+		if err := fs.takeName(); err != nil {
 			return err
 		}
+		f := fs.newRegular(perm)
 		var frames mm.PhysAddr
 		if base != 0 {
 			frames = base + mm.PhysAddr(file.Offset)
@@ -137,46 +153,32 @@ func (fs *FS) parentLocked(path string) (*Dir, string, error) {
 	return l.dir, l.name, nil
 }
 
-// takeInode counts a new node of the root file system: unix.ENOSPC if there are too many.
-func (fs *FS) takeInode() error {
-	if fs.inodes.Add(1) > fs.options.MaxInodes {
-		fs.inodes.Add(-1)
+// takeName counts a new name of the root file system: unix.ENOSPC if there are too many. As in Linux's
+// tmpfs, further names of a file count like files.
+func (fs *FS) takeName() error {
+	if !fs.names.take(1) {
 		return unix.ENOSPC
 	}
 	return nil
 }
 
-func (fs *FS) giveInode() { fs.inodes.Add(-1) }
+// linkText is how many names the text of a symbolic link counts for, beside its own.
+func linkText(target string) int64 { return int64(len(target) / 512) }
 
-// takePages counts n new pages of files: unix.ENOSPC if there are too many.
-func (fs *FS) takePages(n int) error {
-	if fs.pages.Add(int64(n)) > fs.options.MaxBytes/pageSize {
-		fs.pages.Add(int64(-n))
-		return unix.ENOSPC
-	}
-	return nil
-}
-
-func (fs *FS) givePages(n int) { fs.pages.Add(int64(-n)) }
-
-func (fs *FS) freePages() int64 { return max(0, fs.options.MaxBytes/pageSize-fs.pages.Load()) }
-
-// newTmpDir makes a directory of the root file system.
+// newTmpDir makes a directory of the root file system, and counts its name.
 func (fs *FS) newTmpDir(perm uint32) (*Dir, error) {
-	if err := fs.takeInode(); err != nil {
+	if err := fs.takeName(); err != nil {
 		return nil, err
 	}
 	return fs.newDir(devRoot, perm), nil
 }
 
-// newSymlink makes a symbolic link of the root file system.
+// newSymlink makes a symbolic link of the root file system, and counts its name.
 func (fs *FS) newSymlink(target string) (*Symlink, error) {
-	if err := fs.takeInode(); err != nil {
-		return nil, err
+	if !fs.names.take(1 + linkText(target)) {
+		return nil, unix.ENOSPC
 	}
-	s := &Symlink{target: target}
-	s.init(fs, devRoot, unix.S_IFLNK|0o777)
-	return s, nil
+	return fs.fixedLink(devRoot, target), nil
 }
 
 // File system types, statfs(2).
@@ -195,10 +197,10 @@ func (fs *FS) Statfs(st *unix.Stat_t) unix.Statfs_t {
 	case devRoot:
 		s.Type = tmpfsMagic
 		s.Blocks = uint64(fs.options.MaxBytes / pageSize)
-		s.Bfree = uint64(fs.freePages())
+		s.Bfree = uint64(fs.pages.left())
 		s.Bavail = s.Bfree
-		s.Files = uint64(fs.options.MaxInodes)
-		s.Ffree = uint64(max(0, fs.options.MaxInodes-fs.inodes.Load()))
+		s.Files = uint64(fs.options.MaxNames)
+		s.Ffree = uint64(fs.names.left())
 	case devProc:
 		s.Type = procMagic
 	case devSys:

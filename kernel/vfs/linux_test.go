@@ -325,7 +325,7 @@ func emptyFS(t testing.TB) *FS {
 		fs.root.dropLocked(name)
 	}
 	fs.root.order = nil
-	fs.inodes.Store(0)
+	fs.names.used.Store(0)
 	return fs
 }
 
@@ -411,7 +411,7 @@ func TestPathsAgainstLinux(t *testing.T) {
 func checkTree(t *testing.T, fs *FS) {
 	t.Helper()
 	names := map[Node]uint32{}
-	var inodes, pages int64
+	var used, pages int64
 	var visit func(d *Dir, path string)
 	visit = func(d *Dir, path string) {
 		subdirs := uint32(0)
@@ -420,9 +420,8 @@ func checkTree(t *testing.T, fs *FS) {
 			if e.name != name || e.node == nil {
 				t.Errorf("%s: the entry is of %q", at, e.name)
 			}
-			if names[e.node]++; names[e.node] == 1 {
-				inodes++
-			}
+			names[e.node]++
+			used++
 			switch n := e.node.(type) {
 			case *Dir:
 				subdirs++
@@ -461,8 +460,8 @@ func checkTree(t *testing.T, fs *FS) {
 			t.Errorf("node %d: link count %d, %d names", n.meta().ino, n.meta().nlink, count)
 		}
 	}
-	if fs.inodes.Load() != inodes || fs.pages.Load() != pages {
-		t.Errorf("%d nodes and %d pages are counted, there are %d and %d", fs.inodes.Load(), fs.pages.Load(), inodes, pages)
+	if fs.names.used.Load() != used || fs.pages.used.Load() != pages {
+		t.Errorf("%d names and %d pages are counted, there are %d and %d", fs.names.used.Load(), fs.pages.used.Load(), used, pages)
 	}
 }
 

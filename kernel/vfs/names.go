@@ -60,10 +60,10 @@ func (p *Paths) MakeFile(at *Dir, path string, perm uint32) error {
 	if err != nil {
 		return err
 	}
-	f, err := p.fs.newRegular(perm & 0o7777)
-	if err != nil {
+	if err := p.fs.takeName(); err != nil {
 		return err
 	}
+	f := p.fs.newRegular(perm & 0o7777)
 	l.dir.addLocked(l.name, f)
 	return nil
 }
@@ -113,6 +113,9 @@ func (p *Paths) Link(old Node, at *Dir, path string) error {
 	if gone {
 		return unix.ENOENT
 	}
+	if err := p.fs.takeName(); err != nil {
+		return err
+	}
 	a.link(+1)
 	l.dir.addLocked(l.name, old)
 	return nil
@@ -150,13 +153,15 @@ func (p *Paths) Unlink(at *Dir, path string) error {
 
 // dropName counts down the names of a node that is not a directory, and gives it back with the last one.
 func dropName(n Node) {
+	fs := n.meta().fs
+	fs.names.give(1)
 	left := n.meta().link(-1)
 	switch n := n.(type) {
 	case *Regular:
 		n.reap()
 	case *Symlink:
-		if left == 0 && n.fs != nil {
-			n.fs.giveInode()
+		if left == 0 {
+			fs.names.give(linkText(n.target))
 		}
 	}
 }
@@ -201,7 +206,7 @@ func (p *Paths) Rmdir(at *Dir, path string) error {
 func (d *Dir) removeLocked() {
 	d.removed = true
 	d.link(-2)
-	d.fs.giveInode()
+	d.fs.names.give(1)
 }
 
 // Rename moves a name, see rename(2). flags are those of renameat2(2).

@@ -156,7 +156,7 @@ type Symlink struct {
 	inode
 	target string
 	read   func(p *Paths) (string, error) // not nil: instead of target
-	jump   func(p *Paths) (Node, error)   // not nil: where to go, whatever the text of the link
+	jump   func(p *Paths) (place, error)  // not nil: where to go, whatever the text of the link
 }
 
 // Target returns the text of the link, for a process. A link without a jump is asked with FS.mu held, the
@@ -178,8 +178,37 @@ func (s *Symlink) Stat() unix.Stat_t {
 // Special is a node that is what open makes of it: a device, or a generated file of /proc.
 type Special struct {
 	inode
-	open func(p *Paths, s *Special, flags uint32) (File, error)
+	open func(o *opening) (File, error)
 }
+
+// opening is what the file of a Special is told when it is opened.
+type opening struct {
+	paths *Paths
+	node  *Special
+	dir   *Dir // where it was found; nil: nowhere
+	name  string
+	flags uint32 // of open(2)
+}
+
+// opened is what the open files of a Special have in common.
+type opened struct {
+	node *Special
+	dir  *Dir
+	name string
+}
+
+func (o *opening) file() opened { return opened{o.node, o.dir, o.name} }
+
+// Stat implements File.
+func (o *opened) Stat() (unix.Stat_t, error) { return o.node.Stat(), nil }
+
+// Node implements NodeHolder.
+func (o *opened) Node() Node { return o.node }
+
+// Path implements PathHolder.
+func (o *opened) Path() string { return entryPath(o.dir, o.name, o.node) }
+
+func (o *opened) foundAt() (*Dir, string) { return o.dir, o.name }
 
 // fileNode is an open file that /proc/self/fd/N leads to and that has no node.
 type fileNode struct{ file File }

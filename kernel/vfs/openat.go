@@ -37,8 +37,14 @@ func (f *pathFile) Path() string {
 	return entryPath(f.dir, f.name, f.node)
 }
 
+func (f *pathFile) foundAt() (*Dir, string) { return f.dir, f.name }
+
 // entryPath returns the path of the name in dir, marked as removed if it stands for node no more.
+// Without a dir the node never had a name there.
 func entryPath(dir *Dir, name string, node Node) string {
+	if dir == nil {
+		return name + deletedSuffix
+	}
 	dir.fs.mu.RLock()
 	defer dir.fs.mu.RUnlock()
 	path, ok := dir.pathLocked()
@@ -117,7 +123,7 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 		return nil, unix.ELOOP
 	case *Special:
 		unlock()
-		f, err := n.open(p, n, flags)
+		f, err := n.open(&opening{paths: p, node: n, dir: l.dir, name: l.name, flags: flags})
 		if err != nil {
 			return nil, err
 		}
@@ -168,10 +174,10 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 		return nil, err
 	}
 	defer p.fs.mu.Unlock()
-	n, err := p.fs.newRegular(perm & 0o7777)
-	if err != nil {
+	if err := p.fs.takeName(); err != nil {
 		return nil, err
 	}
+	n := p.fs.newRegular(perm & 0o7777)
 	l.dir.addLocked(l.name, n)
 	return NewOpenFile(n.open(l.dir, l.name), flags), nil
 }
@@ -192,24 +198,18 @@ func (p *Paths) openTemporary(at *Dir, path string, flags, perm uint32) (*OpenFi
 	if d.fixed {
 		return nil, unix.EOPNOTSUPP
 	}
-	f, err := p.fs.newRegular(perm & 0o7777)
-	if err != nil {
-		return nil, err
-	}
+	f := p.fs.newRegular(perm & 0o7777)
 	f.nlink, f.temporary = 0, flags&unix.O_EXCL == 0
 	path, _ = d.Path()
 	return NewOpenFile(f.open(nil, path+"/#"+strconv.FormatUint(f.ino, 10)), flags&^unix.O_DIRECTORY), nil
 }
 
 // NewMemfd returns a file in memory without a name, see memfd_create(2).
-func (p *Paths) NewMemfd(name string, sealable bool) (File, error) {
-	f, err := p.fs.newRegular(0o777)
-	if err != nil {
-		return nil, err
-	}
+func (p *Paths) NewMemfd(name string, sealable bool) File {
+	f := p.fs.newRegular(0o777)
 	f.nlink = 0
 	if sealable {
 		f.seals = 0
 	}
-	return f.open(nil, "/memfd:"+name), nil
+	return f.open(nil, "/memfd:"+name)
 }

@@ -11,25 +11,25 @@ import (
 
 // Sizes of pipes in bytes, see pipe(7).
 const (
-	PipeBuf         = 4096     // writes up to this size are atomic
-	PipeSize        = 64 << 10 // capacity of a new pipe
-	MaxPipeSize     = 1 << 20  // /proc/sys/fs/pipe-max-size
-	pipeInitialRing = 4096     // a ring starts small and doubles up to the capacity
+	PipeBuf     = pageSize // writes up to this size are atomic
+	PipeSize    = 64 << 10 // capacity of a new pipe
+	MaxPipeSize = 1 << 20  // /proc/sys/fs/pipe-max-size
 )
 
-// pipe is the buffer between two PipeEnds. Both ends' readiness is told through one queue.
+// pipe is the buffer between two PipeEnds: a ring of pages, each made when it is first written and kept
+// until the pipe is gone. Both ends' readiness is told through one queue.
 type pipe struct {
-	queue waiter.Queue
-	ino   uint64
-	born  time.Time
+	memory *memory
+	queue  waiter.Queue
+	ino    uint64
+	born   time.Time
 
-	mu       sync.Mutex
-	ring     []byte // guarded by mu; grows up to capacity
-	head     int    // guarded by mu: where the oldest byte is
-	n        int    // guarded by mu: bytes held
-	capacity int    // guarded by mu
-	readers  int    // guarded by mu: open descriptions of the read end
-	writers  int    // guarded by mu
+	mu      sync.Mutex
+	ring    []page // guarded by mu; its pages together are the capacity
+	head    int    // guarded by mu: where the oldest byte is
+	n       int    // guarded by mu: bytes held
+	readers int    // guarded by mu: open descriptions of the read end
+	writers int    // guarded by mu
 }
 
 // PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it was opened with O_RDWR.
@@ -39,8 +39,11 @@ type PipeEnd struct {
 }
 
 // NewPipe returns the ends of a new pipe.
-func NewPipe() (r, w *PipeEnd) {
-	p := &pipe{capacity: PipeSize, readers: 1, writers: 1, ino: anonymousInode(), born: time.Now()}
+func (fs *FS) NewPipe() (r, w *PipeEnd) { return newPipe(&fs.memory) }
+
+func newPipe(m *memory) (r, w *PipeEnd) {
+	p := &pipe{memory: m, readers: 1, writers: 1, ino: anonymousInode(), born: time.Now()}
+	p.ring = make([]page, PipeSize/pageSize)
 	return &PipeEnd{pipe: p, reads: true}, &PipeEnd{pipe: p, writes: true}
 }
 
@@ -77,29 +80,38 @@ func (e *PipeEnd) Read(dst Dst, _ int64) (int64, error) {
 	return total, err
 }
 
-// takeLocked moves bytes from the ring to dst: at most two pieces, to the ring's end and from its
-// start. Bytes that dst could not take stay.
+// takeLocked moves bytes from the ring to dst. Bytes that dst could not take stay.
 func (p *pipe) takeLocked(dst Dst) (total int64, err error) {
 	for p.n > 0 && dst.Len() > 0 && err == nil {
-		piece := p.ring[p.head:min(p.head+p.n, len(p.ring))]
-		piece = piece[:min(len(piece), dst.Len())]
+		piece := p.pieceLocked(p.head, min(p.n, dst.Len()))
 		var n int
 		n, err = dst.Write(piece)
-		p.head += n
-		p.n -= n
+		p.dropLocked(n)
 		total += int64(n)
-		if p.head == len(p.ring) {
-			p.head = 0
-		}
-	}
-	if p.n == 0 {
-		p.head = 0
 	}
 	return total, err
 }
 
+// pieceLocked returns bytes of the ring in place: from the position on, n or as many as are in one page, which
+// must have been made.
+func (p *pipe) pieceLocked(position, n int) []byte {
+	in := position % pageSize
+	return p.ring[position/pageSize].bytes[in:min(in+n, pageSize)]
+}
+
+// dropLocked forgets the n oldest bytes.
+func (p *pipe) dropLocked(n int) {
+	p.n -= n
+	p.head = (p.head + n) % p.capacityLocked()
+	if p.n == 0 {
+		p.head = 0 // so that a pipe that never holds much needs one page only
+	}
+}
+
+func (p *pipe) capacityLocked() int { return len(p.ring) * pageSize }
+
 // Write puts bytes into the pipe: all of them if there are PipeBuf or fewer, else as many as there is room
-// for; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE).
+// for; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE), unix.ENOMEM.
 func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 	want := src.Len()
 	if want == 0 {
@@ -111,12 +123,17 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 		p.mu.Unlock()
 		return 0, unix.EPIPE
 	}
-	room := p.capacity - p.n
-	if room <= 0 || want <= PipeBuf && room < want {
+	room := p.capacityLocked() - p.n
+	if room == 0 || want <= PipeBuf && room < want {
 		p.mu.Unlock()
 		return 0, unix.EAGAIN
 	}
-	total, err := p.putLocked(src, min(room, want))
+	n, err := p.makeLocked(min(room, want))
+	if err != nil && (n == 0 || want <= PipeBuf) {
+		p.mu.Unlock()
+		return 0, err
+	}
+	total, err := p.putLocked(src, n)
 	p.mu.Unlock()
 	if total > 0 {
 		// Each write tells, not only the one that ends emptiness: programs with edge-triggered
@@ -127,20 +144,29 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 	return total, err
 }
 
-// putLocked moves n bytes, for which there is room, from src into the ring.
+// makeLocked makes the pages that n more bytes need, and returns for how many bytes there are pages: fewer, and
+// unix.ENOMEM, if one can't be had.
+func (p *pipe) makeLocked(n int) (int, error) {
+	start := p.head + p.n
+	for position := start; position < start+n; position += pageSize - position%pageSize {
+		slot := &p.ring[position/pageSize%len(p.ring)]
+		if slot.bytes != nil {
+			continue
+		}
+		made, err := p.memory.newPage()
+		if err != nil {
+			return position - start, err
+		}
+		*slot = made
+	}
+	return n, nil
+}
+
+// putLocked moves n bytes, for which there are room and pages, from src into the ring.
 func (p *pipe) putLocked(src Src, n int) (total int64, err error) {
-	p.growLocked(p.n + n)
 	for n > 0 && err == nil {
-		tail := p.head + p.n
-		if tail >= len(p.ring) {
-			tail -= len(p.ring)
-		}
-		piece := p.ring[tail:min(tail+n, len(p.ring))]
-		if tail < p.head {
-			piece = p.ring[tail:min(tail+n, p.head)]
-		}
 		var got int
-		got, err = src.Read(piece)
+		got, err = src.Read(p.pieceLocked((p.head+p.n)%p.capacityLocked(), n))
 		p.n += got
 		n -= got
 		total += int64(got)
@@ -151,29 +177,9 @@ func (p *pipe) putLocked(src Src, n int) (total int64, err error) {
 	return total, err
 }
 
-// growLocked makes the ring hold n bytes at least.
-func (p *pipe) growLocked(n int) {
-	if n <= len(p.ring) {
-		return
-	}
-	size := max(pipeInitialRing, len(p.ring))
-	for size < n {
-		size *= 2
-	}
-	p.moveLocked(min(size, p.capacity))
-}
-
-// moveLocked moves the bytes held to a ring of the given size.
-func (p *pipe) moveLocked(size int) {
-	ring := make([]byte, size)
-	first := copy(ring, p.ring[p.head:min(p.head+p.n, len(p.ring))])
-	copy(ring[first:], p.ring[:p.n-first])
-	p.ring, p.head = ring, 0
-}
-
 // fullLocked tells whether writers must wait. As on Linux, a pipe counts as writable when an atomic
 // write of PipeBuf bytes would succeed.
-func (p *pipe) fullLocked() bool { return p.capacity-p.n < PipeBuf }
+func (p *pipe) fullLocked() bool { return p.capacityLocked()-p.n < PipeBuf }
 
 // Readiness tells POLLIN, POLLHUP of the read end; POLLOUT, POLLERR of the write end, see poll(2).
 func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
@@ -220,8 +226,8 @@ func (e *PipeEnd) Close() error {
 		p.writers--
 	}
 	if p.readers == 0 && p.writers == 0 {
-		p.ring = nil
-		p.head, p.n = 0, 0
+		p.memory.freePages(p.ring...)
+		p.ring, p.head, p.n = nil, 0, 0
 	}
 	p.mu.Unlock()
 	p.queue.Notify(waiter.EventHUp | waiter.EventErr | waiter.ReadableEvents | waiter.WritableEvents)
@@ -265,11 +271,11 @@ func (e *PipeEnd) Stat() (unix.Stat_t, error) {
 // Path is the name in /proc/self/fd.
 func (e *PipeEnd) Path() string { return anonymousName("pipe", e.pipe.ino) }
 
-// Size returns the capacity (F_GETPIPE_SZ).
+// Capacity returns how many bytes the pipe can hold (F_GETPIPE_SZ).
 func (e *PipeEnd) Capacity() int {
 	e.pipe.mu.Lock()
 	defer e.pipe.mu.Unlock()
-	return e.pipe.capacity
+	return e.pipe.capacityLocked()
 }
 
 // SetCapacity sets the capacity to size rounded up to a power of two of pages (F_SETPIPE_SZ) and returns it.
@@ -291,16 +297,33 @@ func (e *PipeEnd) SetCapacity(size int) (int, error) {
 		return 0, unix.EBUSY
 	}
 	wasFull := p.fullLocked()
-	p.capacity = capacity
-	if len(p.ring) > capacity {
-		p.moveLocked(capacity)
-	}
+	err := p.moveLocked(capacity)
 	room := wasFull && !p.fullLocked()
 	p.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
 	if room {
 		p.queue.Notify(waiter.WritableEvents)
 	}
 	return capacity, nil
+}
+
+// moveLocked moves the bytes held to a new ring.
+func (p *pipe) moveLocked(capacity int) error {
+	moved := pipe{memory: p.memory, ring: make([]page, capacity/pageSize)}
+	if _, err := moved.makeLocked(p.n); err != nil {
+		p.memory.freePages(moved.ring...)
+		return err
+	}
+	for p.n > 0 {
+		b := Bytes(p.pieceLocked(p.head, p.n))
+		n, _ := moved.putLocked(&b, len(b)) // there is room, and the kernel's memory doesn't fault
+		p.dropLocked(int(n))
+	}
+	p.memory.freePages(p.ring...)
+	p.ring, p.head, p.n = moved.ring, 0, moved.n
+	return nil
 }
 
 // Ioctl answers FIONREAD: the bytes in the pipe.

@@ -1,6 +1,9 @@
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
 
 // SamePipe tells whether two ends are of one pipe.
 func (e *PipeEnd) SamePipe(o *PipeEnd) bool { return e.pipe == o.pipe }
@@ -18,32 +21,23 @@ func (e *PipeEnd) Peek(b []byte) (int, error) {
 		return 0, nil
 	}
 	b = b[:min(len(b), p.n)]
-	first := copy(b, p.ring[p.head:min(p.head+p.n, len(p.ring))])
-	copy(b[first:], p.ring)
+	for n := 0; n < len(b); {
+		n += copy(b[n:], p.pieceLocked((p.head+n)%p.capacityLocked(), len(b)-n))
+	}
 	return len(b), nil
 }
 
 // Discard takes n bytes out of the pipe, or as many as there are.
 func (e *PipeEnd) Discard(n int) {
-	for n > 0 {
-		var sink discard
-		sink.left = n
-		got, err := e.Read(&sink, 0)
-		if err != nil || got == 0 {
-			return
-		}
-		n -= int(got)
+	p := e.pipe
+	p.mu.Lock()
+	wasFull := p.fullLocked()
+	p.dropLocked(min(n, p.n))
+	room := wasFull && !p.fullLocked()
+	p.mu.Unlock()
+	if room {
+		p.queue.Notify(waiter.WritableEvents)
 	}
-}
-
-// discard is a Dst that keeps nothing.
-type discard struct{ left int }
-
-func (d *discard) Len() int { return d.left }
-
-func (d *discard) Write(p []byte) (int, error) {
-	d.left -= len(p)
-	return len(p), nil
 }
 
 // Room returns how many bytes can be written: unix.EAGAIN if the pipe counts as full, unix.EPIPE without a reader.
@@ -57,5 +51,5 @@ func (e *PipeEnd) Room() (int, error) {
 	case p.fullLocked():
 		return 0, unix.EAGAIN
 	}
-	return p.capacity - p.n, nil
+	return p.capacityLocked() - p.n, nil
 }

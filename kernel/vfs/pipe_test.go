@@ -13,7 +13,7 @@ import (
 )
 
 func TestPipeEnds(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	rd, wr := NewOpenFile(r, unix.O_RDONLY), NewOpenFile(w, unix.O_WRONLY)
 	buf := make([]byte, 10)
 	b := Bytes(buf)
@@ -49,7 +49,7 @@ func TestPipeEnds(t *testing.T) {
 }
 
 func TestPipeBroken(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	r.Close()
 	b := Bytes("x")
 	if _, err := w.Write(&b, 0); err != unix.EPIPE {
@@ -61,7 +61,7 @@ func TestPipeBroken(t *testing.T) {
 }
 
 func TestPipeAtomicWrites(t *testing.T) {
-	_, w := NewPipe()
+	_, w := newPipe(new(memory))
 	fill := Bytes(make([]byte, PipeSize-100))
 	if n, err := w.Write(&fill, 0); n != PipeSize-100 || err != nil {
 		t.Fatalf("write = %d, %v", n, err)
@@ -80,7 +80,7 @@ func TestPipeAtomicWrites(t *testing.T) {
 }
 
 func TestPipeCapacity(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1024)
 	b := Bytes(data)
 	w.Write(&b, 0)
@@ -118,7 +118,7 @@ func (d *faultyDst) Write(p []byte) (int, error) {
 }
 
 func TestPipeFaultLosesNothing(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	b := Bytes("hello world")
 	w.Write(&b, 0)
 	if n, err := r.Read(&faultyDst{room: 20, good: 5}, 0); n != 5 || err != nil {
@@ -149,7 +149,7 @@ func comparePipes(t *testing.T, rnd *rand.Rand) {
 	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK); err != nil {
 		t.Fatal(err)
 	}
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	open := [2]bool{true, true}
 	defer func() {
 		for i, fd := range fds {
@@ -221,7 +221,7 @@ func comparePoll(t *testing.T, step int, open [2]bool, fds [2]int, r, w *PipeEnd
 
 // TestPipeStream sends bytes through a pipe with blocking readers and writers.
 func TestPipeStream(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	const total = 1 << 20
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -279,7 +279,7 @@ func TestPipeStream(t *testing.T) {
 }
 
 func TestPipeReopen(t *testing.T) {
-	r, w := NewPipe()
+	r, w := newPipe(new(memory))
 	again, err := r.Reopen(unix.O_WRONLY)
 	if err != nil {
 		t.Fatal(err)

@@ -67,8 +67,8 @@ func (fs *FS) newProc() *Dir {
 // addSysctl adds /proc/sys, see proc_sys(5).
 func (fs *FS) addSysctl(t tree) {
 	for _, f := range [...][2]string{
-		{"fs/file-max", strconv.Itoa(MaxFDLimit)},
-		{"fs/nr_open", strconv.Itoa(MaxFDLimit)},
+		{"fs/file-max", strconv.Itoa(fs.maxFDs)},
+		{"fs/nr_open", strconv.Itoa(fs.maxFDs)},
 		{"fs/pipe-max-size", strconv.Itoa(MaxPipeSize)},
 		{"kernel/cap_last_cap", "40"},
 		{"kernel/domainname", "(none)"},
@@ -119,7 +119,7 @@ func (p *Paths) info() *ProcessInfo {
 	return p.self
 }
 
-func (fs *FS) memory() (total, free uint64) {
+func (fs *FS) machineMemory() (total, free uint64) {
 	if fs.options.Memory == nil {
 		return 0, 0
 	}
@@ -128,8 +128,8 @@ func (fs *FS) memory() (total, free uint64) {
 
 // meminfo makes /proc/meminfo, proc_meminfo(5).
 func (fs *FS) meminfo() []byte {
-	total, free := fs.memory()
-	shared := uint64(fs.pages.Load()) * pageSize
+	total, free := fs.machineMemory()
+	shared := uint64(fs.pages.used.Load()) * pageSize
 	var t text
 	for _, l := range []struct {
 		name  string

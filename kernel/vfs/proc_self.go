@@ -76,7 +76,7 @@ func (fs *FS) newProcSelf() *Dir {
 			path += deletedSuffix
 		}
 		return path, nil
-	}).jump = func(p *Paths) (Node, error) { return p.Cwd(), nil }
+	}).jump = func(p *Paths) (place, error) { return place{node: p.Cwd()}, nil }
 	fs.addFDs(d)
 	fs.addTasks(d)
 	fs.addNet(d)
@@ -266,8 +266,9 @@ func (fs *FS) addFDs(self *Dir) {
 		if !ok {
 			return nil
 		}
-		link := &Symlink{read: func(p *Paths) (string, error) { return p.fdPath(fd) }, jump: func(p *Paths) (Node, error) { return p.fdNode(fd) }}
-		link.fs, link.dev, link.ino, link.mode, link.nlink = fs, devProc, dynamicPosition+uint64(fd), unix.S_IFLNK|0o700, 1
+		link := &Symlink{read: func(p *Paths) (string, error) { return p.fdPath(fd) }, jump: func(p *Paths) (place, error) { return p.fdPlace(fd) }}
+		link.init(fs, devProc, unix.S_IFLNK|p.fdMode(fd))
+		link.ino = dynamicPosition + uint64(fd)
 		return link
 	}
 	self.addLocked("fd", links)
@@ -309,6 +310,23 @@ func (p *Paths) openFile(fd int) (*OpenFile, error) {
 	return o, nil
 }
 
+// fdMode returns the permissions of /proc/self/fd/N, which tell how it was opened.
+func (p *Paths) fdMode(fd int) uint32 {
+	o, err := p.openFile(fd)
+	if err != nil {
+		return 0
+	}
+	defer o.Release()
+	mode := uint32(0)
+	if o.Readable() {
+		mode |= 0o500
+	}
+	if o.Writable() {
+		mode |= 0o300
+	}
+	return mode
+}
+
 // fdPath returns the text of /proc/self/fd/N.
 func (p *Paths) fdPath(fd int) (string, error) {
 	o, err := p.openFile(fd)
@@ -329,17 +347,18 @@ func (p *Paths) fdPath(fd int) (string, error) {
 	return "anon_inode:[unknown]", nil
 }
 
-// fdNode returns where /proc/self/fd/N leads.
-func (p *Paths) fdNode(fd int) (Node, error) {
+// fdPlace returns where /proc/self/fd/N leads.
+func (p *Paths) fdPlace(fd int) (place, error) {
 	o, err := p.openFile(fd)
 	if err != nil {
-		return nil, err
+		return place{}, err
 	}
 	defer o.Release()
-	if h, ok := o.file.(NodeHolder); ok {
-		return h.Node(), nil
+	at := place{node: NodeOf(o.file)}
+	if f, ok := o.file.(interface{ foundAt() (*Dir, string) }); ok {
+		at.dir, at.name = f.foundAt()
 	}
-	return fileNode{o.file}, nil
+	return at, nil
 }
 
 // fdInfo makes /proc/self/fdinfo/N, proc_pid_fdinfo(5).

@@ -1,15 +1,16 @@
 package vfs
 
 import (
+	"cmp"
 	"math"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/mm"
 )
-
-const pageSize = mm.PageSize
 
 // Regular is a regular file. Its contents are in memory: the initial bytes where the boot loader
 // put them, and pages over them, made when they are first written. What is in neither is zero.
@@ -21,26 +22,47 @@ type Regular struct {
 	writeMu sync.Mutex // makes a write one step among writes
 
 	mu        sync.RWMutex
-	initial   []byte                    // guarded by mu; the bytes never change
-	frames    mm.PhysAddr               // guarded by mu: where initial is in physical memory; 0: not in whole frames
-	cut       bool                      // guarded by mu: initial was shortened: what follows it in its last frame isn't zero
-	pages     map[int64]*[pageSize]byte // guarded by mu, by page number
-	size      int64                     // guarded by mu
-	opens     int                       // guarded by mu: open descriptions
-	temporary bool                      // guarded by mu: O_TMPFILE without O_EXCL
-	mapped    bool                      // guarded by mu: has been mapped, so a space may read it at any time
-	reaped    bool                      // guarded by mu: counted as given back
-	seals     uint32                    // guarded by mu: F_SEAL_ of a memfd
+	initial   []byte      // guarded by mu; the bytes never change
+	frames    mm.PhysAddr // guarded by mu: where initial is in physical memory; 0: not in whole frames
+	cut       bool        // guarded by mu: initial was shortened: what follows it in its last frame isn't zero
+	pages     []filePage  // guarded by mu, by page number
+	size      int64       // guarded by mu
+	opens     int         // guarded by mu: open descriptions
+	temporary bool        // guarded by mu: O_TMPFILE without O_EXCL
+	mapped    bool        // guarded by mu: has been mapped, so a space may read it at any time
+	reaped    bool        // guarded by mu: counted as given back
+	seals     uint32      // guarded by mu: F_SEAL_ of a memfd
 }
 
-// newRegular makes an empty file that has no name yet. Error: unix.ENOSPC.
-func (fs *FS) newRegular(perm uint32) (*Regular, error) {
-	if err := fs.takeInode(); err != nil {
-		return nil, err
-	}
+// filePage is a page of a file that has been written.
+type filePage struct {
+	number int64 // its offset in the file is number*pageSize
+	page
+}
+
+// newRegular makes an empty file that has no name yet.
+func (fs *FS) newRegular(perm uint32) *Regular {
 	f := &Regular{seals: unix.F_SEAL_SEAL}
 	f.init(fs, devRoot, unix.S_IFREG|perm)
-	return f, nil
+	return f
+}
+
+// searchLocked returns where in pages the page with this number is, or would be.
+func (f *Regular) searchLocked(number int64) (int, bool) {
+	if n := len(f.pages); n == 0 || f.pages[n-1].number < number {
+		return n, false // as when a file is written from its start
+	}
+	return slices.BinarySearchFunc(f.pages, number, func(p filePage, number int64) int {
+		return cmp.Compare(p.number, number)
+	})
+}
+
+// bytesLocked returns the page with this number, or nil if it was never written.
+func (f *Regular) bytesLocked(number int64) *[pageSize]byte {
+	if i, ok := f.searchLocked(number); ok {
+		return f.pages[i].bytes
+	}
+	return nil
 }
 
 // Stat implements Node.
@@ -107,7 +129,7 @@ func (f *Regular) pieceLocked(off int64, want int) (piece []byte, fixed bool) {
 			return f.initial[off:end], true
 		}
 		n := off
-		for n < end && f.pages[n/pageSize] == nil {
+		for n < end && f.bytesLocked(n/pageSize) == nil {
 			n = min(end, (n/pageSize+1)*pageSize)
 		}
 		if n > off {
@@ -129,7 +151,7 @@ func (f *Regular) copyLocked(p []byte, off int64) (total int) {
 		at := off + int64(total)
 		in := int(at % pageSize)
 		part := p[total:min(len(p), total+pageSize-in)]
-		if page := f.pages[at/pageSize]; page != nil {
+		if page := f.bytesLocked(at / pageSize); page != nil {
 			copy(part, page[in:])
 		} else {
 			n := 0
@@ -158,7 +180,7 @@ func (f *Regular) Frame(off int64) (mm.PhysAddr, bool) {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	n := int64(len(f.initial))
-	if f.frames == 0 || off < 0 || off >= n || off+pageSize > n && (f.cut || f.size > n) || f.pages[off/pageSize] != nil {
+	if f.frames == 0 || off < 0 || off >= n || off+pageSize > n && (f.cut || f.size > n) || f.bytesLocked(off/pageSize) != nil {
 		return 0, false
 	}
 	return f.frames + mm.PhysAddr(off), true
@@ -226,21 +248,23 @@ func (f *Regular) putLocked(p []byte, off int64) (total int, err error) {
 
 // pageLocked returns the page with this number, made writable.
 func (f *Regular) pageLocked(number int64) (*[pageSize]byte, error) {
-	if page := f.pages[number]; page != nil {
-		return page, nil
+	i, ok := f.searchLocked(number)
+	if ok {
+		return f.pages[i].bytes, nil
 	}
-	if err := f.fs.takePages(1); err != nil {
-		return nil, err
+	if !f.fs.pages.take(1) {
+		return nil, unix.ENOSPC
 	}
-	page := new([pageSize]byte)
+	page, err := f.fs.memory.newPage()
+	if err != nil {
+		f.fs.pages.give(1)
+		return nil, unix.ENOSPC
+	}
 	if at := number * pageSize; at < int64(len(f.initial)) {
-		copy(page[:], f.initial[at:])
+		copy(page.bytes[:], f.initial[at:])
 	}
-	if f.pages == nil {
-		f.pages = make(map[int64]*[pageSize]byte)
-	}
-	f.pages[number] = page
-	return page, nil
+	f.pages = slices.Insert(f.pages, i, filePage{number, page})
+	return page.bytes, nil
 }
 
 // Truncate sets the size, see truncate(2).
@@ -266,16 +290,22 @@ func (f *Regular) shrinkLocked(size int64) {
 	if size < int64(len(f.initial)) {
 		f.initial, f.cut = f.initial[:size:size], true
 	}
-	gone := 0
-	for number := range f.pages {
-		if number*pageSize >= size {
-			delete(f.pages, number)
-			gone++
-		}
-	}
-	f.fs.givePages(gone)
-	if page := f.pages[size/pageSize]; page != nil {
+	i, _ := f.searchLocked((size + pageSize - 1) / pageSize)
+	f.dropLocked(i, len(f.pages))
+	if page := f.bytesLocked(size / pageSize); page != nil {
 		clear(page[size%pageSize:])
+	}
+}
+
+// dropLocked gives pages[i:j] back.
+func (f *Regular) dropLocked(i, j int) {
+	for k := i; k < j; k++ {
+		f.fs.memory.freePages(f.pages[k].page)
+	}
+	f.fs.pages.give(int64(j - i))
+	f.pages = slices.Delete(f.pages, i, j)
+	if len(f.pages) == 0 {
+		f.pages = nil
 	}
 }
 
@@ -295,7 +325,7 @@ func (f *Regular) allocate(mode uint32, off, n int64) error {
 	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > f.size && f.seals&unix.F_SEAL_GROW != 0 {
 		return unix.EPERM
 	}
-	if need := (end+pageSize-1)/pageSize - off/pageSize; need > f.fs.freePages() {
+	if need := (end+pageSize-1)/pageSize - off/pageSize; need > f.fs.pages.left() {
 		return unix.ENOSPC
 	}
 	for number := off / pageSize; number*pageSize < end; number++ {
@@ -317,11 +347,10 @@ func (f *Regular) zeroLocked(off, end int64) error {
 	for off < end {
 		number, in := off/pageSize, off%pageSize
 		upto := min(end, (number+1)*pageSize)
-		switch page := f.pages[number]; {
-		case page == nil && number*pageSize >= int64(len(f.initial)):
+		switch i, ok := f.searchLocked(number); {
+		case !ok && number*pageSize >= int64(len(f.initial)):
 		case in == 0 && upto == (number+1)*pageSize && number*pageSize >= int64(len(f.initial)):
-			delete(f.pages, number)
-			f.fs.givePages(1)
+			f.dropLocked(i, i+1)
 		default:
 			page, err := f.pageLocked(number)
 			if err != nil {
@@ -366,85 +395,20 @@ func (f *Regular) reap() {
 	if named || f.opens > 0 || f.reaped {
 		return
 	}
-	f.fs.givePages(len(f.pages))
-	f.fs.giveInode()
 	f.reaped = true
 	if !f.mapped {
-		f.pages, f.initial, f.size = nil, nil, 0
+		f.dropLocked(0, len(f.pages))
+		f.initial, f.size = nil, 0
+		return
 	}
-}
-
-// RegularFile is an open regular file.
-type RegularFile struct {
-	alwaysReady
-	node *Regular
-	dir  *Dir   // where it was opened; nil: it never had a name
-	name string // in dir
-}
-
-// open returns the file opened by a name in dir.
-func (f *Regular) open(dir *Dir, name string) *RegularFile {
-	f.reference()
-	return &RegularFile{node: f, dir: dir, name: name}
-}
-
-// Read implements File.
-func (r *RegularFile) Read(dst Dst, off int64) (int64, error) { return r.node.readAt(dst, off) }
-
-// Write implements File.
-func (r *RegularFile) Write(src Src, off int64) (int64, error) {
-	n, _, err := r.node.writeAt(src, off, false)
-	return n, err
-}
-
-// Append implements Appender.
-func (r *RegularFile) Append(src Src) (n, end int64, err error) { return r.node.writeAt(src, 0, true) }
-
-// Stat implements File.
-func (r *RegularFile) Stat() (unix.Stat_t, error) { return r.node.Stat(), nil }
-
-// Size implements Sizer.
-func (r *RegularFile) Size() (int64, error) {
-	r.node.mu.RLock()
-	defer r.node.mu.RUnlock()
-	return r.node.size, nil
-}
-
-// Truncate implements Sizer.
-func (r *RegularFile) Truncate(size int64) error { return r.node.Truncate(size) }
-
-// Allocate makes room for the n bytes at off, as fallocate(2) does.
-func (r *RegularFile) Allocate(mode uint32, off, n int64) error {
-	err := r.node.allocate(mode, off, n)
-	if err == nil {
-		r.node.touch()
-	}
-	return err
-}
-
-// Mapping returns the contents for mmap.
-func (r *RegularFile) Mapping() (mm.Backing, error) {
-	r.node.mu.Lock()
-	r.node.mapped = true
-	r.node.mu.Unlock()
-	return r.node, nil
-}
-
-// Node implements NodeHolder.
-func (r *RegularFile) Node() Node { return r.node }
-
-// Path implements PathHolder.
-func (r *RegularFile) Path() string {
-	if r.dir == nil {
-		return r.name + deletedSuffix
-	}
-	return entryPath(r.dir, r.name, r.node)
-}
-
-// Close implements File.
-func (r *RegularFile) Close() error {
-	r.node.unreference()
-	return nil
+	// A space may read it as long as it knows it: until nothing does.
+	fs, pages := f.fs, f.pages
+	runtime.AddCleanup(f, func(pages []filePage) {
+		for i := range pages {
+			fs.memory.freePages(pages[i].page)
+		}
+		fs.pages.give(int64(len(pages)))
+	}, pages)
 }
 
 // setInitial makes data, which is at the physical address frames, the contents of a new file.
@@ -456,28 +420,4 @@ func (f *Regular) setInitial(data []byte, frames mm.PhysAddr, modified time.Time
 	if !modified.IsZero() {
 		f.mtime = modified.UnixNano()
 	}
-}
-
-// knownSeals are the seals that F_ADD_SEALS takes.
-const knownSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_FUTURE_WRITE
-
-// Seals returns what F_GET_SEALS does. Files other than sealable memfds have F_SEAL_SEAL.
-func (r *RegularFile) Seals() uint32 {
-	r.node.mu.RLock()
-	defer r.node.mu.RUnlock()
-	return r.node.seals
-}
-
-// AddSeals forbids kinds of changes from now on, as F_ADD_SEALS does.
-func (r *RegularFile) AddSeals(seals uint32) error {
-	r.node.mu.Lock()
-	defer r.node.mu.Unlock()
-	switch {
-	case seals&^knownSeals != 0:
-		return unix.EINVAL
-	case r.node.seals&unix.F_SEAL_SEAL != 0:
-		return unix.EPERM
-	}
-	r.node.seals |= seals
-	return nil
 }

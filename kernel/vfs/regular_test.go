@@ -188,9 +188,9 @@ func TestRegularInitialDataStays(t *testing.T) {
 }
 
 func TestSpaceIsBounded(t *testing.T) {
-	fs := newTestFS(t, Options{MaxBytes: 10 * pageSize, MaxInodes: 40})
+	fs := newTestFS(t, Options{MaxBytes: 10 * pageSize, MaxNames: 40})
 	paths := fs.NewPaths()
-	before := fs.pages.Load()
+	before := fs.pages.used.Load()
 	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
 	if err := o.Truncate(1 << 40); err != nil { // sparse: costs nothing
 		t.Fatal(err)
@@ -209,11 +209,11 @@ func TestSpaceIsBounded(t *testing.T) {
 	if err := paths.Unlink(nil, "/tmp/f"); err != nil {
 		t.Fatal(err)
 	}
-	if free := fs.freePages(); free != 0 {
+	if free := fs.pages.left(); free != 0 {
 		t.Errorf("%d pages are free while the file is open", free)
 	}
 	o.Release()
-	if got := fs.pages.Load(); got != before {
+	if got := fs.pages.used.Load(); got != before {
 		t.Errorf("%d pages in use, want %d", got, before)
 	}
 	err := error(nil)
@@ -286,10 +286,7 @@ func TestTemporaryFile(t *testing.T) {
 
 func TestMemfdSeals(t *testing.T) {
 	paths := emptyFS(t).NewPaths()
-	f, err := paths.NewMemfd("x", true)
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := paths.NewMemfd("x", true)
 	o := NewOpenFile(f, unix.O_RDWR)
 	r := f.(*RegularFile)
 	if r.Path() != "/memfd:x (deleted)" {

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits on the number of descriptors of a process (RLIMIT_NOFILE, getrlimit(2)).
+// Limits on the number of descriptors of a process (RLIMIT_NOFILE, getrlimit(2)). A machine with little memory
+// has a lower highest one.
 const (
 	DefaultFDLimit = 1024
 	MaxFDLimit     = 65536
@@ -26,12 +27,13 @@ type Table struct {
 	cloexec []uint64 // guarded by mu: bit n: FD_CLOEXEC
 	lowest  int      // guarded by mu: no number below it is free
 	limit   int      // guarded by mu
+	max     int      // that limit can be set to; fixed
 	closed  bool     // guarded by mu: the process is gone, nothing more gets in
 }
 
 // NewTable returns an empty table with the default limit.
 func NewTable() *Table {
-	t := &Table{limit: DefaultFDLimit}
+	t := &Table{limit: DefaultFDLimit, max: MaxFDLimit}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.growLocked(64)
@@ -48,11 +50,14 @@ func (t *Table) Limit() int {
 // Size returns a number that all open descriptors are below.
 func (t *Table) Size() int { return len(*t.slots.Load()) }
 
-// SetLimit sets the limit, to MaxFDLimit at most. Descriptors beyond it stay open.
+// MaxLimit returns what the limit can be set to: the hard limit at the start.
+func (t *Table) MaxLimit() int { return t.max }
+
+// SetLimit sets the limit, to MaxLimit at most. Descriptors beyond it stay open.
 func (t *Table) SetLimit(n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.limit = min(max(n, 0), MaxFDLimit)
+	t.limit = min(max(n, 0), t.max)
 }
 
 // Get returns the file open as fd, with a reference that the caller must Release, or unix.EBADF.

@@ -61,20 +61,17 @@ func (t *termios) decode(b []byte) {
 // host's terminal does all line editing; here bytes only pass. A size that the program sets holds from then
 // on, whatever the host's terminal does.
 type terminalFile struct {
+	opened
 	console *console
-	node    *Special
-	path    string
 }
 
-func openConsole(_ *Paths, s *Special, _ uint32) (File, error) {
-	return &terminalFile{console: s.fs.console, node: s, path: "/dev/console"}, nil
-}
+func openConsole(o *opening) (File, error) { return &terminalFile{o.file(), o.node.fs.console}, nil }
 
-func openTTY(_ *Paths, s *Special, _ uint32) (File, error) {
-	if !s.fs.console.terminal() {
+func openTTY(o *opening) (File, error) {
+	if !o.node.fs.console.terminal() {
 		return nil, unix.ENXIO
 	}
-	return &terminalFile{console: s.fs.console, node: s, path: "/dev/tty"}, nil
+	return openConsole(o)
 }
 
 // Read implements File.
@@ -88,15 +85,6 @@ func (t *terminalFile) Write(src Src, _ int64) (int64, error) {
 	}
 	return n, err
 }
-
-// Stat implements File.
-func (t *terminalFile) Stat() (unix.Stat_t, error) { return t.node.Stat(), nil }
-
-// Node implements NodeHolder.
-func (t *terminalFile) Node() Node { return t.node }
-
-// Path implements PathHolder.
-func (t *terminalFile) Path() string { return t.path }
 
 // Close implements File.
 func (t *terminalFile) Close() error { return nil }

@@ -53,9 +53,14 @@ func (t *text) kilobytes(name string, bytes uint64, width int) *text {
 // textFile is an open generated file: what it said when it was opened.
 type textFile struct {
 	alwaysReady
-	node Node
-	path string
+	opened
 	data []byte
+}
+
+// Close gives the text up.
+func (f *textFile) Close() error {
+	f.node.fs.memory.text.give(int64(len(f.data)))
+	return nil
 }
 
 // Read implements File.
@@ -74,32 +79,26 @@ func (f *textFile) Read(dst Dst, off int64) (int64, error) {
 // Write implements File.
 func (f *textFile) Write(Src, int64) (int64, error) { return 0, unix.EINVAL }
 
-// Stat implements File.
-func (f *textFile) Stat() (unix.Stat_t, error) { return f.node.Stat(), nil }
-
 // Size implements Sizer. Only lseek asks; stat(2) says 0, as of all generated files.
 func (f *textFile) Size() (int64, error) { return int64(len(f.data)), nil }
 
 // Truncate implements Sizer.
 func (f *textFile) Truncate(int64) error { return unix.EPERM }
 
-// Node implements NodeHolder.
-func (f *textFile) Node() Node { return f.node }
-
-// Path implements PathHolder.
-func (f *textFile) Path() string { return f.path }
-
 // newText makes a generated file. generate runs at each open; it may return an error.
 func (fs *FS) newText(dev uint64, generate func(p *Paths) ([]byte, error)) *Special {
-	return fs.newSpecial(dev, unix.S_IFREG|0o444, func(p *Paths, s *Special, flags uint32) (File, error) {
-		if flags&unix.O_ACCMODE != unix.O_RDONLY {
+	return fs.newSpecial(dev, unix.S_IFREG|0o444, func(o *opening) (File, error) {
+		if o.flags&unix.O_ACCMODE != unix.O_RDONLY {
 			return nil, unix.EACCES
 		}
-		data, err := generate(p)
+		data, err := generate(o.paths)
 		if err != nil {
 			return nil, err
 		}
-		return &textFile{node: s, data: data}, nil
+		if !fs.memory.text.take(int64(len(data))) {
+			return nil, unix.ENOMEM
+		}
+		return &textFile{opened: o.file(), data: data}, nil
 	})
 }
 

@@ -80,8 +80,8 @@ const (
 
 // place is where a walk ended.
 type place struct {
-	dir   *Dir   // the directory of the last component
-	name  string // the last component: "." or "..", or "" if the path was the root or a link of /proc jumped
+	dir   *Dir   // the directory of the last component; nil: none, as of a file without a name
+	name  string // the last component, also "." or ".."; "" if the path was the root
 	node  Node   // what it stands for; nil: nothing
 	slash bool   // the path ended in a slash
 	long  bool   // the last component is longer than a name can be (parentOnly)
@@ -156,11 +156,12 @@ func (p *Paths) walk(at *Dir, path string, mode follow) (place, error) {
 				rest = target + tail
 				continue
 			}
-			node, err := link.jump(p)
-			if err != nil {
+			slash := found.slash
+			var err error
+			if found, err = link.jump(p); err != nil {
 				return place{}, err
 			}
-			found = place{dir: at, node: node, slash: found.slash}
+			found.slash = slash
 			if last {
 				return found, found.check()
 			}

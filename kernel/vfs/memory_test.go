@@ -1,0 +1,248 @@
+package vfs
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
+)
+
+// countedFrames is a machine with few frames, which are cleared when they are freed.
+type countedFrames struct {
+	mu    sync.Mutex
+	limit int
+	next  mm.PhysAddr
+	used  map[mm.PhysAddr]*[pageSize]byte
+	freed chan struct{} // gets a token for each call of FreeFrames that freed something
+}
+
+func newCountedFrames(limit int) *countedFrames {
+	return &countedFrames{limit: limit, used: map[mm.PhysAddr]*[pageSize]byte{}, freed: make(chan struct{}, 1000)}
+}
+
+func (f *countedFrames) AllocFrame() (mm.PhysAddr, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.used) >= f.limit {
+		return 0, false
+	}
+	f.next += pageSize
+	f.used[f.next] = new([pageSize]byte)
+	return f.next, true
+}
+
+func (f *countedFrames) FreeFrames(pas []mm.PhysAddr) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pa := range pas {
+		if f.used[pa] == nil {
+			panic("a frame was freed that isn't in use")
+		}
+		clear(f.used[pa][:])
+		delete(f.used, pa)
+	}
+	if len(pas) > 0 {
+		f.freed <- struct{}{}
+	}
+}
+
+func (f *countedFrames) Page(pa mm.PhysAddr) *[pageSize]byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used[pa]
+}
+
+func (f *countedFrames) expect(t *testing.T, want int) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.used) != want {
+		t.Errorf("%d frames are in use, want %d", len(f.used), want)
+	}
+}
+
+func TestFilePagesAreFrames(t *testing.T) {
+	frames := newCountedFrames(10)
+	fs := newTestFS(t, Options{Frames: frames})
+	paths := fs.NewPaths()
+	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	b := Bytes(make([]byte, 12*pageSize))
+	if n, err := o.Write(&b); n != 10*pageSize || err != nil {
+		t.Errorf("write = %d, %v; want all that there is room for", n, err)
+	}
+	b = Bytes("x")
+	if _, err := o.Write(&b); err != unix.ENOSPC {
+		t.Errorf("write = %v, want ENOSPC", err)
+	}
+	frames.expect(t, 10)
+	o.Truncate(5*pageSize + 1)
+	frames.expect(t, 6)
+	if err := o.File().(*RegularFile).Allocate(unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, pageSize, pageSize); err != nil {
+		t.Error(err)
+	}
+	frames.expect(t, 5)
+	paths.Unlink(nil, "/tmp/f")
+	frames.expect(t, 5)
+	o.Release()
+	frames.expect(t, 0)
+	if fs.pages.used.Load() != 0 {
+		t.Errorf("%d pages are counted", fs.pages.used.Load())
+	}
+}
+
+// TestMappedFileKeepsItsFrames: what a space has mapped is there until the space forgets it.
+func TestMappedFileKeepsItsFrames(t *testing.T) {
+	frames := newCountedFrames(10)
+	fs := newTestFS(t, Options{Frames: frames})
+	paths := fs.NewPaths()
+	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	write(t, o, "hello")
+	backing, err := o.File().(*RegularFile).Mapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths.Unlink(nil, "/tmp/f")
+	o.Release()
+	buf := make([]byte, 10)
+	if n, _ := backing.ReadAt(buf, 0); string(buf[:n]) != "hello" {
+		t.Errorf("read %q", buf[:n])
+	}
+	frames.expect(t, 1)
+	runtime.KeepAlive(backing)
+	backing, o = nil, nil
+	for len(frames.freed) == 0 {
+		runtime.GC()
+		runtime.Gosched()
+	}
+	frames.expect(t, 0)
+}
+
+func TestPipePagesAreFrames(t *testing.T) {
+	frames := newCountedFrames(3)
+	fs := newTestFS(t, Options{Frames: frames})
+	r, w := fs.NewPipe()
+	rd := NewOpenFile(r, unix.O_RDONLY)
+	for range 100 { // a pipe that is read at once needs one page
+		b := Bytes(make([]byte, 100))
+		w.Write(&b, 0)
+		b = Bytes(make([]byte, 100))
+		rd.Read(&b)
+	}
+	frames.expect(t, 1)
+	b := Bytes(make([]byte, 5*pageSize))
+	if n, err := w.Write(&b, 0); n != 3*pageSize || err != nil {
+		t.Errorf("write = %d, %v; want 3 pages", n, err)
+	}
+	b = Bytes("x")
+	if _, err := w.Write(&b, 0); err != unix.ENOMEM {
+		t.Errorf("write = %v, want ENOMEM", err)
+	}
+	if _, err := w.SetCapacity(MaxPipeSize); err != unix.ENOMEM {
+		t.Errorf("SetCapacity = %v, want ENOMEM", err)
+	}
+	frames.expect(t, 3)
+	// An atomic write across the border to a page that can't be had takes nothing.
+	b = Bytes(make([]byte, 2*pageSize+10))
+	rd.Read(&b)
+	b = Bytes(make([]byte, PipeBuf))
+	if n, err := w.Write(&b, 0); n != 0 || err != unix.ENOMEM {
+		t.Errorf("write = %d, %v; want ENOMEM", n, err)
+	}
+	w.Close()
+	if got := readAll(t, rd); len(got) != pageSize-10 {
+		t.Errorf("%d bytes are left", len(got))
+	}
+	rd.Release()
+	frames.expect(t, 0)
+}
+
+// TestKernelMemoryIsBounded: a program can't make a small machine keep more than it has.
+func TestKernelMemoryIsBounded(t *testing.T) {
+	fs := newTestFS(t, Options{Memory: func() (total, free uint64) { return 24 << 20, 20 << 20 }})
+	paths, table := fs.NewPaths(), fs.NewTable()
+	if n := table.MaxLimit(); n != 24<<20/objectShare {
+		t.Errorf("descriptors: %d", n)
+	}
+	if n := fs.pages.limit; n != 12<<20/pageSize {
+		t.Errorf("pages: %d", n)
+	}
+	until := func(what string, want error, do func(i int) error) {
+		t.Helper()
+		for i := range 10000 {
+			if err := do(i); err != nil {
+				if err != want {
+					t.Errorf("%s, number %d: %v, want %v", what, i, err, want)
+				}
+				return
+			}
+		}
+		t.Errorf("%s: no end", what)
+	}
+	e, event := fs.NewEpoll(), NewOpenFile(NewEventFD(0, false), unix.O_RDWR)
+	until("epoll entries", unix.ENOSPC, func(i int) error { return e.Add(event, i, EpollEvent{}) })
+	event.Release()
+	if n := fs.memory.watches.used.Load(); n != 0 {
+		t.Errorf("%d epoll entries are counted", n)
+	}
+	var open []*OpenFile
+	paths.SetProcess(&ProcessInfo{PID: 1, Env: []string{strings.Repeat("x", 10000)}})
+	until("texts", unix.ENOMEM, func(int) error {
+		o, err := paths.Open(nil, "/proc/self/environ", unix.O_RDONLY, 0)
+		open = append(open, o)
+		return err
+	})
+	for _, o := range open[:len(open)-1] {
+		o.Release()
+	}
+	if n := fs.memory.text.used.Load(); n != 0 {
+		t.Errorf("%d bytes of texts are counted", n)
+	}
+	before := fs.names.used.Load()
+	name := func(i int) string { return "/tmp/" + string(rune('A'+i/100)) + string(rune('A'+i%100)) }
+	made := 0
+	until("long links", unix.ENOSPC, func(i int) error {
+		err := paths.Symlink(strings.Repeat("x", 4000), nil, name(i))
+		if err == nil {
+			made++
+		}
+		return err
+	})
+	if want := int(fs.names.limit-before) / 8; made != want {
+		t.Errorf("%d long links, want %d", made, want)
+	}
+	for i := range made {
+		paths.Unlink(nil, name(i))
+	}
+	if n := fs.names.used.Load(); n != before {
+		t.Errorf("%d names are counted, want %d", n, before)
+	}
+	paths.MakeFile(nil, "/f", 0o600)
+	n, _ := paths.Lookup(nil, "/f", true)
+	until("names of a file", unix.ENOSPC, func(i int) error { return paths.Link(n, nil, name(i)) })
+}
+
+func TestProcPathsOfOpenFiles(t *testing.T) {
+	paths, table := newProcessPaths(t)
+	for _, path := range []string{"/dev/null", "/proc/version", "/proc/self/maps", "/etc/hosts", "/dev/shm", "/dev"} {
+		o := mustOpen(t, paths, path, unix.O_RDONLY)
+		fd, _ := table.Install(o, 3, false)
+		want := path // of /proc/self, too: its directory has that name
+		link := "/proc/self/fd/" + string(rune('0'+fd))
+		if got, err := paths.Readlink(nil, link); got != want || err != nil {
+			t.Errorf("%s -> %q, %v; want %q", link, got, err, want)
+		}
+		// Opened again by its link it is still the same file.
+		again := mustOpen(t, paths, link, unix.O_RDONLY)
+		if got := again.File().(PathHolder).Path(); got != want {
+			t.Errorf("%s opened: %q; want %q", link, got, want)
+		}
+		again.Release()
+		if n, err := paths.Lookup(nil, link, false); err != nil || n.Stat().Mode != unix.S_IFLNK|0o500 {
+			t.Errorf("%s: mode %o, %v", link, n.Stat().Mode, err)
+		}
+		table.Close(fd)
+	}
+}
