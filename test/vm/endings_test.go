@@ -24,9 +24,8 @@ func TestEndings(t *testing.T) {
 		}
 		t.Run(strings.Join(e.Args, " "), func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.CBinary("fault", programs.Libcs[i%len(programs.Libcs)])
 			r := start(t, options{configuration: configurations[i%len(configurations)], quiet: true,
-				program: built(t, path, err), args: e.Args})
+				program: cProgram(t, "fault", programs.Libcs[i%len(programs.Libcs)]), args: e.Args})
 			if e.Signal == 0 {
 				r.want(e.Status)
 			} else {
@@ -214,8 +213,7 @@ func TestMemorySizes(t *testing.T) {
 		for _, size := range []string{"32M", "48M", "64M", "512M"} {
 			t.Run(c.String()+"/"+size, func(t *testing.T) {
 				t.Parallel()
-				path, err := programs.GoBinary("stdio")
-				r := start(t, options{configuration: c, quiet: true, flags: []string{"-m", size}, program: built(t, path, err), args: []string{"args", "fits"}})
+				r := start(t, options{configuration: c, quiet: true, flags: []string{"-m", size}, program: goProgram(t, "stdio"), args: []string{"args", "fits"}})
 				r.want(0)
 				if out := r.stdout.String(); out != "\"fits\"\n" {
 					t.Errorf("standard output: %q", out)
@@ -230,8 +228,7 @@ func TestTooLittleMemory(t *testing.T) {
 	for _, size := range []string{"4M", "8M", "12M", "16M", "20M", "24M"} {
 		t.Run(size, func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.GoBinary("stdio")
-			r := start(t, options{configuration: plain, quiet: true, flags: []string{"-m", size}, program: built(t, path, err), args: []string{"args", "fits"}})
+			r := start(t, options{configuration: plain, quiet: true, flags: []string{"-m", size}, program: goProgram(t, "stdio"), args: []string{"args", "fits"}})
 			status := r.wait()
 			if status == 0 {
 				t.Skipf("%s is enough", size)

@@ -1,13 +1,11 @@
 // Package vm runs programs in virtual machines, by the command line that users have, and looks at what comes out. It
-// has only tests. Without WICK_VM=1, which make test sets, they are skipped where something is missing; with it, that
-// is a failure.
+// has only tests. They need WICK_VM=1, which make test sets; what is missing then is a failure and no reason to skip.
 package vm
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -81,40 +79,49 @@ type run struct {
 	expired bool // it was stopped because it took too long; valid when done is closed
 }
 
-// wickPath returns the wick to test, or skips the test.
+// wickPath returns the wick to test. It skips the test where nobody has asked for virtual machines: they take a quarter
+// of an hour, and need what go test can't install.
 func wickPath(t *testing.T) string {
 	t.Helper()
+	if os.Getenv("WICK_VM") != "1" {
+		t.Skip("virtual machines are started with WICK_VM=1 only, as make test does")
+	}
 	path := os.Getenv("WICK")
 	if path == "" {
 		path = filepath.Join(programs.Root(), "bin", "wick")
 	}
 	if _, err := os.Stat(path); err != nil {
-		missing(t, "no wick to test (make build makes one): "+err.Error())
+		t.Fatalf("no wick to test: %v (make build makes one)", err)
 	}
 	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
-		missing(t, err.Error())
-	}
-	if os.Getenv("WICK_VM") == "" && testing.Short() {
-		t.Skip("-short: no virtual machines")
+		t.Fatalf("%v (wick doctor says how to get it)", err)
 	}
 	return path
 }
 
-// missing skips the test, or fails it where everything must be there.
-func missing(t *testing.T, what string) {
+// goProgram returns the path of a Go program (see programs.GoBinary).
+func goProgram(t *testing.T, pkg string) string {
 	t.Helper()
-	if os.Getenv("WICK_VM") == "1" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
+	return program(t, func() (string, error) { return programs.GoBinary(pkg) })
 }
 
-// built returns the path of a program, or skips the test where there is no compiler for it.
-func built(t *testing.T, path string, err error) string {
+// cProgram returns the path of a C program (see programs.CBinary).
+func cProgram(t *testing.T, name string, libc programs.Libc) string {
 	t.Helper()
-	if errors.Is(err, programs.ErrNoCompiler) {
-		missing(t, err.Error())
-	}
+	return program(t, func() (string, error) { return programs.CBinary(name, libc) })
+}
+
+// suiteProgram returns the path of a suite's program.
+func suiteProgram(t *testing.T, s *programs.Suite, libc programs.Libc) string {
+	t.Helper()
+	return program(t, func() (string, error) { return s.Build(libc) })
+}
+
+// program builds a program, if it is for a machine that will be started.
+func program(t *testing.T, build func() (string, error)) string {
+	t.Helper()
+	wickPath(t)
+	path, err := build()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,10 +31,9 @@ func TestDump(t *testing.T) {
 				t.Parallel()
 				needTshark(t)
 				s := programs.Find(d.suite)
-				path, err := s.Build("")
 				args, _ := s.Command(startPeers(t), d.cases...)
 				pcap := filepath.Join(t.TempDir(), "capture.pcap")
-				r := start(t, options{configuration: c, quiet: true, flags: []string{"--dump", "--pcap", pcap}, program: built(t, path, err), args: args})
+				r := start(t, options{configuration: c, quiet: true, flags: []string{"--dump", "--pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
 				r.want(0)
 				compare(t, r, pcap)
 			})
@@ -44,8 +43,9 @@ func TestDump(t *testing.T) {
 
 func needTshark(t *testing.T) {
 	t.Helper()
+	wickPath(t)
 	if _, err := exec.LookPath("tshark"); err != nil {
-		missing(t, err.Error())
+		t.Fatal(err)
 	}
 }
 
@@ -87,10 +87,9 @@ func TestFullDump(t *testing.T) {
 	t.Parallel()
 	needTshark(t)
 	s := programs.Find("udp")
-	path, err := s.Build("")
 	args, _ := s.Command(startPeers(t), "peer-sizes")
 	pcap := filepath.Join(t.TempDir(), "capture.pcap")
-	r := start(t, options{configuration: plain, quiet: true, flags: []string{"--dump=full", "--pcap", pcap}, program: built(t, path, err), args: args})
+	r := start(t, options{configuration: plain, quiet: true, flags: []string{"--dump=full", "--pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
 	r.want(0)
 	compare(t, r, pcap)
 	for _, want := range []string{"Ethernet 0-14 ", "IPv4 14-34 ", "UDP"} {
@@ -104,9 +103,8 @@ func TestFullDump(t *testing.T) {
 func TestNoDump(t *testing.T) {
 	t.Parallel()
 	s := programs.Find("udp")
-	path, err := s.Build("")
 	args, _ := s.Command(startPeers(t), "peer-echo")
-	r := start(t, options{configuration: plain, quiet: true, program: built(t, path, err), args: args})
+	r := start(t, options{configuration: plain, quiet: true, program: suiteProgram(t, s, ""), args: args})
 	r.want(0)
 	if text := r.stderr.String(); text != "" {
 		t.Errorf("standard error:\n%s", text)
@@ -119,10 +117,9 @@ func TestDHCP(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			s := programs.Find("netif")
-			path, err := s.Build("")
 			args, _ := s.Command(startPeers(t))
 			dir := t.TempDir()
-			build := append(append([]string{"build", "-o", dir}, c.flags()...), built(t, path, err))
+			build := append(append([]string{"build", "-o", dir}, c.flags()...), suiteProgram(t, s, ""))
 			line, err := exec.Command(wickPath(t), append(build, args...)...).Output()
 			if err != nil {
 				t.Fatalf("wick build: %v", err)

@@ -19,9 +19,8 @@ func TestPublishedTCP(t *testing.T) {
 	for _, c := range configurations {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.GoBinary("tcp")
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, capture: true,
-				program: built(t, path, err), args: []string{"-serve", ":7000"}})
+				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
 			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
 			addr := r.port("7000/tcp")
 			for i, n := range []int64{0, 1, 1 << 10, 64 << 10, 1 << 20} {
@@ -43,9 +42,8 @@ func TestPublishedTCPHeavy(t *testing.T) {
 	for _, c := range []configuration{{"pc", 2, "default"}, {"q35", 1, "max"}} {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.GoBinary("tcp")
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, limit: 2 * runLimit,
-				program: built(t, path, err), args: []string{"-serve", ":7000"}})
+				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
 			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
 			addr := r.port("7000/tcp")
 			if err := peer.Download(addr, 64<<20, 1); err != nil {
@@ -136,8 +134,7 @@ func TestEcho(t *testing.T) {
 	for _, c := range configurations {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.GoBinary("/examples/echo")
-			r := start(t, options{configuration: c, program: built(t, path, err), capture: true,
+			r := start(t, options{configuration: c, program: goProgram(t, "/examples/echo"), capture: true,
 				flags: []string{"-p", "0:7/udp", "-p", "0:7", "-p", "0:80"}})
 			r.awaitLine(r.stdout, "it served", func(line string) bool {
 				return line == "echo: serving UDP port 7, TCP port 7, web port 80"
@@ -217,8 +214,7 @@ func TestNettests(t *testing.T) {
 			t.Parallel()
 			p := startPeers(t)
 			_, port, _ := net.SplitHostPort(p.UDP)
-			path, err := programs.GoBinary("/examples/nettests")
-			r := start(t, options{configuration: c, program: built(t, path, err), args: []string{port}, capture: true})
+			r := start(t, options{configuration: c, program: goProgram(t, "/examples/nettests"), args: []string{port}, capture: true})
 			r.want(0)
 			if out := r.stdout.String(); !strings.HasSuffix(out, "all tests passed\n") {
 				t.Errorf("it said:\n%s", out)

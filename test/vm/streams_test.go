@@ -21,8 +21,7 @@ import (
 // stdio returns a run of program stdio.
 func stdio(t *testing.T, stdin io.Reader, flags []string, args ...string) *run {
 	t.Helper()
-	path, err := programs.GoBinary("stdio")
-	return start(t, options{configuration: plain, quiet: true, stdin: stdin, flags: flags, program: built(t, path, err), args: args})
+	return start(t, options{configuration: plain, quiet: true, stdin: stdin, flags: flags, program: goProgram(t, "stdio"), args: args})
 }
 
 // random returns n bytes that hold every value.
@@ -40,8 +39,7 @@ func TestBytesThrough(t *testing.T) {
 			if c == plain {
 				want = random(1 << 20)
 			}
-			path, err := programs.GoBinary("stdio")
-			r := start(t, options{configuration: c, quiet: true, stdin: bytes.NewReader(want), program: built(t, path, err), args: []string{"cat"}})
+			r := start(t, options{configuration: c, quiet: true, stdin: bytes.NewReader(want), program: goProgram(t, "stdio"), args: []string{"cat"}})
 			r.want(0)
 			if got := r.stdout.bytes(); !bytes.Equal(got, want) {
 				t.Errorf("%d bytes with SHA-256 %x came back of %d with %x", len(got), sha256.Sum256(got), len(want), sha256.Sum256(want))
@@ -117,8 +115,7 @@ func TestOutputBeforeEnd(t *testing.T) {
 // TestReaderGone: wick's own standard output is closed while the program writes.
 func TestReaderGone(t *testing.T) {
 	t.Parallel()
-	path, err := programs.GoBinary("stdio")
-	cmd := exec.Command(wickPath(t), "run", built(t, path, err), "flood", "2000000")
+	cmd := exec.Command(wickPath(t), "run", goProgram(t, "stdio"), "flood", "2000000")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -146,8 +143,7 @@ func TestPipesAndTerminals(t *testing.T) {
 		t.Parallel()
 		master, slave := ptytest.Open(t)
 		ptytest.Resize(t, master, 30, 100)
-		path, err := programs.GoBinary("stdio")
-		cmd := exec.Command(wickPath(t), "run", built(t, path, err), "tty")
+		cmd := exec.Command(wickPath(t), "run", goProgram(t, "stdio"), "tty")
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 		cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
 		screen := newOutput()
@@ -156,7 +152,7 @@ func TestPipesAndTerminals(t *testing.T) {
 			defer close(copied)
 			io.Copy(screen, master) // ends when nobody has the terminal any more
 		}()
-		err = cmd.Run()
+		err := cmd.Run()
 		slave.Close()
 		<-copied
 		if err != nil {
@@ -215,9 +211,8 @@ func TestHello(t *testing.T) {
 	for i, libc := range programs.Libcs {
 		t.Run(string(libc), func(t *testing.T) {
 			t.Parallel()
-			path, err := programs.CBinary("/examples/hello/hello.c", libc)
 			r := start(t, options{configuration: configurations[i*2], quiet: true, flags: []string{"-e", "NAME=value"},
-				program: built(t, path, err), args: []string{"one", "two words"}})
+				program: cProgram(t, "/examples/hello/hello.c", libc), args: []string{"one", "two words"}})
 			r.want(0)
 			got := r.stdout.String()
 			for _, want := range []string{"Hello from C!\n", "\nargv[0]: ", "/" + filepath.Base(path) + "\n", "\nargv[1]: one\n", "\nargv[2]: two words\n", "\nenv: NAME=value\n"} {

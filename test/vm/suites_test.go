@@ -77,8 +77,7 @@ func cases(t *testing.T, s *programs.Suite, path string, heavy bool) []string {
 
 // runSuite runs cases of a suite in a machine, and checks that each says ok.
 func runSuite(t *testing.T, c configuration, s *programs.Suite, libc programs.Libc, heavy bool) {
-	path, err := s.Build(libc)
-	built(t, path, err)
+	path := suiteProgram(t, s, libc)
 	names := cases(t, s, path, heavy)
 	args, env := s.Command(startPeers(t), names...)
 	o := options{configuration: c, program: path, args: args, capture: !heavy}
