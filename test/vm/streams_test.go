@@ -211,8 +211,9 @@ func TestHello(t *testing.T) {
 	for i, libc := range programs.Libcs {
 		t.Run(string(libc), func(t *testing.T) {
 			t.Parallel()
+			path := cProgram(t, "/examples/hello/hello.c", libc)
 			r := start(t, options{configuration: configurations[i*2], quiet: true, flags: []string{"-e", "NAME=value"},
-				program: cProgram(t, "/examples/hello/hello.c", libc), args: []string{"one", "two words"}})
+				program: path, args: []string{"one", "two words"}})
 			r.want(0)
 			got := r.stdout.String()
 			for _, want := range []string{"Hello from C!\n", "\nargv[0]: ", "/" + filepath.Base(path) + "\n", "\nargv[1]: one\n", "\nargv[2]: two words\n", "\nenv: NAME=value\n"} {
