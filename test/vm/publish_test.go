@@ -10,7 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"wick/test/programs"
 	"wick/test/programs/peer"
 )
 
