@@ -180,7 +180,9 @@ func (c *dhcpClient) handle(now time.Time, m *dhcpMessage) {
 			c.configure(nil)
 		}
 		c.lease = dhcpLease{}
-		c.start(now)
+		// Not at once: a server that refuses always would be asked without end.
+		c.state, c.tries, c.began, c.xid = dhcpSelecting, 0, now, c.random()
+		c.backOff(now)
 	}
 }
 
