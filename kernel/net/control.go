@@ -83,7 +83,7 @@ func (s *datagramSocket) appendControl(m *Message, d *received) {
 		a := s.recvAddress(d.to).As16()
 		m.put(unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], d.index))
 	}
-	if want&controlHopLimit != 0 {
+	if want&controlHopLimit != 0 && d.ipv6 {
 		m.put(unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT, binary.NativeEndian.AppendUint32(nil, uint32(d.ttl)))
 	}
 	if want&controlTClass != 0 && d.ipv6 {
