@@ -107,29 +107,18 @@ func (p *Paths) walk(at *Dir, path string, mode follow) (place, error) {
 				return place{dir: at, node: at}, nil
 			}
 		}
-		var name, tail string
+		name, tail := rest, ""
 		if i := strings.IndexByte(rest, '/'); i >= 0 {
 			name, tail = rest[:i], rest[i:]
-		} else {
-			name = rest
 		}
 		next := strings.TrimLeft(tail, "/")
-		found := place{dir: at, name: name, slash: tail != ""}
 		last := next == ""
-		switch {
-		case last && found.slash && mode&creating != 0 && found.proper():
+		found := place{dir: at, name: name, slash: tail != ""}
+		if last && found.slash && mode&creating != 0 && found.proper() {
 			return place{}, unix.EISDIR
-		case name == ".":
-			found.node = at
-		case name == "..":
-			found.node = at.parent
-		case at.removed: // there is nothing in it, whatever the name
-		case len(name) > nameMax && last && mode == parentOnly:
-			found.long = true
-		case len(name) > nameMax:
-			return place{}, unix.ENAMETOOLONG
-		default:
-			found.node = at.lookupLocked(p, name)
+		}
+		if err := p.find(&found, last && mode == parentOnly); err != nil {
+			return place{}, err
 		}
 		if last && mode == parentOnly {
 			return found, nil
@@ -172,6 +161,25 @@ func (p *Paths) walk(at *Dir, path string, mode follow) (place, error) {
 		}
 		at, rest = d, next
 	}
+}
+
+// find looks up l.name in l.dir. A name that is too long is an error unless marked is set: then that is noted in l.
+func (p *Paths) find(l *place, marked bool) error {
+	switch {
+	case l.name == ".":
+		l.node = l.dir
+	case l.name == "..":
+		l.node = l.dir.parent
+	case l.dir.removed: // there is nothing in it, whatever the name
+	case len(l.name) > nameMax:
+		l.long = true
+		if !marked {
+			return unix.ENAMETOOLONG
+		}
+	default:
+		l.node = l.dir.lookupLocked(p, l.name)
+	}
+	return nil
 }
 
 // check refuses a path with a slash at its end if it leads to something other than a directory.
