@@ -75,7 +75,7 @@ const (
 const (
 	initialFCW   = 0x037f
 	initialMXCSR = 0x1f80
-	mxcsrMask    = 0xffbf // bits that may be set on every amd64 CPU (DAZ may be missing)
+	mxcsrMask    = 0xffff // bits that may be set on every amd64 CPU, DAZ among them
 )
 
 // New returns a register file with initial floating-point state and everything else zero. It is always on the heap:
