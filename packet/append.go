@@ -6,18 +6,24 @@ import "strconv"
 // if dst has room, and takes any bytes: what is wrong with a packet it says.
 //
 // It takes each frame by itself; a Decoder knows those before.
-func Append(dst []byte, f *Frame, mode Mode) []byte { return appendFrame(dst, f, mode, nil) }
+func Append(dst []byte, f *Frame, mode Mode) []byte { return appendFrame(dst, f, mode, nil, nil) }
 
-func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder) []byte {
-	p := printer{b: dst, f: f, data: f.Data, wire: max(f.WireLen, len(f.Data)), decoder: d}
+func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder, info *Info) []byte {
+	p := printer{b: dst, f: f, data: f.Data, wire: max(f.WireLen, len(f.Data)), decoder: d, info: info, origin: len(dst)}
 	p.end = p.wire
 	p.newLine(false)
 	p.head()
 	p.link()
+	p.tell()
 	p.tail()
+	if info != nil {
+		info.Line = len(p.b) - p.origin
+	}
 	p.char('\n')
 	if mode == Full {
 		p.details()
+	}
+	if mode != Line {
 		p.dump()
 	}
 	return p.b
@@ -46,11 +52,19 @@ func (p *printer) head() {
 	for i := range min(len(p.f.Interface), maxName) {
 		p.b = appendEscapedByte(p.b, p.f.Interface[i])
 	}
-	if p.f.Direction == Transmit {
-		p.str(" > ")
-	} else {
-		p.str(" < ")
+	p.mark(MarkHead, p.origin)
+	p.char(' ')
+	from := len(p.b)
+	switch p.f.Direction {
+	case Receive:
+		p.char('<')
+	case Transmit:
+		p.char('>')
+	default:
+		p.char('-')
 	}
+	p.mark(MarkDirection, from)
+	p.char(' ')
 	p.num(p.wire)
 }
 
@@ -72,26 +86,29 @@ func (p *printer) tail() {
 		p.num(p.wire)
 	}
 	if p.f.WireLen < len(p.f.Data) {
-		p.str(" !wire-length ")
+		from := p.bang()
+		p.str("wire-length ")
 		p.num(p.f.WireLen)
 		p.char('<')
 		p.num(len(p.f.Data))
+		p.mark(MarkAnomaly, from)
 	}
 	if p.f.RxErrors != 0 {
 		p.rxErrors()
 	}
 	if p.f.Damage&DamageNoEOP != 0 {
-		p.str(" !no-end-of-packet")
+		p.mark(MarkAnomaly, p.bangName("no-end-of-packet"))
 	}
 	if p.f.Damage&DamageShortHeader != 0 {
-		p.str(" !short-virtio-header")
+		p.mark(MarkAnomaly, p.bangName("short-virtio-header"))
 	}
 	if p.f.Drop != "" {
-		p.str(" !dropped(")
+		from := p.bangName("dropped(")
 		for i := range min(len(p.f.Drop), maxReason) {
 			p.b = appendEscapedByte(p.b, p.f.Drop[i])
 		}
 		p.char(')')
+		p.mark(MarkAnomaly, from)
 	}
 }
 
@@ -120,7 +137,7 @@ func zeros(b []byte) bool {
 
 // rxErrors names the error bits of a receive descriptor [8254x 3.2.3.2].
 func (p *printer) rxErrors() {
-	p.str(" !rx-error(")
+	from := p.bangName("rx-error(")
 	first := true
 	for i := range 8 {
 		if p.f.RxErrors&(1<<i) == 0 {
@@ -133,6 +150,7 @@ func (p *printer) rxErrors() {
 		p.str(rxErrorName(i))
 	}
 	p.char(')')
+	p.mark(MarkAnomaly, from)
 }
 
 func rxErrorName(bit int) string {

@@ -84,11 +84,11 @@ func (h ARP) mismatch() Fault {
 }
 
 func (p *printer) arp(off, end int) {
-	p.str(" ARP")
+	p.protocol("ARP")
 	b := p.slice(off, end)
 	h, f := ParseARP(b)
 	if f.Bad() {
-		p.push(layerARP, off, end)
+		p.push(LayerARP, off, end)
 		if len(b) >= arpFixed {
 			op := ARP(b).Operation()
 			p.fieldName("op", op, arpOperation(op))
@@ -100,7 +100,7 @@ func (p *printer) arp(off, end int) {
 		return
 	}
 	p.end = off + len(h)
-	p.push(layerARP, off, p.end)
+	p.push(LayerARP, off, p.end)
 	if f = h.mismatch(); f.Bad() {
 		p.fieldName("op", h.Operation(), arpOperation(h.Operation()))
 		p.fault(f, off)
@@ -162,12 +162,13 @@ func (p *printer) arpFaults(h ARP, off int) {
 	}
 	sender := h.SenderHardware()
 	if source := Ethernet(p.data).Source(); string(sender) != string(source) {
-		p.str(" !sender ")
+		from := p.bangName("sender ")
 		p.b = appendMAC(p.b, sender)
 		p.str(" want ")
 		p.b = appendMAC(p.b, source)
 		p.str(" byte ")
 		p.num(off + arpFixed)
+		p.mark(MarkAnomaly, from)
 	}
 }
 

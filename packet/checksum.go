@@ -67,23 +67,17 @@ func verify(sum, got uint16) checkResult {
 	return checkResult{checkBad, ^add16(sum, ^got)}
 }
 
+// String returns the verdict as packet dumps word it.
+func (s checkState) String() string {
+	return pick(int(s), "ok", "bad", "none", "offload", "hw-ok", "unchecked(truncated)", "unchecked(fragment)")
+}
+
 // appendCheck appends the verdict as packet dumps word it.
 func appendCheck(b []byte, r checkResult) []byte {
-	switch r.state {
-	case checkOK:
-		return append(b, "ok"...)
-	case checkBad:
-		b = append(b, "!bad(want "...)
-		b = appendHex(b, uint64(r.want), 4)
-		return append(b, ')')
-	case checkNone:
-		return append(b, "none"...)
-	case checkOffload:
-		return append(b, "offload"...)
-	case checkHardware:
-		return append(b, "hw-ok"...)
-	case checkTruncated:
-		return append(b, "unchecked(truncated)"...)
+	if r.state != checkBad {
+		return append(b, r.state.String()...)
 	}
-	return append(b, "unchecked(fragment)"...)
+	b = append(b, "!bad(want "...)
+	b = appendHex(b, uint64(r.want), 4)
+	return append(b, ')')
 }

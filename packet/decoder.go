@@ -25,5 +25,5 @@ func NewDecoder(connections int) *Decoder {
 
 // Append is like the function of that name.
 func (d *Decoder) Append(dst []byte, f *Frame, mode Mode) []byte {
-	return appendFrame(dst, f, mode, d)
+	return appendFrame(dst, f, mode, d, nil)
 }

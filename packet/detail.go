@@ -1,32 +1,32 @@
 package packet
 
-// layerKind names a layer of the detailed form.
-type layerKind uint8
+// LayerKind names a layer of the detailed form.
+type LayerKind uint8
 
 const (
-	layerEthernet layerKind = iota
-	layerVLAN
-	layerLLC
-	layerSNAP
-	layerARP
-	layerIPv4
-	layerIPv6
-	layerExtension
-	layerICMP
-	layerICMPv6
-	layerQuote
-	layerUDP
-	layerTCP
-	layerDNS
-	layerDHCP
-	layerHTTP
-	layerCooked
-	layerVsock
-	layerVsockMon
-	layerData
+	LayerEthernet LayerKind = iota
+	LayerVLAN
+	LayerLLC
+	LayerSNAP
+	LayerARP
+	LayerIPv4
+	LayerIPv6
+	LayerExtension
+	LayerICMP
+	LayerICMPv6
+	LayerQuote
+	LayerUDP
+	LayerTCP
+	LayerDNS
+	LayerDHCP
+	LayerHTTP
+	LayerCooked
+	LayerVsock
+	LayerVsockMon
+	LayerData
 )
 
-func (k layerKind) String() string {
+func (k LayerKind) String() string {
 	return pick(int(k), "Ethernet", "VLAN", "LLC", "SNAP", "ARP", "IPv4", "IPv6", "Ext", "ICMP", "ICMPv6", "Quote",
 		"UDP", "TCP", "DNS", "DHCP", "HTTP", "Cooked",
 		"Vsock", "Vsockmon", "Data")
@@ -37,7 +37,7 @@ func (p *printer) details() {
 	for i := range p.count {
 		l := p.layers[i]
 		p.newLine(true)
-		p.layerHead(l.kind.String(), l.off, l.end)
+		p.layerHead(l.Kind.String(), l.Off, l.End)
 		p.detail(l)
 		p.char('\n')
 	}
@@ -62,50 +62,50 @@ func (p *printer) layerHead(name string, off, end int) {
 }
 
 // detail prints every field of a layer.
-func (p *printer) detail(l layer) {
-	b := p.slice(l.off, l.end)
-	switch l.kind {
-	case layerEthernet:
+func (p *printer) detail(l Layer) {
+	b := p.slice(l.Off, l.End)
+	switch l.Kind {
+	case LayerEthernet:
 		p.ethernetDetail(b, l)
-	case layerVLAN:
+	case LayerVLAN:
 		p.vlanDetail(b, l)
-	case layerLLC:
+	case LayerLLC:
 		p.llcDetail(b, l)
-	case layerSNAP:
+	case LayerSNAP:
 		p.snapDetail(b, l)
-	case layerARP:
+	case LayerARP:
 		p.arpDetail(b, l)
-	case layerIPv4:
+	case LayerIPv4:
 		p.ipv4Detail(b, l)
-	case layerIPv6:
+	case LayerIPv6:
 		p.ipv6Detail(b, l)
-	case layerExtension:
+	case LayerExtension:
 		p.extensionDetail(b, l)
-	case layerICMP:
+	case LayerICMP:
 		p.icmpDetail(b, l)
-	case layerICMPv6:
+	case LayerICMPv6:
 		p.icmpv6Detail(l)
-	case layerQuote:
+	case LayerQuote:
 		p.char(' ')
-		p.quoted4or6(b, l.off)
-	case layerUDP:
+		p.quoted4or6(b, l.Off)
+	case LayerUDP:
 		p.udpDetail(b, l)
-	case layerTCP:
+	case LayerTCP:
 		p.tcpDetail(b, l)
-	case layerCooked:
+	case LayerCooked:
 		p.cookedDetail(b, l)
-	case layerVsock:
+	case LayerVsock:
 		p.vsockDetail(b, l)
-	case layerVsockMon:
+	case LayerVsockMon:
 		p.vsockMonDetail(b, l)
-	case layerDNS:
-		p.dnsWords(l.off, l.end)
-	case layerDHCP:
-		p.dhcpWords(l.off, l.end)
-	case layerHTTP:
+	case LayerDNS:
+		p.dnsWords(l.Off, l.End)
+	case LayerDHCP:
+		p.dhcpWords(l.Off, l.End)
+	case LayerHTTP:
 		p.httpDetail(b, l)
 	default:
-		p.field("len", l.end-l.off)
+		p.field("len", l.End-l.Off)
 	}
 }
 
@@ -136,7 +136,7 @@ func (p *printer) fieldIPv6(name string, a []byte) {
 func (p *printer) cksum(got uint16, r checkResult) {
 	p.fieldHex("cksum", int(got), 4)
 	p.char(' ')
-	p.b = appendCheck(p.b, r)
+	p.verdict(r, len(p.b))
 }
 
 // dump prints the captured bytes in hexadecimal and ASCII, 16 a line.

@@ -1,9 +1,9 @@
 package packet
 
-func (p *printer) ipv4Detail(b []byte, l layer) {
+func (p *printer) ipv4Detail(b []byte, l Layer) {
 	h, f := ParseIPv4(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		if f.Name != "version" && len(b) >= IPv4Size {
 			p.ipv4Fields(IPv4(b))
 			p.fieldHex("cksum", int(IPv4(b).Checksum()), 4)
@@ -18,7 +18,7 @@ func (p *printer) ipv4Detail(b []byte, l layer) {
 	p.fieldIPv4("src", h.Source())
 	p.fieldIPv4("dst", h.Destination())
 	p.ipv4Options(h, true)
-	p.ipv4Faults(h, l.off, l.limit)
+	p.ipv4Faults(h, l.Off, l.limit)
 }
 
 // ipv4Fields prints what stands before the checksum.
@@ -48,10 +48,10 @@ func (p *printer) ipv4Flags(h IPv4) {
 	p.char(']')
 }
 
-func (p *printer) ipv6Detail(b []byte, l layer) {
+func (p *printer) ipv6Detail(b []byte, l Layer) {
 	h, f := ParseIPv6(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.fieldHex("tc", h.TrafficClass(), 2)
@@ -61,6 +61,6 @@ func (p *printer) ipv6Detail(b []byte, l layer) {
 	p.field("hop", h.HopLimit())
 	p.fieldIPv6("src", h.Source())
 	p.fieldIPv6("dst", h.Destination())
-	_, jumbo := p.ipv6End(h, l.off, l.limit)
-	p.ipv6Faults(h, l.off, l.limit, jumbo)
+	_, jumbo := p.ipv6End(h, l.Off, l.limit)
+	p.ipv6Faults(h, l.Off, l.limit, jumbo)
 }

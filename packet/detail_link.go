@@ -1,9 +1,9 @@
 package packet
 
-func (p *printer) ethernetDetail(b []byte, l layer) {
+func (p *printer) ethernetDetail(b []byte, l Layer) {
 	h, f := ParseEthernet(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, p.wire)
+		p.parseFault(f, l.Off, p.wire)
 		return
 	}
 	p.mac("dst", h.Destination())
@@ -22,13 +22,13 @@ func (p *printer) typeDetail(typ uint16) {
 	p.word(etherTypeName(typ))
 }
 
-func (p *printer) vlanDetail(b []byte, l layer) {
+func (p *printer) vlanDetail(b []byte, l Layer) {
 	h, f := ParseVLAN(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, p.wire)
+		p.parseFault(f, l.Off, p.wire)
 		return
 	}
-	p.fieldHex("tpid", l.protocol, 4)
+	p.fieldHex("tpid", l.Protocol, 4)
 	p.field("pcp", h.Priority())
 	dei := 0
 	if h.DropEligible() {
@@ -37,31 +37,31 @@ func (p *printer) vlanDetail(b []byte, l layer) {
 	p.field("dei", dei)
 	p.field("vid", h.ID())
 	p.typeDetail(h.Type())
-	p.vlanFaults(h, l.off)
+	p.vlanFaults(h, l.Off)
 }
 
-func (p *printer) llcDetail(b []byte, l layer) {
+func (p *printer) llcDetail(b []byte, l Layer) {
 	h, f := ParseLLC(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.llcFields(h)
 }
 
-func (p *printer) snapDetail(b []byte, l layer) {
+func (p *printer) snapDetail(b []byte, l Layer) {
 	h, f := ParseSNAP(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.snapFields(h)
 }
 
-func (p *printer) arpDetail(b []byte, l layer) {
+func (p *printer) arpDetail(b []byte, l Layer) {
 	h, f := ParseARP(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.field("htype", h.HardwareType())
@@ -74,10 +74,10 @@ func (p *printer) arpDetail(b []byte, l layer) {
 	p.mac("tha", h.TargetHardware())
 	p.protocolAddress("tpa", h.TargetProtocol())
 	if f = h.mismatch(); f.Bad() {
-		p.fault(f, l.off)
+		p.fault(f, l.Off)
 		return
 	}
-	p.arpFaults(h, l.off)
+	p.arpFaults(h, l.Off)
 }
 
 func (p *printer) protocolAddress(name string, a []byte) {

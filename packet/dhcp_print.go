@@ -5,8 +5,8 @@ const maxDHCPText = 64
 
 // dhcp prints the message in [off, end).
 func (p *printer) dhcp(off, end int) {
-	p.push(layerDHCP, off, end)
-	p.str(" DHCP")
+	p.push(LayerDHCP, off, end)
+	p.application("DHCP")
 	p.dhcpWords(off, end)
 }
 

@@ -14,8 +14,8 @@ func isDNS(port int) bool { return port == portDNS || port == portMDNS || port =
 
 // dns prints the message in [off, end), one level deep.
 func (p *printer) dns(off, end int) {
-	p.push(layerDNS, off, end)
-	p.str(" DNS")
+	p.push(LayerDNS, off, end)
+	p.application("DNS")
 	p.dnsWords(off, end)
 }
 

@@ -82,15 +82,15 @@ func (h VLAN) Type() uint16 { return be16(h[2:]) }
 func (p *printer) ethernet() {
 	h, f := ParseEthernet(p.slice(0, p.wire))
 	if f.Bad() {
-		p.push(layerEthernet, 0, p.wire)
+		p.push(LayerEthernet, 0, p.wire)
 		if len(p.data) >= 12 {
 			p.addresses(Ethernet(p.data))
 		}
-		p.str(" Ethernet")
+		p.protocol("Ethernet")
 		p.parseFault(f, 0, p.wire)
 		return
 	}
-	p.push(layerEthernet, 0, EthernetSize)
+	p.push(LayerEthernet, 0, EthernetSize)
 	p.addresses(h)
 	p.ethernetFaults(h)
 	p.tagged(h.Type(), EthernetSize-2, EthernetSize)
@@ -116,9 +116,11 @@ func (p *printer) tagged(typ uint16, typeOff, off int) {
 // addresses prints source and destination.
 func (p *printer) addresses(h Ethernet) {
 	p.char(' ')
+	from := len(p.b)
 	p.b = appendMAC(p.b, h.Source())
 	p.char('>')
 	p.b = appendMAC(p.b, h.Destination())
+	p.mark(MarkLink, from)
 }
 
 func (p *printer) ethernetFaults(h Ethernet) {
@@ -140,11 +142,11 @@ func (p *printer) vlan(tpid uint16, off, tags int) (uint16, bool) {
 	}
 	h, f := ParseVLAN(p.slice(off, p.wire))
 	if f.Bad() {
-		p.push(layerVLAN, off, p.wire)
+		p.push(LayerVLAN, off, p.wire)
 		p.parseFault(f, off, p.wire)
 		return 0, false
 	}
-	p.pushLayer(layer{kind: layerVLAN, off: off, end: off + VLANSize, protocol: int(tpid)})
+	p.pushLayer(Layer{Kind: LayerVLAN, Off: off, End: off + VLANSize, Protocol: int(tpid)})
 	p.char(' ')
 	p.num(h.ID())
 	p.str("/p")
@@ -207,6 +209,6 @@ func (p *printer) otherEtherType(typ uint16, typeOff, off, end int) {
 // pushData notes a payload that has no layer of its own.
 func (p *printer) pushData(off, end int) {
 	if off < end {
-		p.push(layerData, off, end)
+		p.push(LayerData, off, end)
 	}
 }

@@ -14,6 +14,7 @@ type Direction uint8
 const (
 	Receive  Direction = iota // printed as <
 	Transmit                  // printed as >
+	Unknown                   // printed as -
 )
 
 // Checksum says what is known of the checksums of a frame without computing them.
@@ -58,6 +59,7 @@ type Mode uint8
 const (
 	Line Mode = iota // one line a packet
 	Full             // the line, each layer's fields with byte ranges, and a hex dump
+	Hex              // the line and a hex dump
 )
 
 // MaxLine bounds the length of the line of one frame, in bytes, whatever the frame holds.

@@ -49,8 +49,8 @@ func (p *printer) http(off, end int) bool {
 	if line == nil {
 		return false
 	}
-	p.push(layerHTTP, off, end)
-	p.str(" HTTP")
+	p.push(LayerHTTP, off, end)
+	p.application("HTTP")
 	p.startLine(line, whole)
 	return true
 }
@@ -66,7 +66,7 @@ func (p *printer) startLine(line []byte, whole bool) {
 }
 
 // httpDetail prints the start line and the length of all.
-func (p *printer) httpDetail(b []byte, l layer) {
+func (p *printer) httpDetail(b []byte, l Layer) {
 	p.startLine(httpStart(b))
-	p.field("len", l.end-l.off)
+	p.field("len", l.End-l.Off)
 }

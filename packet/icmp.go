@@ -162,17 +162,17 @@ func pick(n int, names ...string) string {
 }
 
 func (p *printer) icmp(off, end int) {
-	p.str(" ICMP")
+	p.protocol("ICMP")
 	h, f := ParseICMP(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerICMP, off, end)
+		p.push(LayerICMP, off, end)
 		if b := p.slice(off, end); len(b) >= icmpFixed {
 			p.icmpHead(ICMP(b))
 		}
 		p.parseFault(f, off, end)
 		return
 	}
-	p.push(layerICMP, off, off+icmpSize)
+	p.push(LayerICMP, off, off+icmpSize)
 	coded := p.icmpHead(h)
 	p.icmpWords(h, end-off-icmpSize)
 	quote := icmpQuotes(h.Type())
@@ -260,7 +260,7 @@ func (p *printer) quote(off, end int) {
 	if len(b) == 0 {
 		return
 	}
-	p.push(layerQuote, off, end)
+	p.push(LayerQuote, off, end)
 	p.str(" <")
 	p.quoted4or6(b, off)
 	p.char('>')

@@ -83,10 +83,10 @@ func icmpv6Code(typ, code int) (name string, ok bool) {
 }
 
 func (p *printer) icmpv6(off, end int) {
-	p.str(" ICMPv6")
+	p.protocol("ICMPv6")
 	h, f := ParseICMP(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerICMPv6, off, end)
+		p.push(LayerICMPv6, off, end)
 		if b := p.slice(off, end); len(b) >= icmpFixed {
 			p.icmpv6Head(ICMP(b))
 		}
@@ -96,7 +96,7 @@ func (p *printer) icmpv6(off, end int) {
 	size := icmpv6Size(h.Type())
 	coded := p.icmpv6Head(h)
 	if len(h) < size {
-		p.push(layerICMPv6, off, end)
+		p.push(LayerICMPv6, off, end)
 		p.parseFault(short(len(h), size), off, end)
 		return
 	}
@@ -104,7 +104,7 @@ func (p *printer) icmpv6(off, end int) {
 	if icmpv6Lists(h.Type()) {
 		stop = end
 	}
-	p.push(layerICMPv6, off, stop)
+	p.push(LayerICMPv6, off, stop)
 	p.icmpv6Words(h, end-off-icmpSize)
 	if icmpv6Quotes(h.Type()) {
 		p.quote(off+icmpSize, end)

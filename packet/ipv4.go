@@ -125,11 +125,11 @@ type ipContext struct {
 }
 
 func (p *printer) ipv4(off, end int) {
-	p.str(" IPv4")
+	p.protocol("IPv4")
 	b := p.slice(off, end)
 	h, f := ParseIPv4(b)
 	if f.Bad() {
-		p.push(layerIPv4, off, end)
+		p.push(LayerIPv4, off, end)
 		if f.Name != "version" && len(b) >= IPv4Size {
 			p.char(' ')
 			p.pair4(IPv4(b), ports{})
@@ -140,7 +140,7 @@ func (p *printer) ipv4(off, end int) {
 	body := off + len(h)
 	stop := p.ipv4End(h, off, end)
 	p.end = stop
-	p.pushLayer(layer{kind: layerIPv4, off: off, end: body, limit: end})
+	p.pushLayer(Layer{Kind: LayerIPv4, Off: off, End: body, limit: end})
 	p.ip = ipContext{source: h.Source(), destination: h.FinalDestination(), hop: h.TTL(), hopOff: off + offTTL,
 		fragment: h.IsFragment(), cut: off+h.TotalLen() > end}
 	var pt ports
@@ -150,7 +150,11 @@ func (p *printer) ipv4(off, end int) {
 	p.char(' ')
 	p.pair4(h, pt)
 	p.ipv4Words(h, stop-body)
-	if r := p.ipv4Check(h); r.state != checkOK && r.state != checkHardware {
+	r := p.ipv4Check(h)
+	if p.info != nil {
+		p.info.HeaderCheck = r.verdict()
+	}
+	if r.state != checkOK && r.state != checkHardware {
 		p.check("hdr-ck", r)
 	}
 	p.ipv4Faults(h, off, end)
@@ -172,11 +176,13 @@ func (p *printer) ipv4End(h IPv4, off, end int) int {
 
 // pair4 prints the addresses, with ports if there are any.
 func (p *printer) pair4(h IPv4, pt ports) {
+	from := len(p.b)
 	p.b = appendIPv4(p.b, h.Source())
 	p.port(pt.known, pt.source)
 	p.char('>')
 	p.b = appendIPv4(p.b, h.Destination())
 	p.port(pt.known, pt.destination)
+	p.mark(MarkAddress, from)
 }
 
 func (p *printer) port(known bool, n int) {

@@ -60,17 +60,17 @@ func (h IPv6) Source() []byte { return h[8:24] }
 func (h IPv6) Destination() []byte { return h[24:40] }
 
 func (p *printer) ipv6(off, end int) {
-	p.str(" IPv6")
+	p.protocol("IPv6")
 	h, f := ParseIPv6(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerIPv6, off, end)
+		p.push(LayerIPv6, off, end)
 		p.parseFault(f, off, end)
 		return
 	}
 	body := off + IPv6Size
 	stop, jumbo := p.ipv6End(h, off, end)
 	p.end = stop
-	p.pushLayer(layer{kind: layerIPv6, off: off, end: body, limit: end})
+	p.pushLayer(Layer{Kind: LayerIPv6, Off: off, End: body, limit: end})
 	chain := extensions{data: p.slice(0, stop), end: stop, off: body, protocol: h.NextHeader()}
 	last := chain.skip()
 	p.ip = ipContext{source: h.Source(), destination: h.Destination(), v6: true, hop: h.HopLimit(), hopOff: off + offHop6,
@@ -124,9 +124,11 @@ func (p *printer) ipv6End(h IPv6, off, end int) (stop, jumbo int) {
 
 // pair6 prints the addresses, in brackets if there are ports.
 func (p *printer) pair6(h IPv6, pt ports) {
+	from := len(p.b)
 	p.addr6(h.Source(), pt.known, pt.source)
 	p.char('>')
 	p.addr6(h.Destination(), pt.known, pt.destination)
+	p.mark(MarkAddress, from)
 }
 
 func (p *printer) addr6(a []byte, known bool, port int) {

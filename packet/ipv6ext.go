@@ -175,7 +175,7 @@ func (h routing6) destination() []byte {
 // extensions prints the chain; false if nothing can follow.
 func (p *printer) extensions(e *extensions, off, stop int) bool {
 	for e.next() {
-		p.pushLayer(layer{kind: layerExtension, off: e.at, end: e.at + len(e.body), protocol: e.kind})
+		p.pushLayer(Layer{Kind: LayerExtension, Off: e.at, End: e.at + len(e.body), Protocol: e.kind})
 		if e.kind != extFragment {
 			p.char(' ')
 			p.str(extensionName(e.kind))

@@ -172,6 +172,7 @@ func TestHead(t *testing.T) {
 		{Frame{}, "#0 0.000000 - < 0 Ethernet"},
 		{Frame{Number: 1 << 63, Time: 100 * time.Hour, Direction: Transmit, Interface: "eth\n"}, `#9223372036854775808 360000.000000 eth\n > 0 Ethernet`},
 		{Frame{Number: 1, Time: -1500 * time.Microsecond, Interface: "e0"}, "#1 -0.001500 e0 < 0 Ethernet"},
+		{Frame{Number: 1, Direction: Unknown}, "#1 0.000000 - - 0 Ethernet"},
 	} {
 		if got := string(Append(nil, &tt.frame, Line)); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("got %q, want %q", got, tt.want)

@@ -85,14 +85,14 @@ func (h SLL) version2() cookedFields {
 
 // cooked prints a frame with a cooked header.
 func (p *printer) cooked(size int, fields func(SLL) cookedFields) {
-	p.str(" cooked")
+	p.protocol("cooked")
 	b := p.slice(0, size)
 	if len(b) < size {
-		p.push(layerCooked, 0, p.wire)
+		p.push(LayerCooked, 0, p.wire)
 		p.parseFault(short(len(b), size), 0, p.wire)
 		return
 	}
-	p.push(layerCooked, 0, size)
+	p.push(LayerCooked, 0, size)
 	h := fields(SLL(b))
 	p.char('(')
 	if name := cookedName(h.kind); name != "" {
@@ -118,7 +118,7 @@ func cookedName(kind int) string {
 }
 
 // cookedDetail prints the fields of a cooked header.
-func (p *printer) cookedDetail(b []byte, l layer) {
+func (p *printer) cookedDetail(b []byte, l Layer) {
 	var h cookedFields
 	switch {
 	case p.f.Link == LinkCooked && len(b) >= sllSize:
@@ -127,7 +127,7 @@ func (p *printer) cookedDetail(b []byte, l layer) {
 		h = SLL(b).version2()
 		p.field("interface", int(be32(b[4:])))
 	default:
-		p.parseFault(short(len(b), l.end), l.off, p.wire)
+		p.parseFault(short(len(b), l.End), l.Off, p.wire)
 		return
 	}
 	p.fieldName("type", h.kind, cookedName(h.kind))

@@ -58,7 +58,7 @@ func (h SNAP) Type() uint16 { return be16(h[3:]) }
 
 // llc prints an 802.3 frame whose payload at off has the given length.
 func (p *printer) llc(length, off int) {
-	p.str(" 802.3")
+	p.protocol("802.3")
 	p.field("len", length)
 	end := off + length
 	if end > p.wire {
@@ -69,7 +69,7 @@ func (p *printer) llc(length, off int) {
 	h, f := ParseLLC(p.slice(off, end))
 	p.str(" LLC")
 	if f.Bad() {
-		p.push(layerLLC, off, end)
+		p.push(LayerLLC, off, end)
 		p.parseFault(f, off, end)
 		return
 	}
@@ -78,7 +78,7 @@ func (p *printer) llc(length, off int) {
 		p.pushData(off, end)
 		return
 	}
-	p.push(layerLLC, off, off+llcSize)
+	p.push(LayerLLC, off, off+llcSize)
 	p.llcFields(h)
 	if h.DSAP() == snapSAP && h.SSAP() == snapSAP {
 		p.snap(off+llcSize, end)
@@ -99,11 +99,11 @@ func (p *printer) snap(off, end int) {
 	p.str(" SNAP")
 	h, f := ParseSNAP(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerSNAP, off, end)
+		p.push(LayerSNAP, off, end)
 		p.parseFault(f, off, end)
 		return
 	}
-	p.push(layerSNAP, off, off+snapSize)
+	p.push(LayerSNAP, off, off+snapSize)
 	p.snapFields(h)
 	if h.OUI() == 0 && h.Type() >= minEtherType {
 		p.etherType(h.Type(), off+3, off+snapSize, end)

@@ -13,7 +13,7 @@ type printer struct {
 	wire   int    // length on the wire, at least len(data)
 	end    int    // where the content ends that a length field announces; the rest is padding
 	ip     ipContext
-	layers [maxLayers]layer
+	layers [maxLayers]Layer
 	count  int // of layers
 	depth  int // of IP in IP
 
@@ -21,6 +21,9 @@ type printer struct {
 	tcpPast   tcpState
 	vsockPast vsockState
 	overlap   int // bytes of the fragment that others have brought
+
+	info   *Info // nil: nobody wants to know
+	origin int   // index in b of the frame's text
 
 	start     int  // index in b of the line
 	faults    int  // on the line
@@ -45,20 +48,12 @@ const (
 	maxDepth  = 3
 )
 
-// layer is a stretch of the frame for the detailed form.
-type layer struct {
-	kind     layerKind
-	off, end int
-	limit    int // where the layers around an IP header end
-	protocol int // what an extension header is, or announces a VLAN tag
-}
-
 // push notes a layer for the detailed form.
-func (p *printer) push(kind layerKind, off, end int) {
-	p.pushLayer(layer{kind: kind, off: off, end: end})
+func (p *printer) push(kind LayerKind, off, end int) {
+	p.pushLayer(Layer{Kind: kind, Off: off, End: end})
 }
 
-func (p *printer) pushLayer(l layer) {
+func (p *printer) pushLayer(l Layer) {
 	if p.count < maxLayers {
 		p.layers[p.count] = l
 		p.count++
@@ -127,15 +122,31 @@ func (p *printer) fault(f Fault, base int) {
 		return
 	}
 	f.Offset += base
-	p.str(" !")
+	from := p.bang()
 	p.b = f.append(p.b)
+	p.mark(MarkAnomaly, from)
+}
+
+// bang starts a fault, and returns where in b.
+func (p *printer) bang() int {
+	p.str(" !")
+	return len(p.b) - 1
+}
+
+// bangName starts a fault with a name.
+func (p *printer) bangName(name string) int {
+	from := p.bang()
+	p.str(name)
+	return from
 }
 
 // oneMore tells whether the line may tell of another fault; instead of the first too many it prints dots.
 func (p *printer) oneMore() bool {
 	p.faults++
 	if p.faults == maxFaults+1 {
-		p.str(" !...")
+		from := p.bang()
+		p.str("...")
+		p.mark(MarkAnomaly, from)
 	}
 	return p.faults <= maxFaults
 }
@@ -167,7 +178,19 @@ func (p *printer) parseFault(f Fault, off, end int) {
 // check appends " name=verdict".
 func (p *printer) check(name string, r checkResult) {
 	p.char(' ')
+	from := len(p.b)
 	p.str(name)
 	p.char('=')
+	p.verdict(r, from)
+	if p.info != nil && name == "ck" {
+		p.info.Check = r.verdict()
+	}
+}
+
+// verdict appends a verdict on what is named from from on.
+func (p *printer) verdict(r checkResult, from int) {
 	p.b = appendCheck(p.b, r)
+	if r.state == checkBad {
+		p.mark(MarkAnomaly, from)
+	}
 }

@@ -96,16 +96,16 @@ func (h TCP) Urgent() int { return int(be16(h[offTCPUrgent:])) }
 func (h TCP) Options() []byte { return h[TCPSize:] }
 
 func (p *printer) tcp(off, end int) {
-	p.str(" TCP")
+	p.protocol("TCP")
 	b := p.slice(off, end)
 	h, f := ParseTCP(b)
 	if f.Bad() {
-		p.push(layerTCP, off, end)
+		p.push(LayerTCP, off, end)
 		p.tcpBroken(b, f, off, end)
 		return
 	}
 	body := off + len(h)
-	p.push(layerTCP, off, body)
+	p.push(LayerTCP, off, body)
 	if p.decoder != nil && !p.ip.fragment {
 		p.tcpPast = p.decoder.segment(&p.ip, h)
 	}
@@ -208,19 +208,22 @@ func (p *printer) tcpFaults(h TCP, off int) {
 		p.wrong("xmas", off+offTCPFlags)
 	}
 	if f&TCPACK == 0 && h.Ack() != 0 {
-		p.str(" !ack ")
-		p.num32(h.Ack())
-		p.str(" without ACK byte ")
-		p.num(off + offTCPAck)
+		p.without("ack ", h.Ack(), " without ACK byte ", off+offTCPAck)
 	}
 	if f&TCPURG == 0 && h.Urgent() != 0 {
-		p.str(" !urg ")
-		p.num(h.Urgent())
-		p.str(" without URG byte ")
-		p.num(off + offTCPUrgent)
+		p.without("urg ", uint32(h.Urgent()), " without URG byte ", off+offTCPUrgent)
 	}
 	p.zeroPort(h.SourcePort(), h.DestinationPort(), off)
 	p.tcpOptionFaults(h, off+TCPSize)
+}
+
+// without reports a number without the flag that gives it a meaning.
+func (p *printer) without(name string, n uint32, what string, off int) {
+	from := p.bangName(name)
+	p.num32(n)
+	p.str(what)
+	p.num(off)
+	p.mark(MarkAnomaly, from)
 }
 
 func (p *printer) tcpPayload(h TCP, off, end int) {

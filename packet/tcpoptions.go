@@ -221,8 +221,9 @@ func (p *printer) optionFault(kind int, what string, f Fault, off int) {
 	if !p.oneMore() {
 		return
 	}
-	p.str(" !")
+	from := p.bang()
 	p.optionName(tcpOptionName(kind), kind)
 	f.Name, f.Offset = what, off
 	p.b = f.append(p.b)
+	p.mark(MarkAnomaly, from)
 }

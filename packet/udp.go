@@ -40,14 +40,14 @@ func (h UDP) Len() int { return int(be16(h[offUDPLen:])) }
 func (h UDP) Checksum() uint16 { return be16(h[offUDPSum:]) }
 
 func (p *printer) udp(off, end int) {
-	p.str(" UDP")
+	p.protocol("UDP")
 	h, f := ParseUDP(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerUDP, off, end)
+		p.push(LayerUDP, off, end)
 		p.parseFault(f, off, end)
 		return
 	}
-	p.push(layerUDP, off, off+UDPSize)
+	p.push(LayerUDP, off, off+UDPSize)
 	stop := p.udpEnd(h, off, end)
 	if f := p.udpLenFault(h, off, end); f.Bad() {
 		p.fault(f, off)

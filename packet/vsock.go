@@ -117,15 +117,15 @@ func cidName(cid uint64) string {
 
 // vsock prints the packet in [off, end).
 func (p *printer) vsock(off, end int) {
-	p.str(" vsock")
+	p.protocol("vsock")
 	h, f := ParseVsock(p.slice(off, end))
 	if f.Bad() {
-		p.push(layerVsock, off, end)
+		p.push(LayerVsock, off, end)
 		p.parseFault(f, off, end)
 		return
 	}
 	body := off + VsockSize
-	p.push(layerVsock, off, body)
+	p.push(LayerVsock, off, body)
 	if p.decoder != nil {
 		p.vsockPast = p.decoder.vsock(h, end-body)
 	}
@@ -257,10 +257,10 @@ func (p *printer) vsockFlagFaults(h Vsock, off int) {
 }
 
 // vsockDetail prints every field of a header.
-func (p *printer) vsockDetail(b []byte, l layer) {
+func (p *printer) vsockDetail(b []byte, l Layer) {
 	h, f := ParseVsock(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.vsockAddresses(h.SourceCID(), h.DestinationCID(), h.SourcePort(), h.DestinationPort())
@@ -275,12 +275,13 @@ func (p *printer) vsockDetail(b []byte, l layer) {
 	p.num32(h.BufAlloc())
 	p.str(" fwd_cnt=")
 	p.num32(h.FwdCnt())
-	p.vsockFaults(h, l.off, p.wire)
+	p.vsockFaults(h, l.Off, p.wire)
 }
 
 // vsockEvent prints an event of the device: that all connections are gone [virtio 5.10.6.7].
 func (p *printer) vsockEvent() {
-	p.str(" vsock event")
+	p.protocol("vsock")
+	p.str(" event")
 	b := p.slice(0, p.wire)
 	p.pushData(0, p.wire)
 	if len(b) < 4 {
@@ -289,7 +290,8 @@ func (p *printer) vsockEvent() {
 	}
 	id := binary.LittleEndian.Uint32(b)
 	if id == 0 {
-		p.str(" TRANSPORT_RESET !transport-reset byte 0")
+		p.str(" TRANSPORT_RESET")
+		p.wrong("transport-reset", 0)
 		if p.decoder != nil && !p.inDetails {
 			p.decoder.vsocks.forget()
 		}

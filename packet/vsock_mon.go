@@ -55,17 +55,18 @@ func vsockMonOpName(op int) string {
 func (p *printer) vsockMon() {
 	h, f := ParseVsockMon(p.slice(0, p.wire))
 	if f.Bad() {
-		p.str(" vsock")
-		p.push(layerVsockMon, 0, p.wire)
+		p.protocol("vsock")
+		p.push(LayerVsockMon, 0, p.wire)
 		p.parseFault(f, 0, p.wire)
 		return
 	}
-	p.push(layerVsockMon, 0, VsockMonSize)
+	p.push(LayerVsockMon, 0, VsockMonSize)
 	if h.Transport() == vsockMonVirtio {
 		p.vsock(VsockMonSize, p.wire)
 		return
 	}
-	p.str(" vsock ")
+	p.protocol("vsock")
+	p.char(' ')
 	p.vsockEnd(h.SourceCID(), h.SourcePort())
 	p.char('>')
 	p.vsockEnd(h.DestinationCID(), h.DestinationPort())
@@ -76,10 +77,10 @@ func (p *printer) vsockMon() {
 }
 
 // vsockMonDetail prints every field of vsockmon's header.
-func (p *printer) vsockMonDetail(b []byte, l layer) {
+func (p *printer) vsockMonDetail(b []byte, l Layer) {
 	h, f := ParseVsockMon(b)
 	if f.Bad() {
-		p.parseFault(f, l.off, l.end)
+		p.parseFault(f, l.Off, l.End)
 		return
 	}
 	p.vsockAddresses(h.SourceCID(), h.DestinationCID(), h.SourcePort(), h.DestinationPort())

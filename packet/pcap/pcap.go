@@ -39,7 +39,10 @@ const (
 	LinkVsock    LinkType = 271
 	LinkSLL2     LinkType = 276 // Linux cooked, version 2
 
-	linkMask = 0x0fffffff // above it: the length of the FCS, if bit 26 says so
+	linkMask = 0xffff // what is above it tells of the frame check sequence
+	fcsKnown = 1 << 26
+	fcsShift = 28 // its length, in units of fcsUnits bytes
+	fcsUnits = 2
 )
 
 // MaxPacket bounds the captured length of a packet in bytes. No capture tool writes more.

@@ -102,6 +102,17 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+func TestFCSLen(t *testing.T) {
+	for link, want := range map[uint32]int{1: 0, 1 | 2<<28: 0, 1 | 2<<28 | 1<<26: 4, 0xf << 28: 0} {
+		b := file(binary.LittleEndian, magicMicros)
+		binary.LittleEndian.PutUint32(b[20:], link)
+		r, err := NewReader(bytes.NewReader(b))
+		if err != nil || r.FCSLen() != want || r.LinkType() != LinkType(link&0xffff) {
+			t.Errorf("link %#x: %+v, %v", link, r, err)
+		}
+	}
+}
+
 func TestReadError(t *testing.T) {
 	broken := errors.New("broken disk")
 	good := file(binary.LittleEndian, magicMicros, "abc", "defg")

@@ -29,6 +29,7 @@ type Reader struct {
 	nanos   bool
 	snapLen uint32
 	link    LinkType
+	fcsLen  int
 	header  [packetHeaderSize]byte
 	buf     []byte
 	count   int   // packets read
@@ -61,7 +62,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("%w: version %d.%d, want %d.%d", ErrFormat, major, d.order.Uint16(h[6:]), versionMajor, versionMinor)
 	}
 	d.snapLen = d.order.Uint32(h[16:])
-	d.link = LinkType(d.order.Uint32(h[20:]) & linkMask)
+	link := d.order.Uint32(h[20:])
+	d.link = LinkType(link & linkMask)
+	if link&fcsKnown != 0 {
+		d.fcsLen = fcsUnits * int(link>>fcsShift)
+	}
 	d.pos = fileHeaderSize
 	return d, nil
 }
@@ -84,6 +89,9 @@ func (d *Reader) magic(b []byte) error {
 
 // LinkType returns what the packets start with.
 func (d *Reader) LinkType() LinkType { return d.link }
+
+// FCSLen returns how many bytes of frame check sequence packets end with, 0 if that is not told.
+func (d *Reader) FCSLen() int { return d.fcsLen }
 
 // SnapLen returns how many bytes of a packet the capture holds at most; 0 means no limit.
 func (d *Reader) SnapLen() int { return int(d.snapLen) }

@@ -16,7 +16,7 @@ type Line struct {
 }
 
 var (
-	headForm = regexp.MustCompile(`#(\d+) -?\d+\.\d{6} \S+ ([<>]) (\d+) `)
+	headForm = regexp.MustCompile(`#(\d+) -?\d+\.\d{6} \S+ ([<>-]) (\d+) `)
 	gapForm  = regexp.MustCompile(`^\.\.\. (\d+) packets? not shown$`)
 	ethForm  = regexp.MustCompile(`^([0-9a-f:]{17})>([0-9a-f:]{17})$`)
 	pair4    = regexp.MustCompile(`^([0-9.]{7,15})(?::(\d+))?>([0-9.]{7,15})(?::(\d+))?$`)
