@@ -49,23 +49,25 @@ func clocksRun(t *check.T) {
 	}
 }
 
-// clocksAgree measures the same stretch with several clocks.
+// clocksAgree measures the same stretch with several clocks. Each reading stands between two of the first clock, so that
+// it doesn't matter how long the thread isn't run in between.
 func clocksAgree(t *check.T) {
-	ids := []int32{unix.CLOCK_REALTIME, unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_BOOTTIME}
-	var start [4]time.Duration
-	for i, id := range ids {
-		start[i] = now(t, id)
-	}
-	time.Sleep(100 * time.Millisecond)
-	first := now(t, ids[0]) - start[0]
-	for i, id := range ids {
-		if d := now(t, id) - start[i] - first; d < -20*time.Millisecond || d > 20*time.Millisecond {
-			t.Errorf("clock %d is %v off clock %d after %v", id, d, ids[0], first)
+	const slack = time.Millisecond // clocks may be slewed against each other
+	for _, id := range []int32{unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_BOOTTIME} {
+		before := now(t, unix.CLOCK_REALTIME)
+		start := now(t, id)
+		after := now(t, unix.CLOCK_REALTIME)
+		time.Sleep(50 * time.Millisecond)
+		least := now(t, unix.CLOCK_REALTIME) - after
+		passed := now(t, id) - start
+		most := now(t, unix.CLOCK_REALTIME) - before
+		if passed < least-slack || passed > most+slack {
+			t.Errorf("clock %d tells %v for what took %v to %v", id, passed, least, most)
 		}
 	}
 	var tv unix.Timeval
 	t.Must(unix.Gettimeofday(&tv))
-	if d := now(t, unix.CLOCK_REALTIME) - time.Duration(tv.Nano()); d < 0 || d > time.Second {
+	if d := now(t, unix.CLOCK_REALTIME) - time.Duration(tv.Nano()); d < 0 || d > time.Minute {
 		t.Errorf("gettimeofday is %v behind CLOCK_REALTIME", d)
 	}
 }
