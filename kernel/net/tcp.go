@@ -175,7 +175,8 @@ func (s *streamSocket) Connect(addr []byte) error {
 		}
 	}
 	err = s.stream().connect(e)
-	if s.stream().state() == streamFailed {
+	// The refusal of an attempt that is under way may have come already: that is for poll and SO_ERROR to tell.
+	if err != unix.EINPROGRESS && s.stream().state() == streamFailed {
 		return s.failedLocked(err)
 	}
 	return err
