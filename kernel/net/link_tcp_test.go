@@ -307,6 +307,35 @@ func TestManyConnections(t *testing.T) {
 	})
 }
 
+func TestTimeWaitIsBounded(t *testing.T) {
+	w := newOurs(t)
+	l := listenOn(t, w, unix.AF_INET, sa4("127.0.0.1", 80), 10)
+	most := 0
+	for range 4000 {
+		c, err := dial(w, unix.AF_INET, sa4("127.0.0.1", 80))
+		check(t, err)
+		k, err := acceptOne(l)
+		check(t, err)
+		k.Close()
+		if n, _, err := receiveAll(c); n != 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		c.Close()
+		most = max(most, int(w.s.engine.(*netstack).stack.Stats().TCP.CurrentConnected.Value()))
+	}
+	if most > 3000 {
+		t.Errorf("%d finished connections are remembered", most)
+	}
+	for n, want := range map[int64]time.Duration{0: time.Minute, 255: time.Minute, 256: 10 * time.Second, 5000: timeWaitLeast} {
+		if got := timeWait(n, time.Minute); got != want {
+			t.Errorf("with %d connections each is kept for %v, want %v", n, got, want)
+		}
+	}
+	if got := timeWait(300, time.Second); got != time.Second {
+		t.Errorf("kept for %v, longer than set", got)
+	}
+}
+
 // connections is the number of TCP endpoints that the engine still has, and are not listeners.
 func connections(s *Stack) int {
 	n := 0

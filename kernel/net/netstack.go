@@ -3,9 +3,11 @@ package net
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
@@ -25,13 +27,19 @@ type netstack struct {
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 
+	streams          atomic.Int64 // TCP endpoints that belong to sockets
+	timeWaitOrdinary time.Duration
+	timeWaitNow      atomic.Int64 // nanoseconds
+
 	mu    sync.Mutex
 	links map[uint32]*linkEndpoint // guarded by mu
 }
 
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
-	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events)}
+	log.SetTarget(engineLog{o.Log})
+	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), timeWaitOrdinary: o.TimeWait}
+	n.timeWaitNow.Store(int64(o.TimeWait))
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
 	ndp.AutoGenTempGlobalAddresses = false

@@ -30,6 +30,7 @@ func (n *netstack) newStream(ipv6 bool, q *waiter.Queue) stream {
 		panic("net: the engine has no TCP: " + err.String())
 	}
 	s.ep = ep
+	n.streams.Add(1)
 	if ipv6 {
 		ep.SocketOptions().SetV6Only(false)
 	}
@@ -62,6 +63,7 @@ func (s *tcpStream) accept() (stream, error) {
 	if err != nil {
 		return nil, errno(err)
 	}
+	s.n.streams.Add(1)
 	return &tcpStream{n: s.n, ep: ep, q: q}, nil
 }
 
@@ -232,7 +234,11 @@ func (s *tcpStream) info() streamInfo {
 	return out
 }
 
-func (s *tcpStream) close() { s.ep.Close() }
+func (s *tcpStream) close() {
+	s.ep.Close()
+	s.n.streams.Add(-1)
+	s.n.limitTimeWait()
+}
 
 // streamInt tells by which number the engine knows an option that it takes as an integer in our units.
 func streamInt(o option) (tcpip.SockOptInt, bool) {
