@@ -35,7 +35,7 @@ const (
 )
 
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
-const minimumMemory = 20 << 20
+const minimumMemory = 12 << 20
 
 var (
 	initrdStart, initrdSize uint64 // physical
