@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -61,6 +62,19 @@ func (w watch) want(when string, want ...string) {
 func (w watch) await(when, want string) {
 	if got := render(w.wait(1, -1)); got != want {
 		w.t.Errorf("%s: got events [%s], want [%s]", when, got, want)
+	}
+}
+
+// settle waits until level-triggered events are as wanted: of what happens to a connection, one part may be seen
+// before the other.
+func (w watch) settle(when, want string) {
+	got := ""
+	for deadline := time.Now().Add(10 * time.Second); got != want; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Errorf("%s: got events [%s], want [%s]", when, got, want)
+			return
+		}
+		got = render(w.wait(1, -1))
 	}
 }
 
