@@ -64,7 +64,7 @@ func sockets(t *check.T) {
 	ep.want("after reading")
 
 	t.Must(unix.Shutdown(a, unix.SHUT_WR))
-	ep.await("half closed", fmt.Sprintf("%d:in|out|rdhup", b))
+	ep.gather("half closed", b, fmt.Sprintf("%d:in|out|rdhup", b))
 	check.Equal(t, "end", read(t, b, 100), "")
 	write(t, b, "still")
 	other := newWatch(t)
@@ -80,7 +80,7 @@ func sockets(t *check.T) {
 	ep.add(b, unix.EPOLLIN|unix.EPOLLRDHUP)
 	t.Must(unix.SetsockoptLinger(a, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 	t.Must(unix.Close(a))
-	ep.await("reset", fmt.Sprintf("%d:in|rdhup|err|hup", b))
+	ep.settle("reset", fmt.Sprintf("%d:in|rdhup|err|hup", b))
 	_, err := unix.Read(b, make([]byte, 1))
 	t.WantErr("read after a reset", err, unix.ECONNRESET)
 
@@ -91,7 +91,7 @@ func sockets(t *check.T) {
 	ep.add(fd, unix.EPOLLOUT|unix.EPOLLET)
 	ep.want("a new socket", fmt.Sprintf("%d:out|hup", fd))
 	if err := unix.Connect(fd, addr); err == unix.EINPROGRESS {
-		ep.await("refused", fmt.Sprintf("%d:out|err|hup", fd))
+		ep.gather("refused", fd, fmt.Sprintf("%d:out|err|hup", fd))
 		soerr, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 		t.Must(err)
 		check.Equal(t, "SO_ERROR", unix.Errno(soerr), unix.ECONNREFUSED)

@@ -78,6 +78,20 @@ func (w watch) settle(when, want string) {
 	}
 }
 
+// gather waits until the events of an edge-triggered file, taken together, are as wanted. What is reported of one
+// change may come in two events.
+func (w watch) gather(when string, fd int, want string) {
+	got := uint32(0)
+	for eventString(fd, got) != want {
+		events := w.wait(1, 10000)
+		if len(events) == 0 || int(events[0].Fd) != fd {
+			w.t.Errorf("%s: got events [%s], want [%s], then [%s]", when, eventString(fd, got), want, render(events))
+			return
+		}
+		got |= events[0].Events
+	}
+}
+
 var eventNames = []struct {
 	bit  uint32
 	name string
