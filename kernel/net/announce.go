@@ -2,6 +2,7 @@ package net
 
 import (
 	"net/netip"
+	"slices"
 )
 
 // Frames that tell the link of us, so that the first packet to us needs no question: QEMU's user network, for one, holds back
@@ -9,18 +10,33 @@ import (
 
 // announce sends a gratuitous ARP for the IPv4 address and neighbour advertisements for the IPv6 ones.
 func (l *iface) announce() {
+	l.mu.Lock()
+	l.announced = nil
+	l.mu.Unlock()
 	for _, p := range l.stack.engine.addresses(l.index) {
-		if p.Addr().Is4() {
-			l.link.Transmit(appendARPAnnouncement(nil, l.link.HardwareAddr(), p.Addr()))
-		} else {
-			l.link.Transmit(appendNeighborAdvertisement(nil, l.link.HardwareAddr(), p.Addr()))
-		}
+		l.announceAddress(p.Addr())
 	}
 }
 
-// announceNeighbor announces one IPv6 address.
-func (s *Stack) announceNeighbor(index uint32, a netip.Addr) {
-	if l := s.iface(index); l != nil && a.Is6() && l.link.LinkUp() {
+// maxAnnounced bounds what is remembered of announcements, whatever routers make up.
+const maxAnnounced = 64
+
+// announceAddress announces one address, unless that was done since the link is up.
+func (l *iface) announceAddress(a netip.Addr) {
+	if !l.link.LinkUp() {
+		return
+	}
+	l.mu.Lock()
+	done := slices.Contains(l.announced, a)
+	if !done && len(l.announced) < maxAnnounced {
+		l.announced = append(l.announced, a)
+	}
+	l.mu.Unlock()
+	switch {
+	case done:
+	case a.Is4():
+		l.link.Transmit(appendARPAnnouncement(nil, l.link.HardwareAddr(), a))
+	default:
 		l.link.Transmit(appendNeighborAdvertisement(nil, l.link.HardwareAddr(), a))
 	}
 }

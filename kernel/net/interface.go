@@ -33,6 +33,8 @@ type iface struct {
 	mu     sync.Mutex
 	config LinkConfig  // guarded by mu; with what DHCP said
 	dhcp   *dhcpRunner // guarded by mu
+
+	announced []netip.Addr // guarded by mu: addresses that the link has been told of
 }
 
 // AddLink makes a network interface out of the card: eth0 and so on. When it returns, the static address is usable; DHCP is waited

@@ -15,7 +15,7 @@ import (
 // to the hypervisor that is half of the time of a request and its answer.
 //
 // An acknowledgement without data is held if it says something new about less than two full segments. It goes out when
-// ackDelayTime has passed or another one says more, and not at all if data of the same connection goes out before. What
+// ackDelayTime, or a little more, has passed or another one says more, and not at all if data of the same connection goes out before. What
 // tells of loss (the same number again, SACK blocks) or of a window that opens is never held.
 type ackDelay struct {
 	send func(*stack.PacketBuffer) tcpip.Error
@@ -46,6 +46,7 @@ type ackFlow struct {
 	ack  seqnum.Value        // told last
 	held *stack.PacketBuffer // an acknowledgement that waits, or nil
 	news seqnum.Value        // its number
+	aged bool                // it was held already when the timer expired last
 }
 
 // hold looks at a TCP segment that goes out. It returns true if it has kept it back.
@@ -67,7 +68,7 @@ func (a *ackDelay) hold(pkt *stack.PacketBuffer) bool {
 	wait := plain && same && old == nil && news > 0 && news < ackEvery && !a.stopped
 	switch {
 	case wait:
-		f.held, f.news = pkt.IncRef(), ack
+		f.held, f.news, f.aged = pkt.IncRef(), ack, false
 		a.held++
 		a.startLocked()
 	case flags&header.TCPFlagAck != 0:
@@ -109,15 +110,24 @@ func (a *ackDelay) startLocked() {
 	}
 }
 
-// expire sends what is held.
+// expire sends what has been held for the delay, and at most for two.
 func (a *ackDelay) expire() {
 	a.mu.Lock()
 	a.running = false
 	var due []*stack.PacketBuffer
-	for i := 0; i < len(a.flows) && a.held > 0; i++ {
-		if old := a.flows[i].take(a); old != nil {
-			due = append(due, old)
+	for i, left := 0, a.held; left > 0; i++ {
+		f := &a.flows[i]
+		if f.held == nil {
+			continue
 		}
+		left--
+		if f.aged || a.stopped {
+			due = append(due, f.take(a))
+		}
+		f.aged = true
+	}
+	if a.held > 0 {
+		a.startLocked()
 	}
 	a.mu.Unlock()
 	for _, pkt := range due {

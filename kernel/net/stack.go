@@ -174,7 +174,9 @@ func (r *routerListener) addressFound(index uint32, p netip.Prefix) {
 		n.change.bump()
 	}
 	r.options.Log("net: %s: address %s", (*Stack)(r).linkName(index), p)
-	(*Stack)(r).announceNeighbor(index, p.Addr())
+	if l := (*Stack)(r).iface(index); l != nil {
+		l.announceAddress(p.Addr())
+	}
 }
 
 func (r *routerListener) dnsFound(index uint32, servers []netip.Addr, lifetime time.Duration) {
