@@ -7,12 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-// memory tells how much memory programs may have in all, and how much of that is free, in bytes.
-func memory() (total, free uint64) {
-	total, free, reserved := ground.Memory()
-	return total - reserved, free - min(free, reserved)
-}
-
 // startProgram makes the file systems and starts the program that the configuration names.
 func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	c := &k.bundle.Config
@@ -22,7 +16,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
-		CPUs: ground.CPUs(), Memory: memory, Frames: machine{}, Console: k.host, Log: k.detail,
+		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Console: k.host, Log: k.detail,
 	})
 	if err != nil {
 		return nil, err
@@ -30,7 +24,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	abi := &linux.Kernel{
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
 		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
-		Hostname: c.Host, HWCap: uint64(ground.HWCAP()), Memory: memory,
+		Hostname: c.Host, HWCap: uint64(ground.HWCAP()), Memory: ground.Memory,
 	}
 	return abi.Start(linux.Program{
 		Path: c.Path, Args: c.Args, Env: c.Env, Cwd: c.Cwd, FDs: fs.NewTable(), Paths: fs.NewPaths(),

@@ -37,6 +37,15 @@ const (
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
 const minimumMemory = 12 << 20
 
+// The kernel's share of memory, in bytes. At rest it has about 3 MiB.
+const (
+	leastShare = 8 << 20
+	mostShare  = 64 << 20
+	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched. With a
+	// lower limit it would collect garbage all the time.
+	untouched = 6 << 20
+)
+
 var (
 	initrdStart, initrdSize uint64 // physical
 	commandLine             uint64 // physical, 0 if none
@@ -112,8 +121,7 @@ func initMemory(entries, n uint64) {
 		r := &ranges[i%maxRanges]
 		mapDirect(r.next, r.end-r.next)
 	}
-	// A quarter for the kernel's heap, within limits.
-	reserve = min(max(allFrames/8, (4<<20)/pageSize), (64<<20)/pageSize)
+	kernelShare = min(max(allFrames/6, leastShare/pageSize), mostShare/pageSize)
 	// One table under the top entry of the runtime's memory, shared by all roots.
 	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
 }
@@ -150,8 +158,8 @@ func startRuntime() {
 	put(0)
 	putString("GOTRACEBACK=system")
 	putString("TZ=UTC")
-	put(text) // GOMEMLIMIT: a soft limit near what is reserved for the kernel
-	text = formatLimit(text, reserve*pageSize)
+	put(text)
+	text = formatLimit(text, kernelShare*pageSize+untouched)
 	put(0)
 	text = (text + 15) &^ 15
 	random(text, 16)

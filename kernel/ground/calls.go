@@ -25,7 +25,7 @@ func service(t *thread) uint64 {
 	switch t.ax {
 	case callAllocFrames:
 		n := uint64(0)
-		for ; n < b && freeFrames > reserve; n++ {
+		for ; n < b && freeFrames > reserve(); n++ {
 			*p64(a + n*8) = takeFrame()
 		}
 		return n
@@ -34,10 +34,11 @@ func service(t *thread) uint64 {
 			freeFrame(*p64(a + i*8))
 		}
 	case callNewRoot:
-		if freeFrames <= reserve {
+		if freeFrames <= reserve() {
 			return 0
 		}
-		root := allocFrame()
+		root := takeFrame()
+		clearPage(direct + root)
 		copyWords(direct+root+pageSize/2, direct+kernelRoot+pageSize/2, pageSize/16)
 		return root
 	case callFlush:

@@ -100,9 +100,10 @@ func CommandLine() string {
 // CPUs returns the number of CPUs that run.
 func CPUs() int { return int(cpuCount) }
 
-// Memory returns the bytes of usable memory, how many are free, and how many of these programs can't have.
-func Memory() (total, free, reserved uint64) {
-	return allFrames * pageSize, atomic.LoadUint64(&freeFrames) * pageSize, reserve * pageSize
+// Memory returns how many bytes programs can have in all, and how many of them are free.
+func Memory() (total, free uint64) {
+	kept, unused := reserve(), atomic.LoadUint64(&freeFrames)
+	return (allFrames - kernelShare) * pageSize, (unused - min(unused, kept)) * pageSize
 }
 
 // HWCAP returns what AT_HWCAP tells a program: CPUID leaf 1, EDX.

@@ -21,9 +21,19 @@ var (
 	freeList   uint64 // physical address of the first free frame, linked through their first words
 	freeFrames uint64 // on the list and in ranges
 	allFrames  uint64
-	// reserve is what programs can't have: frames that the kernel's own page faults must find.
-	reserve uint64
+
+	// Programs can't have what the kernel's own page faults must find: the kernel's share, less what it has of it.
+	kernelShare  uint64
+	kernelFrames uint64 // that hold memory of the runtime, and page tables of it
 )
+
+// minimumReserve is kept for the kernel also when it has had its share.
+const minimumReserve = (1 << 20) / pageSize
+
+// reserve is the number of free frames that programs can't have now.
+func reserve() uint64 {
+	return max(kernelShare-min(kernelFrames, kernelShare), minimumReserve)
+}
 
 // addRange takes [start, end) into use.
 func addRange(start, end uint64) {
@@ -64,6 +74,7 @@ func allocFrame() uint64 {
 		die("out of memory")
 	}
 	clearPage(direct + f)
+	kernelFrames++
 	return f
 }
 

@@ -115,6 +115,7 @@ func freeGathered(n uint64) {
 	for i := uint64(0); i < n; i++ {
 		freeFrame(gather[i%256])
 	}
+	kernelFrames -= n
 }
 
 // mapDirect makes sure that [pa, pa+size) is in the direct map, which at boot covers the first 4 GiB.
