@@ -78,8 +78,8 @@ check:
 .PHONY: unit
 unit:
 	$(STEP) 'unit tests, with the race detector'
-	@tools/need $(QEMU) $(GCC)
-	CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
+	@tools/need $(QEMU) $(GCC) tshark=tshark
+	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
 
 .PHONY: vmtest
 vmtest: build
