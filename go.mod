@@ -9,6 +9,7 @@ require (
 
 require (
 	github.com/google/btree v1.1.2 // indirect
+	github.com/gopacket/gopacket v1.6.1 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
