@@ -64,8 +64,16 @@ func (c *Call) newSocket() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.usePaths(s)
 	fd, err := c.FDs.Open(s, flags)
 	return uint64(fd), err
+}
+
+// usePaths tells a new socket where paths lead, if its addresses can be paths.
+func (c *Call) usePaths(s net.Socket) {
+	if u, ok := s.(net.PathUser); ok {
+		u.UsePaths(c.Paths, c.Umask)
+	}
 }
 
 // socketpair is socketpair(2): domain, type, protocol, int[2]. It makes both sockets or nothing.
@@ -96,6 +104,8 @@ func (c *Call) socketpair() (uint64, error) {
 		c.FDs.Unreserve(fds[1])
 		return 0, err
 	}
+	c.usePaths(x)
+	c.usePaths(y)
 	cloexec := flags&unix.O_CLOEXEC != 0
 	c.FDs.Fill(fds[0], vfs.NewOpenFile(x, flags), cloexec)
 	c.FDs.Fill(fds[1], vfs.NewOpenFile(y, flags), cloexec)

@@ -93,6 +93,7 @@ func (c *Call) recvfrom() (uint64, error) {
 	m := &c.sock.message
 	*m = net.Message{WantAddr: c.Args[4] != 0, Addr: c.sock.addr[:0]}
 	n, err := c.recv(o, s, b, int(int32(c.Args[3])))
+	releaseAll(m) // nobody asked for files
 	if err != nil || c.Args[4] == 0 {
 		return n, err
 	}

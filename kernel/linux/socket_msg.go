@@ -95,8 +95,67 @@ func (c *Call) sendOne(o *vfs.OpenFile, s net.Socket, va uint64, flags int) (uin
 		if err := c.Space.CopyIn(m.Control, h.control); err != nil {
 			return 0, err
 		}
+		if err := c.takeRights(s, m); err != nil {
+			return 0, err
+		}
 	}
-	return c.send(o, s, b, flags)
+	n, err := c.send(o, s, b, flags)
+	releaseAll(m)
+	return n, err
+}
+
+// takeRights takes references to the files whose descriptors the message wants passed [unix(7): SCM_RIGHTS].
+func (c *Call) takeRights(s net.Socket, m *net.Message) error {
+	if family, _, _ := s.Kind(); family != unix.AF_UNIX {
+		return nil
+	}
+	fds, err := net.Rights(m.Control)
+	if err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		o, err := c.FDs.Get(fd)
+		if err != nil {
+			releaseAll(m)
+			return err
+		}
+		m.Files = append(m.Files, o)
+	}
+	return nil
+}
+
+// releaseAll gives up the files of a message.
+func releaseAll(m *net.Message) {
+	for _, o := range m.Files {
+		o.Release()
+	}
+	m.Files = nil
+}
+
+// installRights opens the files that came with a message, as far as there is room for their descriptors.
+func (c *Call) installRights(m *net.Message, cloexec bool) {
+	if len(m.Files) == 0 {
+		return
+	}
+	var fds []int
+	room := m.RightsRoom()
+	for len(m.Files) > 0 && len(fds) < room {
+		o := m.Files[0]
+		m.Files = m.Files[1:]
+		fd, err := c.FDs.Install(o, 0, cloexec)
+		if err != nil {
+			m.Flags |= unix.MSG_CTRUNC
+			break
+		}
+		fds = append(fds, fd)
+	}
+	if len(fds) > 0 {
+		m.PutRights(fds)
+	}
+	if len(m.Files) > 0 {
+		m.Flags |= unix.MSG_CTRUNC
+	}
+	releaseAll(m)
 }
 
 // controlBuffer returns the thread's buffer for n bytes of ancillary data.
@@ -129,6 +188,7 @@ func (c *Call) recvOne(o *vfs.OpenFile, s net.Socket, va uint64, flags int) (uin
 	if err != nil {
 		return 0, err
 	}
+	c.installRights(m, flags&unix.MSG_CMSG_CLOEXEC != 0)
 	if h.name != 0 {
 		if err := c.Space.CopyOut(h.name, m.Addr[:min(int(h.nameLen), len(m.Addr))]); err != nil {
 			return 0, err

@@ -227,6 +227,97 @@ func TestSocketpairCall(t *testing.T) {
 	p.run()
 }
 
+// sockaddrUn is a struct sockaddr_un of a path.
+func sockaddrUn(path string) string { return "\x01\x00" + path + "\x00" }
+
+func TestUnixSocketsOfPaths(t *testing.T) {
+	p := newSocketProgram(t)
+	path := p.str("/d/socket")
+	sa, file := p.str(sockaddrUn("/d/socket")), p.str(sockaddrUn("/f"))
+	none := p.str(sockaddrUn("/none/socket"))
+	relative := p.str(sockaddrUn("d/../d/socket"))
+	p.returns(0, unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	p.returns(1, unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	p.returns(unix.ENOENT, unix.SYS_CONNECT, 1, sa, 12)
+	p.returns(unix.ECONNREFUSED, unix.SYS_CONNECT, 1, file, 5)
+	p.returns(unix.ENOENT, unix.SYS_BIND, 0, none, 15)
+	p.returns(unix.EADDRINUSE, unix.SYS_BIND, 0, file, 5)
+	p.returns(0, unix.SYS_BIND, 0, sa, 12)
+	p.returns(unix.EADDRINUSE, unix.SYS_BIND, 1, sa, 12)
+	p.returns(0, unix.SYS_STAT, path, dataAt)
+	p.check(func() {
+		if mode := uint32(p.word(dataAt + 24)); mode != unix.S_IFSOCK|0o755 {
+			t.Errorf("mode %o", mode)
+		}
+	})
+	p.returns(0, unix.SYS_CHMOD, path, 0o600)
+	p.open(unix.ENXIO, "/d/socket", unix.O_RDWR)
+	p.returns(unix.ECONNREFUSED, unix.SYS_CONNECT, 1, sa, 12) // it doesn't listen
+	p.returns(0, unix.SYS_LISTEN, 0, 1)
+	p.returns(0, unix.SYS_CONNECT, 1, relative, 16)
+	p.store(dataAt, 100)
+	p.returns(2, unix.SYS_ACCEPT, 0, 0, 0)
+	p.returns(0, unix.SYS_GETSOCKNAME, 2, anyPortAt, dataAt)
+	p.holds(anyPortAt, sockaddrUn("/d/socket"))
+	p.returns(0, unix.SYS_UNLINK, path)
+	p.returns(3, unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	p.returns(unix.ENOENT, unix.SYS_CONNECT, 3, sa, 12)
+	p.returns(0, unix.SYS_BIND, 3, sa, 12) // the name is free again
+	p.returns(0, unix.SYS_CLOSE, 3)
+	p.returns(3, unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	p.returns(unix.ECONNREFUSED, unix.SYS_CONNECT, 3, sa, 12) // nobody is behind it
+	p.run()
+}
+
+func TestPassingDescriptors(t *testing.T) {
+	p := newSocketProgram(t)
+	const iov, header, control = dataAt + 0x100, dataAt + 0x300, dataAt + 0x400
+	p.put(iov, dataAt, 3)
+	rights := func(fds ...uint32) uint64 {
+		b := le.AppendUint64(nil, uint64(16+4*len(fds)))
+		b = le.AppendUint64(b, uint64(unix.SCM_RIGHTS)<<32|unix.SOL_SOCKET)
+		for _, fd := range fds {
+			b = le.AppendUint32(b, fd)
+		}
+		if err := p.proc.Space.CopyOut(control, b); err != nil {
+			t.Error(err)
+		}
+		return uint64(len(b))
+	}
+	send := func(want any, fds ...uint32) {
+		p.check(func() { p.msghdr(header, 0, 0, iov, 1, control, rights(fds...)) })
+		p.returns(want, unix.SYS_SENDMSG, 0, header, 0)
+	}
+	receive := func(want any, room uint64, flags uint64) {
+		p.check(func() { p.msghdr(header, 0, 0, iov, 1, control, room) })
+		p.returns(want, unix.SYS_RECVMSG, 1, header, flags)
+	}
+	p.returns(0, unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM, 0, dataAt+0x800)
+	p.open(2, "/f", unix.O_RDONLY)
+	send(unix.EBADF, 2, 99)
+	send(3, 2, 2)
+	p.returns(3, unix.SYS_WRITE, 0, dataAt, 3)
+	p.returns(0, unix.SYS_CLOSE, 2)
+	receive(3, 100, unix.MSG_CMSG_CLOEXEC)
+	p.holds(control, "\x18\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00")
+	p.returns(unix.FD_CLOEXEC, unix.SYS_FCNTL, 3, unix.F_GETFD)
+	p.returns(3, unix.SYS_READ, 3, dataAt, 3)
+	p.holds(dataAt, "012")
+	receive(3, 100, 0) // what came without
+	p.holds(header+40, "\x00\x00")
+	send(3, 2, 3)
+	receive(3, 20, 0) // room for one of two
+	p.returns(unix.EBADF, unix.SYS_FCNTL, 5, unix.F_GETFD)
+	p.holds(header+48, "\x08\x00\x00\x00") // MSG_CTRUNC
+	send(3, 2)
+	p.returns(3, unix.SYS_READ, 1, dataAt, 3) // the file is given up
+	send(3, 2)                                // and this one with the sockets
+	p.run()
+	if n := p.proc.Kernel.Net.Sockets(); n != 0 {
+		t.Errorf("%d sockets are left", n)
+	}
+}
+
 func TestSendRaisesSIGPIPE(t *testing.T) {
 	p := newSocketProgram(t)
 	p.returns(0, unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM, 0, dataAt)

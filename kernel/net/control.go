@@ -216,3 +216,35 @@ func (c *sendControl) parse6(kind int, data []byte) error {
 	}
 	return nil
 }
+
+// maxRights is SCM_MAX_FD: the most descriptors that one message carries.
+const maxRights = 253
+
+// Rights returns the descriptors that the ancillary data of a Send wants passed [unix(7): SCM_RIGHTS].
+func Rights(control []byte) (fds []int, err error) {
+	err = eachControl(control, func(level, kind int, data []byte) error {
+		if level != unix.SOL_SOCKET || kind != unix.SCM_RIGHTS {
+			return nil
+		}
+		for ; len(data) >= 4; data = data[4:] {
+			fds = append(fds, int(int32(binary.NativeEndian.Uint32(data))))
+		}
+		if len(fds) > maxRights {
+			return unix.EINVAL
+		}
+		return nil
+	})
+	return fds, err
+}
+
+// RightsRoom is the number of descriptors that the ancillary data of a Recv has room for.
+func (m *Message) RightsRoom() int { return max(cap(m.Control)-len(m.Control)-cmsgHeader, 0) / 4 }
+
+// PutRights tells of descriptors that have been received.
+func (m *Message) PutRights(fds []int) {
+	var data []byte
+	for _, fd := range fds {
+		data = binary.NativeEndian.AppendUint32(data, uint32(fd))
+	}
+	m.put(unix.SOL_SOCKET, unix.SCM_RIGHTS, data)
+}

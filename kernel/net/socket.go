@@ -55,6 +55,9 @@ type Message struct {
 	// Addr is the destination of a Send, if not empty. Recv appends the source to it, if WantAddr.
 	Addr     []byte
 	WantAddr bool
+	// Files are passed along (SCM_RIGHTS), with a reference each: a Send takes them, and leaves nil, if it succeeds; after
+	// a Recv they are the caller's.
+	Files []*vfs.OpenFile
 	// Control is the ancillary data of a Send (cmsg(3)). Recv appends to it, at most up to its capacity.
 	Control []byte
 }

@@ -11,16 +11,20 @@ import (
 
 // unixSocket is an AF_UNIX socket [unix(7)]: stream, datagram or sequenced packets, in the kernel's memory.
 //
-// Names are those of abstract addresses and, DEVIATION, paths compared as they are written: binding to a path makes no
-// file. Ancillary data (SCM_RIGHTS) is refused.
+// A path leads to a node of the tree, and that to the socket; an abstract name leads to it directly.
+// DEVIATION: sockets that are on their way to each other, and to nobody else, are never given back.
 //
 // Lock order: unixNames.mu, then unixSocket.mu of one socket at a time.
 type unixSocket struct {
 	base
 	wait *waiter.Queue
 
+	paths *vfs.Paths    // where paths lead from; nil: nowhere
+	umask func() uint32 // of new nodes
+
 	mu        sync.Mutex
-	name      string                   // guarded by mu, as all below
+	key       any                      // guarded by mu, as all below: the name that the socket is bound to, a string or a vfs.Node
+	name      string                   // as the address tells it
 	state     unixState                //
 	peer      *unixSocket              // whom we send to; a stream's is also whom we hear from
 	peerName  string                   // survives the peer
@@ -47,8 +51,9 @@ const (
 
 // unixChunk is a message, or a piece of a stream.
 type unixChunk struct {
-	data []byte
-	from string
+	data  []byte
+	from  string
+	files []*vfs.OpenFile // SCM_RIGHTS
 }
 
 // unixChunkCost is what a chunk costs besides its data, in bytes.
@@ -57,8 +62,8 @@ const unixChunkCost = 64
 // unixNames are the bound addresses.
 type unixNames struct {
 	mu     sync.Mutex
-	bound  map[string]*unixSocket // guarded by mu
-	chosen uint32                 // guarded by mu: of the names that autobind gives
+	bound  map[any]*unixSocket // guarded by mu; by abstract name or node
+	chosen uint32              // guarded by mu: of the names that autobind gives
 }
 
 func (s *Stack) newUnix(typ, protocol int) (Socket, error) {
@@ -179,23 +184,41 @@ func (s *unixSocket) Close() error {
 	names := &s.stack.unix
 	names.mu.Lock()
 	s.mu.Lock()
-	if names.bound[s.name] == s {
-		delete(names.bound, s.name)
+	if names.bound[s.key] == s {
+		delete(names.bound, s.key)
 	}
-	peer, backlog, unread := s.peer, s.backlog, len(s.chunks) > 0
+	peer, backlog, chunks := s.peer, s.backlog, s.chunks
 	blocked := s.takeBlockedLocked()
 	s.state, s.peer, s.backlog, s.chunks, s.queued = unixClosed, nil, nil, nil, 0
 	s.mu.Unlock()
 	names.mu.Unlock()
 	wakeBlocked(blocked)
 	if peer != nil && s.connectionOriented() {
-		peer.peerClosed(s, unread)
+		peer.peerClosed(s, len(chunks) > 0)
+	}
+	for _, c := range chunks {
+		releaseFiles(c.files)
 	}
 	for _, k := range backlog { // connections that nobody accepted
 		k.Close()
 	}
 	s.closed()
 	return nil
+}
+
+// UsePaths gives AF_UNIX sockets the file system that their paths are of, and the umask of new nodes.
+func (s *unixSocket) UsePaths(p *vfs.Paths, umask func() uint32) { s.paths, s.umask = p, umask }
+
+// PathUser is implemented by sockets whose addresses can be paths. Whoever makes one calls UsePaths.
+type PathUser interface {
+	UsePaths(p *vfs.Paths, umask func() uint32)
+}
+
+// releaseFiles gives up files that were passed and nobody has taken.
+func releaseFiles(files []*vfs.OpenFile) {
+	for _, f := range files {
+		f.Release()
+	}
 }
 
 // peerClosed is told that the other end is gone.
@@ -238,7 +261,9 @@ func (s *unixSocket) Shutdown(how int) error {
 // Read implements vfs.File.
 func (s *unixSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
 	var m Message
-	return s.Recv(dst, &m)
+	n, err := s.Recv(dst, &m)
+	releaseFiles(m.Files) // nobody asked for them
+	return n, err
 }
 
 // Write implements vfs.File.

@@ -12,7 +12,7 @@ func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	if m.Flags&unix.MSG_OOB != 0 {
 		return 0, unix.EOPNOTSUPP
 	}
-	if err := eachControl(m.Control, refuseRights); err != nil {
+	if err := eachControl(m.Control, checkUnixControl); err != nil {
 		return 0, err
 	}
 	to, name, err := s.destination(m.Addr)
@@ -24,7 +24,7 @@ func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
 		return 0, unix.EMSGSIZE
 	}
 	for sent := 0; ; {
-		n, err := to.push(s, src, name, size-sent)
+		n, err := to.push(s, src, name, size-sent, m)
 		sent += n
 		if err != nil {
 			if sent > 0 {
@@ -38,10 +38,10 @@ func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	}
 }
 
-// refuseRights refuses what can't be passed.
-func refuseRights(level, kind int, _ []byte) error {
-	if level == unix.SOL_SOCKET && kind != unix.SCM_CREDENTIALS {
-		return unix.EINVAL // DEVIATION: no descriptors are passed
+// checkUnixControl refuses what means nothing. The files of SCM_RIGHTS come as Message.Files.
+func checkUnixControl(level, kind int, _ []byte) error {
+	if level == unix.SOL_SOCKET && kind != unix.SCM_CREDENTIALS && kind != unix.SCM_RIGHTS {
+		return unix.EINVAL
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (s *unixSocket) destination(addr []byte) (to *unixSocket, from string, err 
 		return peer, from, nil
 	}
 	if len(addr) > 0 {
-		to, err := s.stack.unix.find(addr, unix.SOCK_DGRAM)
+		to, err := s.find(addr)
 		return to, from, err
 	}
 	if peer == nil {
@@ -81,7 +81,7 @@ func (s *unixSocket) destination(addr []byte) (to *unixSocket, from string, err 
 const unixPiece = 16 << 10
 
 // push takes a message, or the next piece of a stream, from src into the receive queue of s.
-func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int) (int, error) {
+func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int, m *Message) (int, error) {
 	if s.typ == unix.SOCK_STREAM {
 		if size == 0 {
 			return 0, nil
@@ -119,11 +119,13 @@ func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int
 		s.mu.Unlock()
 		return 0, unix.EPIPE
 	}
-	if last := len(s.chunks) - 1; s.typ == unix.SOCK_STREAM && last >= 0 && len(s.chunks[last].data)+size <= unixPiece {
+	if last := len(s.chunks) - 1; s.typ == unix.SOCK_STREAM && last >= 0 && len(m.Files) == 0 &&
+		len(s.chunks[last].files) == 0 && len(s.chunks[last].data)+size <= unixPiece {
 		s.chunks[last].data = append(s.chunks[last].data, data...)
 		s.queued += size
 	} else {
-		s.chunks = append(s.chunks, unixChunk{data, from})
+		s.chunks = append(s.chunks, unixChunk{data, from, m.Files})
+		m.Files = nil
 		s.queued += size + unixChunkCost
 	}
 	s.mu.Unlock()
@@ -147,14 +149,18 @@ func (s *unixSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 	if m.WantAddr && c.from != "" {
 		m.Addr = appendUnixName(m.Addr, c.from)
 	}
+	if s.recall(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 {
+		m.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, ucred())
+	}
 	if s.typ == unix.SOCK_STREAM {
-		return s.recvStreamLocked(dst, flags&unix.MSG_PEEK != 0)
+		return s.recvStreamLocked(dst, flags&unix.MSG_PEEK != 0, m)
 	}
 	n, err := dst.Write(c.data)
 	if err != nil && dst.Len() > 0 {
 		return 0, unix.EFAULT
 	}
-	if flags&unix.MSG_PEEK == 0 {
+	if flags&unix.MSG_PEEK == 0 { // DEVIATION: a look at a message doesn't show its files
+		m.Files = c.files
 		s.popLocked()
 	}
 	if n < len(c.data) {
@@ -187,11 +193,14 @@ func (s *unixSocket) readableLocked() error {
 	return unix.EAGAIN
 }
 
-// recvStreamLocked stores as much of the stream as dst takes.
-func (s *unixSocket) recvStreamLocked(dst vfs.Dst, peek bool) (int64, error) {
+// recvStreamLocked stores as much of the stream as dst takes. It stops before and after a piece that came with files [unix(7)].
+func (s *unixSocket) recvStreamLocked(dst vfs.Dst, peek bool, m *Message) (int64, error) {
 	total := 0
-	for i := 0; i < len(s.chunks) && dst.Len() > 0; {
+	for i := 0; i < len(s.chunks) && dst.Len() > 0 && len(m.Files) == 0; {
 		c := &s.chunks[i]
+		if len(c.files) > 0 && total > 0 {
+			break
+		}
 		n, err := dst.Write(c.data)
 		total += n
 		if err != nil && dst.Len() > 0 {
@@ -199,6 +208,9 @@ func (s *unixSocket) recvStreamLocked(dst vfs.Dst, peek bool) (int64, error) {
 				return 0, unix.EFAULT
 			}
 			break
+		}
+		if !peek {
+			m.Files, c.files = c.files, nil
 		}
 		switch {
 		case peek:

@@ -6,11 +6,16 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/vfs"
 )
 
 // A struct sockaddr_un is family 2 and a path of up to 108 bytes. A path that begins with a zero byte is an abstract name, of
 // the length that the address has; others end at their zero byte. In the maps here an abstract name keeps its zero byte.
 const maxUnixPath = 108
+
+// ucred is the struct ucred of everybody: there is one program, number 1, run by root.
+func ucred() []byte { return []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} }
 
 // parseUnixName reads the name of an address; "" is the unnamed address.
 func parseUnixName(b []byte) (string, error) {
@@ -38,27 +43,47 @@ func appendUnixName(b []byte, name string) []byte {
 	return b
 }
 
-// find returns the socket that is bound to an address, of the type.
-func (u *unixNames) find(addr []byte, typ int) (*unixSocket, error) {
+// find returns the socket that is bound to an address, of the same type as s.
+func (s *unixSocket) find(addr []byte) (*unixSocket, error) {
 	name, err := parseUnixName(addr)
 	if err != nil {
 		return nil, err
 	}
-	if name == "" {
+	var key any = name
+	switch {
+	case name == "":
 		return nil, unix.EINVAL
+	case name[0] != 0 && s.paths == nil:
+		return nil, unix.ENOENT
+	case name[0] != 0:
+		if key, err = s.paths.Lookup(nil, name, true); err != nil {
+			return nil, err
+		}
 	}
+	u := &s.stack.unix
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s := u.bound[name]
+	to := u.bound[key]
 	switch {
-	case s == nil && name[0] != 0:
-		return nil, unix.ENOENT
-	case s == nil:
+	case to == nil:
 		return nil, unix.ECONNREFUSED
-	case s.typ != typ:
+	case to.typ != s.typ:
 		return nil, unix.EPROTOTYPE
 	}
-	return s, nil
+	return to, nil
+}
+
+// makeNode makes the node of a path.
+func (s *unixSocket) makeNode(path string) (vfs.Node, error) {
+	if s.paths == nil {
+		return nil, unix.EPERM
+	}
+	const all = 0o777
+	n, err := s.paths.MakeSocket(nil, path, all&^s.umask())
+	if err == unix.EEXIST {
+		err = unix.EADDRINUSE
+	}
+	return n, err
 }
 
 // Bind implements Socket. An address that is only a family has a name chosen [unix(7): autobind].
@@ -67,26 +92,42 @@ func (s *unixSocket) Bind(addr []byte) error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	taken := s.name != "" || s.state == unixClosed
+	s.mu.Unlock()
+	if taken {
+		return unix.EINVAL
+	}
+	var key any
+	if name != "" && name[0] != 0 {
+		// The tree's lock comes before ours.
+		if key, err = s.makeNode(name); err != nil {
+			return err
+		}
+	}
 	u := &s.stack.unix
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.name != "" || s.state == unixClosed {
+	if s.name != "" {
 		return unix.EINVAL
-	}
-	if u.bound == nil {
-		u.bound = make(map[string]*unixSocket)
 	}
 	if name == "" {
 		u.chosen++
 		name = "\x00" + strconv.FormatUint(uint64(u.chosen)&0xfffff|1<<20, 16)[1:]
 	}
-	if u.bound[name] != nil {
+	if key == nil {
+		key = name
+	}
+	if u.bound == nil {
+		u.bound = make(map[any]*unixSocket)
+	}
+	if u.bound[key] != nil {
 		return unix.EADDRINUSE
 	}
-	u.bound[name] = s
-	s.name = name
+	u.bound[key] = s
+	s.key, s.name = key, name
 	return nil
 }
 
@@ -117,7 +158,7 @@ func (s *unixSocket) Connect(addr []byte) error {
 		s.mu.Unlock()
 		return nil
 	}
-	to, err := s.stack.unix.find(addr, s.typ)
+	to, err := s.find(addr)
 	if err != nil {
 		return err
 	}
@@ -153,6 +194,7 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 		return err
 	}
 	end.state, end.peer, end.peerName = unixConnected, s, name
+	end.UsePaths(s.paths, s.umask)
 	listener.mu.Lock()
 	switch {
 	case listener.state != unixListening || listener.readShut:
@@ -293,9 +335,8 @@ func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
 			return putInt(dst, v)
 		}
 		return putInt(dst, defaultDatagramBuffer)
-	case unix.SO_PEERCRED: // struct ucred: everything here is one program, run by root
-		b := binary.NativeEndian.AppendUint32(nil, 1)
-		return copy(dst, append(b, 0, 0, 0, 0, 0, 0, 0, 0)), nil
+	case unix.SO_PEERCRED:
+		return copy(dst, ucred()), nil
 	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		return putInt(dst, s.recall(level, name))
