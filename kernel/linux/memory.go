@@ -25,7 +25,8 @@ func init() {
 
 // mappable is a file that can be mapped into memory. A vfs.File without it is ENODEV.
 type mappable interface {
-	// Mapping returns the contents as they are now; see mm.Backing for what its methods must not do.
+	// Mapping returns the contents; see mm.Backing for what its methods must not do. Only a mm.SharedBacking can be
+	// mapped shared and writable.
 	// A nil Backing without an error means anonymous memory, as for /dev/zero.
 	Mapping() (mm.Backing, error)
 }
@@ -75,7 +76,7 @@ func mapFile(m *mm.Mapping, o *vfs.OpenFile) error {
 	if err != nil {
 		return err
 	}
-	m.Backing = backing
+	m.Backing, m.MayWrite = backing, o.Writable()
 	if backing == nil {
 		m.Offset = 0
 	} else if p, ok := o.File().(vfs.PathHolder); ok {

@@ -9,18 +9,19 @@ import (
 
 // area is a range of user memory with equal properties, a VMA in Linux's words.
 type area struct {
-	start, end uint64  // page-aligned, start < end
-	src        *source // nil: anonymous memory
-	off        int64   // of start in the file
-	prot       uint8   // PROT_READ, PROT_WRITE, PROT_EXEC
+	start, end uint64 // page-aligned, start < end
+	src        *View  // nil: anonymous memory
+	off        int64  // of start in the file
+	prot       uint8  // PROT_READ, PROT_WRITE, PROT_EXEC
 	flags      areaFlags
 }
 
 type areaFlags uint8
 
 const (
-	areaShared areaFlags = 1 << iota // MAP_SHARED
-	areaStack                        // the main thread's stack
+	areaShared   areaFlags = 1 << iota // MAP_SHARED
+	areaMayWrite                       // of a shared file: mprotect may make it writable
+	areaStack                          // the main thread's stack
 )
 
 func (a *area) len() uint64 { return a.end - a.start }
@@ -43,6 +44,15 @@ func (a *area) allows(write, fetch bool) bool {
 func (a *area) joins(b *area) bool {
 	return a.end == b.start && a.prot == b.prot && a.flags == b.flags && a.src == b.src &&
 		(a.src == nil || a.off+int64(a.len()) == b.off)
+}
+
+// fileEntry returns the entry for a page of the area's file that is mapped in place.
+func (a *area) fileEntry(frame PhysAddr) entry {
+	e := entry(frame) | pteBorrowed
+	if a.flags&areaShared != 0 {
+		e |= pteShared
+	}
+	return e.protect(int(a.prot))
 }
 
 // areaList is the areas of a space, in order, without overlaps.

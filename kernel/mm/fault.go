@@ -9,7 +9,7 @@ const (
 	Handled     Outcome = iota // the access can be made now
 	MapError                   // nothing is mapped there: SIGSEGV, SEGV_MAPERR
 	AccessError                // the area forbids the access: SIGSEGV, SEGV_ACCERR
-	BusError                   // beyond the end of the mapped file: SIGBUS, BUS_ADRERR
+	BusError                   // beyond the end of the mapped file, or no room for its page: SIGBUS, BUS_ADRERR
 	OutOfMemory                // no frame is left for programs
 )
 
@@ -177,9 +177,17 @@ func (s *Space) newPage(t *table, va uint64, a *area, write bool) (entry, Outcom
 func (s *Space) newFilePage(t *table, va uint64, a *area, write bool) (entry, Outcome) {
 	off := a.offset(va)
 	inPlace, ok := a.src.Frame(off)
-	if ok && !write {
+	file := !write || a.flags&areaShared != 0 // not a copy for this space
+	if !ok && file && a.src.shared != nil {
+		var outcome Outcome
+		if inPlace, outcome = a.src.shared.Page(off); outcome != Handled {
+			return 0, outcome
+		}
+		ok = true
+	}
+	if ok && file {
 		s.mapAround(t, va, a)
-		return (entry(inPlace) | pteBorrowed).protect(int(a.prot)), Handled
+		return a.fileEntry(inPlace), Handled
 	}
 	frame, allocated := s.machine.AllocFrame()
 	if !allocated {
@@ -206,7 +214,7 @@ func (s *Space) mapAround(t *table, va uint64, a *area) {
 			continue
 		}
 		frame, ok := a.src.Frame(a.offset(p))
-		if ok && t.set(p>>shiftPage, (entry(frame)|pteBorrowed).protect(int(a.prot))) {
+		if ok && t.set(p>>shiftPage, a.fileEntry(frame)) {
 			pages++
 		}
 	}

@@ -18,7 +18,9 @@ func (s *Space) Madvise(addr, length uint64, advice int) error {
 	switch advice {
 	case unix.MADV_POPULATE_READ, unix.MADV_POPULATE_WRITE:
 		return s.madvisePopulate(addr, end, advice == unix.MADV_POPULATE_WRITE)
-	case unix.MADV_DONTNEED, unix.MADV_DONTNEED_LOCKED, unix.MADV_FREE, unix.MADV_REMOVE:
+	case unix.MADV_REMOVE:
+		return s.madviseRemove(addr, end)
+	case unix.MADV_DONTNEED, unix.MADV_DONTNEED_LOCKED, unix.MADV_FREE:
 		return s.madviseFree(addr, end, advice)
 	}
 	s.mu.RLock()
@@ -56,7 +58,7 @@ func knownAdvice(advice int) bool {
 func (s *Space) madviseFree(addr, end uint64, advice int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.unmapped.flush(s)
+	defer s.flush()
 	i, j := s.areas.overlapping(addr, end)
 	for ; i < j; i++ {
 		a := &s.areas[i]
@@ -69,23 +71,49 @@ func (s *Space) madviseFree(addr, end uint64, advice int) error {
 				return unix.EINVAL
 			}
 			s.clear(lo, hi)
-		case advice == unix.MADV_REMOVE:
-			if a.src != nil {
-				return unix.EACCES // no file is mapped for writing
-			}
-			if !shared {
-				return unix.EINVAL
-			}
-			s.clear(lo, hi)
-		case !shared:
+		case !shared || a.src != nil:
 			s.clear(lo, hi)
 		}
-		// MADV_DONTNEED of shared memory drops translations only; the contents stay.
+		// Shared anonymous memory keeps its contents with MADV_DONTNEED: that drops translations only.
 	}
 	if !s.areas.covered(addr, end) {
 		return unix.ENOMEM
 	}
 	return nil
+}
+
+// madviseRemove makes [addr, end) zero in what is mapped there, files too, and gives the memory back.
+func (s *Space) madviseRemove(addr, end uint64) (err error) {
+	for addr < end {
+		s.mu.Lock()
+		i := s.areas.search(addr)
+		if i == len(s.areas) || s.areas[i].start >= end {
+			s.mu.Unlock()
+			return unix.ENOMEM
+		}
+		a := s.areas[i] // as it is now: a file is asked without the lock
+		lo, hi := max(addr, a.start), min(end, a.end)
+		if lo > addr {
+			err = unix.ENOMEM
+		}
+		if a.src == nil && a.flags&areaShared != 0 {
+			s.clear(lo, hi)
+			s.flush()
+		}
+		s.mu.Unlock()
+		switch {
+		case a.src == nil && a.flags&areaShared == 0:
+			return unix.EINVAL
+		case a.src != nil && a.flags&areaMayWrite == 0:
+			return unix.EACCES
+		case a.src != nil:
+			if err := a.src.shared.Punch(a.offset(lo), int64(hi-lo)); err != nil {
+				return err
+			}
+		}
+		addr = hi
+	}
+	return err
 }
 
 // madvisePopulate fills the pages of [addr, end), area by area.

@@ -14,15 +14,28 @@ type Mapping struct {
 	Backing      Backing // the file; nil: anonymous memory
 	Offset       uint64  // in the file, a multiple of PageSize
 	Name         string  // path of the file
+	MayWrite     bool    // the file is open for writing: what is mapped shared can be made writable
 }
 
 // Mmap maps memory as mmap(2) does, and returns its address. Errors are those of mmap(2) that don't
 // concern the descriptor.
 //
-// DEVIATION: a file can't be mapped shared and writable, since there is no page cache to write to: ENODEV.
-// A shared mapping of a file needn't see later changes of the file. MAP_GROWSDOWN areas don't grow.
+// A file whose Backing is no SharedBacking can't be mapped shared and writable: ENODEV.
+//
+// DEVIATION: MAP_GROWSDOWN areas don't grow.
 func (s *Space) Mmap(m Mapping) (uint64, error) {
-	addr, populate, err := s.mmap(m)
+	var v *View
+	var granted Access
+	if m.Backing != nil && m.check() == nil && m.checkType() == nil {
+		var err error
+		if v, granted, err = s.attach(&m); err != nil {
+			return 0, err
+		}
+	}
+	addr, populate, err := s.mmap(m, v, granted)
+	if err != nil && v != nil {
+		v.detachUnused()
+	}
 	if err == nil && populate {
 		// mmap(2): that not everything could be filled is no error.
 		s.populate(addr, addr+pageUp(m.Length), m.Prot&unix.PROT_WRITE != 0)
@@ -30,8 +43,8 @@ func (s *Space) Mmap(m Mapping) (uint64, error) {
 	return addr, err
 }
 
-// mmap is Mmap without filling pages; populate tells whether to fill them.
-func (s *Space) mmap(m Mapping) (addr uint64, populate bool, err error) {
+// mmap is Mmap with the file attached, without filling pages; populate tells whether to fill them.
+func (s *Space) mmap(m Mapping, v *View, granted Access) (addr uint64, populate bool, err error) {
 	if err := m.check(); err != nil {
 		return 0, false, err
 	}
@@ -59,9 +72,9 @@ func (s *Space) mmap(m Mapping) (addr uint64, populate bool, err error) {
 	}
 	if fixed {
 		s.unmap(addr, addr+length)
-		s.unmapped.flush(s)
+		s.flush()
 	}
-	s.insert(m.area(addr, length))
+	s.insert(m.area(addr, length, v, granted))
 	populate = s.lockNew || m.Flags&unix.MAP_LOCKED != 0 ||
 		m.Flags&(unix.MAP_POPULATE|unix.MAP_NONBLOCK) == unix.MAP_POPULATE
 	return addr, populate && m.Prot != unix.PROT_NONE, nil
@@ -99,7 +112,12 @@ func (m *Mapping) checkType() error {
 			return unix.EOPNOTSUPP
 		}
 		if m.Prot&unix.PROT_WRITE != 0 {
-			return unix.ENODEV
+			if _, ok := m.Backing.(SharedBacking); !ok {
+				return unix.ENODEV
+			}
+			if !m.MayWrite {
+				return unix.EACCES
+			}
 		}
 	case unix.MAP_PRIVATE:
 		if m.Flags&unix.MAP_GROWSDOWN != 0 {
@@ -116,14 +134,30 @@ const knownFlags = unix.MAP_SHARED_VALIDATE | unix.MAP_FIXED | unix.MAP_FIXED_NO
 	unix.MAP_DENYWRITE | unix.MAP_EXECUTABLE | unix.MAP_GROWSDOWN | unix.MAP_LOCKED | unix.MAP_NORESERVE |
 	unix.MAP_POPULATE | unix.MAP_NONBLOCK | unix.MAP_STACK | unix.MAP_32BIT
 
-// area returns the area of the mapping at addr.
-func (m *Mapping) area(addr, length uint64) area {
+// access returns what the mapping may do to its file.
+func (m *Mapping) access() Access {
+	switch {
+	case m.Flags&unix.MAP_TYPE == unix.MAP_PRIVATE:
+		return Private
+	case !m.MayWrite:
+		return SharedRead
+	case m.Prot&unix.PROT_WRITE == 0:
+		return SharedMayWrite
+	}
+	return SharedWrite
+}
+
+// area returns the area of the mapping at addr, of the file v if it isn't nil.
+func (m *Mapping) area(addr, length uint64, v *View, granted Access) area {
 	a := area{start: addr, end: addr + length, prot: uint8(m.Prot & protMask)}
 	if m.Flags&unix.MAP_TYPE != unix.MAP_PRIVATE {
 		a.flags |= areaShared
 	}
-	if m.Backing != nil {
-		a.src, a.off = &source{m.Backing, m.Name}, int64(m.Offset)
+	if v != nil {
+		a.src, a.off = v, int64(m.Offset)
+		if granted >= SharedMayWrite {
+			a.flags |= areaMayWrite
+		}
 	}
 	return a
 }
@@ -212,16 +246,35 @@ func (s *Space) place(hint, length uint64, low bool) (uint64, error) {
 
 // insert adds an area where nothing is mapped. s.mu is held for writing.
 func (s *Space) insert(a area) {
-	s.areas.insert(a)
 	s.size += a.len()
+	if a.src != nil {
+		a.src.size += a.len()
+	}
+	s.areas.insert(a)
+}
+
+// remove takes [lo, hi) out of the list of areas. s.mu is held for writing; s.flush must follow when no entry for it is
+// left in the page tables.
+func (s *Space) remove(lo, hi uint64) {
+	i, j := s.areas.overlapping(lo, hi)
+	for ; i < j; i++ {
+		a := &s.areas[i]
+		n := min(a.end, hi) - max(a.start, lo)
+		s.size -= n
+		if v := a.src; v != nil {
+			if v.size -= n; v.size == 0 && v.shared != nil {
+				s.gone = append(s.gone, v)
+			}
+		}
+	}
+	s.areas.remove(lo, hi)
 }
 
 // unmap takes the areas in [lo, hi) away and their pages out of the tables. s.mu is held for
-// writing; s.unmapped.flush must follow.
+// writing; s.flush must follow.
 func (s *Space) unmap(lo, hi uint64) {
-	if n := s.areas.bytesIn(lo, hi); n != 0 {
-		s.size -= n
-		s.areas.remove(lo, hi)
+	if i, j := s.areas.overlapping(lo, hi); i < j {
+		s.remove(lo, hi)
 		s.clear(lo, hi)
 	}
 }
@@ -249,7 +302,7 @@ func (s *Space) munmap(addr, end uint64) error {
 	lo, hi := max(addr, s.areas[i].start), min(end, s.areas[j-1].end)
 	s.unmap(lo, hi)
 	s.prune(lo, hi)
-	s.unmapped.flush(s)
+	s.flush()
 	return nil
 }
 

@@ -31,11 +31,11 @@ func (s *Space) Mprotect(addr, length uint64, prot int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.mprotect(addr, end, prot&protMask)
-	s.unmapped.flush(s)
+	s.flush()
 	return err
 }
 
-// mprotect is Mprotect with s.mu held; s.unmapped.flush must follow.
+// mprotect is Mprotect with s.mu held; s.flush must follow.
 func (s *Space) mprotect(addr, end uint64, prot int) error {
 	for addr < end {
 		i := s.areas.search(addr)
@@ -46,8 +46,8 @@ func (s *Space) mprotect(addr, end uint64, prot int) error {
 		stop := min(end, a.end)
 		if int(a.prot) != prot {
 			if prot&unix.PROT_WRITE != 0 {
-				if a.src != nil && a.flags&areaShared != 0 {
-					return unix.EACCES // DEVIATION: see Mmap
+				if a.src != nil && a.flags&(areaShared|areaMayWrite) == areaShared {
+					return unix.EACCES
 				}
 				if a.flags&areaShared == 0 && a.prot&unix.PROT_WRITE == 0 && s.overCommit(stop-addr) {
 					return unix.ENOMEM

@@ -26,7 +26,7 @@ func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uin
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.unmapped.flush(s)
+	defer s.flush()
 	// The destination is unmapped and the source split; Linux wants the same room.
 	if toGiven && len(s.areas)+2 >= s.limits.Areas-3 {
 		return 0, unix.ENOMEM
@@ -147,8 +147,7 @@ func (s *Space) moveArea(addr, length, to, newLength uint64, keep bool) error {
 	moved.flags &^= areaStack
 	s.insert(moved)
 	if !keep {
-		s.areas.remove(addr, addr+length)
-		s.size -= length
+		s.remove(addr, addr+length)
 		s.prune(addr, addr+length)
 	}
 	return nil

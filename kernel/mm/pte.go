@@ -21,8 +21,10 @@ const (
 	pteNoExec   entry = 1 << 63
 
 	// pteBorrowed (a bit that the CPU ignores) marks a frame that the space doesn't own: a file's, or
-	// the zero frame. It is never mapped writable and never freed by the space, but copied on write.
+	// the zero frame. It is never freed by the space. It is not mapped writable but copied on write, unless
+	// pteShared says that it is mapped by a MAP_SHARED area, which writes to the file itself.
 	pteBorrowed entry = 1 << 9
+	pteShared   entry = 1 << 10
 
 	pteAddress entry = 0x000ffffffffff000
 
@@ -44,7 +46,7 @@ func (e entry) protect(prot int) entry {
 		return e
 	}
 	e |= ptePresent | pteUser | pteAccessed
-	if prot&unix.PROT_WRITE != 0 && e&pteBorrowed == 0 {
+	if prot&unix.PROT_WRITE != 0 && e&(pteBorrowed|pteShared) != pteBorrowed {
 		e |= pteWrite | pteDirty
 	}
 	if prot&unix.PROT_EXEC == 0 {

@@ -2,7 +2,7 @@ package mm
 
 import "golang.org/x/sys/unix"
 
-// Msync does the checks of msync(2). There is nothing to write back: no mapping changes a file.
+// Msync does the checks of msync(2). There is nothing to write back: a shared mapping has the frames of the file itself.
 func (s *Space) Msync(addr, length uint64, flags int) error {
 	const known = unix.MS_ASYNC | unix.MS_INVALIDATE | unix.MS_SYNC
 	if flags&^known != 0 || !aligned(addr) || flags&unix.MS_ASYNC != 0 && flags&unix.MS_SYNC != 0 {

@@ -12,10 +12,12 @@ import (
 // user memory hold it for reading, many at a time: they only fill entries that are zero, by
 // compare-and-swap, and replace borrowed frames by copies, with cow held. So under the read lock no
 // frame is freed and no table goes away, and whoever has found a frame may use it until it unlocks.
-// The order is mu, cow; then the locks of a Machine and of a Backing.
+// The order is mu, cow; then the locks that the methods of a Backing take; then those of a Machine. A file may hold other
+// locks while it copies from user memory or calls View.Drop, which come before mu; see SharedBacking.
 //
 // Owned frames belong to exactly one entry of one space. Copy-on-write between processes (fork) would
-// need a count for each frame, mapped as borrowed while more than one space has it.
+// need a count for each frame, mapped as borrowed while more than one space has it. Frames of files belong to the file,
+// which knows who maps it by the Views: fork would attach one more for each that the parent has.
 type Space struct {
 	machine Machine
 	root    PhysAddr
@@ -30,6 +32,7 @@ type Space struct {
 	brk      uint64   // the program break; guarded by mu
 	lockNew  bool     // mlockall(MCL_FUTURE): new mappings are filled at once; guarded by mu
 	unmapped gather   // guarded by mu, for writing
+	gone     []*View  // that lost their last area since the last flush; guarded by mu
 
 	cow sync.Mutex // held while a borrowed frame is replaced
 
@@ -73,13 +76,14 @@ func (s *Space) Release() {
 		return
 	}
 	s.unmapped.whole = true
+	s.remove(0, lowerHalf)
 	s.clear(0, lowerHalf)
 	s.pruneTables(0, lowerHalf, 0, lowerHalf)
 	s.unmapped.add(s, s.root)
 	if zero := s.zero.Load(); zero != 0 {
 		s.unmapped.add(s, PhysAddr(zero))
 	}
-	s.unmapped.flush(s)
+	s.flush()
 	s.areas, s.size, s.top = nil, 0, nil
 	s.brkStart, s.brk = 0, 0
 	s.zero.Store(0)

@@ -105,9 +105,22 @@ func (g *gather) flush(s *Space) {
 	g.lo, g.hi, g.n = 0, 0, 0
 }
 
-// clear takes all pages of [lo, hi) out of the page tables. s.mu is held for writing, and
-// s.unmapped.flush must follow.
-func (s *Space) clear(lo, hi uint64) {
+// flush ends a change of the map: what was taken out of the page tables goes out of the TLBs and is freed, and files
+// whose last area has gone are told. s.mu is held for writing.
+func (s *Space) flush() {
+	s.unmapped.flush(s)
+	for i, v := range s.gone {
+		v.shared.Detach(v)
+		s.gone[i] = nil
+	}
+	s.gone = s.gone[:0]
+}
+
+// clear takes all pages of [lo, hi) out of the page tables. s.mu is held for writing, and s.flush must follow.
+func (s *Space) clear(lo, hi uint64) { s.clearPages(lo, hi, true) }
+
+// clearPages is clear; without owned it leaves the pages that belong to the space.
+func (s *Space) clearPages(lo, hi uint64, owned bool) {
 	zero := PhysAddr(s.zero.Load())
 	var pages int64
 	for {
@@ -117,7 +130,7 @@ func (s *Space) clear(lo, hi uint64) {
 		}
 		for va := start; va < end; va += PageSize {
 			e := t.load(va >> shiftPage)
-			if e == 0 {
+			if e == 0 || !owned && e&pteBorrowed == 0 {
 				continue
 			}
 			t.store(va>>shiftPage, 0)
@@ -137,7 +150,7 @@ func (s *Space) clear(lo, hi uint64) {
 }
 
 // prune frees the tables that lie, after an unmapping of [lo, hi), wholly in the gap between two
-// areas. s.mu is held for writing, and s.unmapped.flush must follow.
+// areas. s.mu is held for writing, and s.flush must follow.
 func (s *Space) prune(lo, hi uint64) {
 	floor, ceiling := uint64(0), uint64(lowerHalf)
 	i := s.areas.search(lo)

@@ -18,7 +18,7 @@ import (
 //
 // Each process has a table of its own, so that an address alone is the key.
 //
-// DEVIATION: futexes in memory shared between processes don't exist, as such memory doesn't.
+// DEVIATION: a futex in memory that is mapped at two addresses, as a file can be, is two futexes.
 
 const futexBuckets = 64 // a power of two
 

@@ -14,8 +14,11 @@
 //	Epoll.readyMu    the ready list
 //	OpenFile.watchMu, Table.mu   leaves
 //
-// Program memory (Dst, Src, Memory) may fault and ask a file for a page, so it is touched under posMu
-// and the locks of files that can't be mapped only.
+// Program memory (Dst, Src, Memory) may fault and ask a file for a page, so it is touched only under posMu, the
+// locks of files that can't be mapped and Regular.writeMu. With the lock of an address space (mm.Space) the order is
+//
+//	OpenFile.posMu, FS.mu, Regular.writeMu   before it: held over copies, or when pages are taken out of mappings
+//	Regular.mu, inode.mu                     after it: taken by page faults and when a mapping goes
 package vfs
 
 import (

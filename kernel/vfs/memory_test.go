@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -93,31 +92,31 @@ func TestFilePagesAreFrames(t *testing.T) {
 	}
 }
 
-// TestMappedFileKeepsItsFrames: what a space has mapped is there until the space forgets it.
+// TestMappedFileKeepsItsFrames: what a space has mapped is there until the last mapping goes.
 func TestMappedFileKeepsItsFrames(t *testing.T) {
-	frames := newCountedFrames(10)
-	fs := newTestFS(t, Options{Frames: frames})
-	paths := fs.NewPaths()
-	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
-	write(t, o, "hello")
-	backing, err := o.File().(*RegularFile).Mapping()
-	if err != nil {
+	ours, _ := newOursMapped(t, []byte("hello"), false)
+	const va = mapWindow
+	if err := ours.mmap(va, 2*pageSize, unix.PROT_READ, unix.MAP_PRIVATE, 0); err != nil {
 		t.Fatal(err)
 	}
-	paths.Unlink(nil, "/tmp/f")
-	o.Release()
-	buf := make([]byte, 10)
-	if n, _ := backing.ReadAt(buf, 0); string(buf[:n]) != "hello" {
-		t.Errorf("read %q", buf[:n])
+	before := ours.m.InUse() // the root and the page
+	ours.o.Release()
+	buf := make([]byte, 5)
+	if err := ours.s.CopyIn(buf, va); string(buf) != "hello" || err != nil {
+		t.Errorf("read %q, %v", buf, err)
 	}
-	frames.expect(t, 1)
-	runtime.KeepAlive(backing)
-	backing, o = nil, nil
-	for len(frames.freed) == 0 {
-		runtime.GC()
-		runtime.Gosched()
+	if err := ours.munmap(va+pageSize, pageSize); err != nil {
+		t.Error(err)
 	}
-	frames.expect(t, 0)
+	if err := ours.s.CopyIn(buf, va); string(buf) != "hello" || err != nil {
+		t.Errorf("read %q, %v after a part was unmapped", buf, err)
+	}
+	if err := ours.munmap(va, pageSize); err != nil {
+		t.Error(err)
+	}
+	if n := ours.m.InUse(); n != before-1 {
+		t.Errorf("%d frames are in use, %d before", n, before)
+	}
 }
 
 func TestPipePagesAreFrames(t *testing.T) {

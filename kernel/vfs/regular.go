@@ -3,7 +3,6 @@ package vfs
 import (
 	"cmp"
 	"math"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +14,9 @@ import (
 // Regular is a regular file. Its contents are in memory: the initial bytes where the boot loader
 // put them, and pages over them, made when they are first written. What is in neither is zero.
 //
-// Locks: writeMu, held over a whole write, then mu, never held while program memory is touched.
+// Locks: writeMu, held over a whole write, so over a copy from program memory too; then the lock of an address space
+// (by that copy, or by mm.View.Drop); then mu, which page faults take, and which therefore is never held while
+// program memory is touched or pages are taken out of mappings.
 type Regular struct {
 	inode
 
@@ -29,9 +30,12 @@ type Regular struct {
 	size      int64       // guarded by mu
 	opens     int         // guarded by mu: open descriptions
 	temporary bool        // guarded by mu: O_TMPFILE without O_EXCL
-	mapped    bool        // guarded by mu: has been mapped, so a space may read it at any time
 	reaped    bool        // guarded by mu: counted as given back
 	seals     uint32      // guarded by mu: F_SEAL_ of a memfd
+
+	views   map[*mm.View]mm.Access // guarded by mu: what maps the file
+	pastEnd bool                   // guarded by mu: the last page may not be zero after the end, since it was mapped writable
+	dropped []filePage             // guarded by mu: what is no part of the file any more, but may still be mapped
 }
 
 // filePage is a page of a file that has been written.
@@ -165,27 +169,6 @@ func (f *Regular) copyLocked(p []byte, off int64) (total int) {
 	return total
 }
 
-// ReadAt implements mm.Backing: the contents now, without waiting for writers.
-func (f *Regular) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, unix.EINVAL
-	}
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.copyLocked(p, off), nil
-}
-
-// Frame implements mm.Backing: pages that were never written are mapped where the boot loader put them.
-func (f *Regular) Frame(off int64) (mm.PhysAddr, bool) {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	n := int64(len(f.initial))
-	if f.frames == 0 || off < 0 || off >= n || off+pageSize > n && (f.cut || f.size > n) || f.bytesLocked(off/pageSize) != nil {
-		return 0, false
-	}
-	return f.frames + mm.PhysAddr(off), true
-}
-
 // writeAt writes src at off, or with atEnd at the end of the file, and returns the position after it.
 func (f *Regular) writeAt(src Src, off int64, atEnd bool) (total, end int64, err error) {
 	f.writeMu.Lock()
@@ -211,6 +194,7 @@ func (f *Regular) writeAt(src Src, off int64, atEnd bool) (total, end int64, err
 		var got, n int
 		got, err = src.Read(bounce[:want])
 		f.mu.Lock()
+		f.settleLocked()
 		n, werr := f.putLocked(bounce[:got], off)
 		f.mu.Unlock()
 		if werr != nil {
@@ -234,6 +218,9 @@ func (f *Regular) putLocked(p []byte, off int64) (total int, err error) {
 	if f.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 || f.seals&unix.F_SEAL_GROW != 0 && off+int64(len(p)) > f.size {
 		return 0, unix.EPERM
 	}
+	if off+int64(len(p)) > f.size {
+		f.clearPastEndLocked()
+	}
 	for total < len(p) {
 		at := off + int64(total)
 		page, err := f.pageLocked(at / pageSize)
@@ -246,25 +233,35 @@ func (f *Regular) putLocked(p []byte, off int64) (total int, err error) {
 	return total, nil
 }
 
-// pageLocked returns the page with this number, made writable.
+// pageLocked returns the page with this number, made writable; the error is unix.ENOSPC.
 func (f *Regular) pageLocked(number int64) (*[pageSize]byte, error) {
+	p, err := f.ownLocked(number)
+	if err != nil {
+		return nil, unix.ENOSPC
+	}
+	return p.bytes, nil
+}
+
+// ownLocked returns the file's own page with this number, which it makes if need be: unix.ENOSPC if the file system
+// has had its share of memory, unix.ENOMEM if programs have.
+func (f *Regular) ownLocked(number int64) (page, error) {
 	i, ok := f.searchLocked(number)
 	if ok {
-		return f.pages[i].bytes, nil
+		return f.pages[i].page, nil
 	}
 	if !f.fs.pages.take(1) {
-		return nil, unix.ENOSPC
+		return page{}, unix.ENOSPC
 	}
-	page, err := f.fs.memory.newPage()
+	p, err := f.fs.memory.newPage()
 	if err != nil {
 		f.fs.pages.give(1)
-		return nil, unix.ENOSPC
+		return page{}, err
 	}
 	if at := number * pageSize; at < int64(len(f.initial)) {
-		copy(page.bytes[:], f.initial[at:])
+		copy(p.bytes[:], f.initial[at:])
 	}
-	f.pages = slices.Insert(f.pages, i, filePage{number, page})
-	return page.bytes, nil
+	f.pages = slices.Insert(f.pages, i, filePage{number, p})
+	return p, nil
 }
 
 // Truncate sets the size, see truncate(2).
@@ -272,15 +269,22 @@ func (f *Regular) Truncate(size int64) error {
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
 	f.mu.Lock()
+	f.settleLocked()
 	if size < f.size && f.seals&unix.F_SEAL_SHRINK != 0 || size > f.size && f.seals&unix.F_SEAL_GROW != 0 {
 		f.mu.Unlock()
 		return unix.EPERM
 	}
-	if size < f.size {
+	shrinks := size < f.size
+	if shrinks {
 		f.shrinkLocked(size)
+	} else if size > f.size {
+		f.clearPastEndLocked()
 	}
 	f.size = size
 	f.mu.Unlock()
+	if shrinks {
+		f.unmap((size+pageSize-1)&^(pageSize-1), math.MaxInt64, true)
+	}
 	f.touch()
 	return nil
 }
@@ -297,15 +301,30 @@ func (f *Regular) shrinkLocked(size int64) {
 	}
 }
 
-// dropLocked gives pages[i:j] back.
+// dropLocked gives pages[i:j] back; those of a file that is mapped go when unmap is called, as it must be.
 func (f *Regular) dropLocked(i, j int) {
-	for k := i; k < j; k++ {
-		f.fs.memory.freePages(f.pages[k].page)
+	if len(f.views) > 0 {
+		f.dropped = append(f.dropped, f.pages[i:j]...)
+	} else {
+		f.fs.freeFilePages(f.pages[i:j])
 	}
-	f.fs.pages.give(int64(j - i))
 	f.pages = slices.Delete(f.pages, i, j)
 	if len(f.pages) == 0 {
 		f.pages = nil
+	}
+}
+
+// freeFilePages gives pages back that no file has any more.
+func (fs *FS) freeFilePages(pages []filePage) {
+	fs.pages.give(int64(len(pages)))
+	var batch [64]page
+	for len(pages) > 0 {
+		n := min(len(pages), len(batch))
+		for i := range n {
+			batch[i] = pages[i].page
+		}
+		fs.memory.freePages(batch[:n]...)
+		pages = pages[n:]
 	}
 }
 
@@ -313,15 +332,12 @@ func (f *Regular) dropLocked(i, j int) {
 func (f *Regular) allocate(mode uint32, off, n int64) error {
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
+	if mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
+		return f.punch(off, off+n)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	end := off + n
-	if mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
-		if f.seals&unix.F_SEAL_WRITE != 0 {
-			return unix.EPERM
-		}
-		return f.zeroLocked(off, min(end, f.size))
-	}
 	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > f.size && f.seals&unix.F_SEAL_GROW != 0 {
 		return unix.EPERM
 	}
@@ -336,10 +352,25 @@ func (f *Regular) allocate(mode uint32, off, n int64) error {
 			return err
 		}
 	}
-	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 {
-		f.size = max(f.size, end)
+	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > f.size {
+		f.clearPastEndLocked()
+		f.size = end
 	}
 	return nil
+}
+
+// punch makes the bytes from off to end zero. writeMu is held.
+func (f *Regular) punch(off, end int64) error {
+	f.mu.Lock()
+	f.settleLocked()
+	if f.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+		f.mu.Unlock()
+		return unix.EPERM
+	}
+	err := f.zeroLocked(off, min(end, f.size))
+	f.mu.Unlock()
+	f.unmap(off&^(pageSize-1), end, false)
+	return err
 }
 
 // zeroLocked makes the bytes from off to end zero, and gives whole pages back where it can.
@@ -385,30 +416,19 @@ func (f *Regular) unreference() {
 	f.reap()
 }
 
-// reap gives the memory of a file back that has neither a name nor an open description.
+// reap gives the memory of a file back that has no name, no open description and no mapping.
 func (f *Regular) reap() {
 	f.inode.mu.Lock()
 	named := f.nlink > 0
 	f.inode.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if named || f.opens > 0 || f.reaped {
+	if named || f.opens > 0 || len(f.views) > 0 || f.reaped {
 		return
 	}
 	f.reaped = true
-	if !f.mapped {
-		f.dropLocked(0, len(f.pages))
-		f.initial, f.size = nil, 0
-		return
-	}
-	// A space may read it as long as it knows it: until nothing does.
-	fs, pages := f.fs, f.pages
-	runtime.AddCleanup(f, func(pages []filePage) {
-		for i := range pages {
-			fs.memory.freePages(pages[i].page)
-		}
-		fs.pages.give(int64(len(pages)))
-	}, pages)
+	f.dropLocked(0, len(f.pages))
+	f.initial, f.size = nil, 0
 }
 
 // setInitial makes data, which is at the physical address frames, the contents of a new file.

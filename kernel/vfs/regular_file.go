@@ -53,11 +53,11 @@ func (r *RegularFile) Allocate(mode uint32, off, n int64) error {
 	return err
 }
 
-// Mapping returns the contents for mmap.
+// Mapping returns the contents for mmap: a mm.SharedBacking, if the file system has frames.
 func (r *RegularFile) Mapping() (mm.Backing, error) {
-	r.node.mu.Lock()
-	r.node.mapped = true
-	r.node.mu.Unlock()
+	if r.node.fs.memory.frames == nil {
+		return snapshot{r.node}, nil
+	}
 	return r.node, nil
 }
 
@@ -94,6 +94,8 @@ func (r *RegularFile) AddSeals(seals uint32) error {
 		return unix.EINVAL
 	case r.node.seals&unix.F_SEAL_SEAL != 0:
 		return unix.EPERM
+	case seals&unix.F_SEAL_WRITE != 0 && r.node.seals&unix.F_SEAL_WRITE == 0 && r.node.mappedWritableLocked():
+		return unix.EBUSY
 	}
 	r.node.seals |= seals
 	return nil
