@@ -91,11 +91,6 @@ func (s *datagramSocket) Connect(addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if e.addr.Unmap() == ipv4Broadcast {
-		if v, err := s.ep.option(optBroadcast); err == nil && v == 0 {
-			return unix.EACCES
-		}
-	}
 	return s.ep.connect(e)
 }
 

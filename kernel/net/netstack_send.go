@@ -63,6 +63,9 @@ func (d *ipDatagram) findRouteLocked(e endpoint, c *sendControl) (*stack.Route, 
 		return nil, 0, unix.ENETUNREACH
 	}
 	dst, network := d.canonical(e.addr)
+	if dst == header.IPv4Broadcast && !d.opts.broadcast {
+		return nil, 0, unix.EACCES // even if there is no way there
+	}
 	if dst.BitLen() == 0 { // any is this machine [RFC 1122 3.2.1.3]
 		switch {
 		case d.bindAddr.BitLen() != 0:

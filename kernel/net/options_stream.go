@@ -108,17 +108,17 @@ func (s *streamSocket) SetOption(level, name int, v []byte) error {
 	return unix.ENOPROTOOPT
 }
 
-// setBuffer sets a buffer's size; the engine doubles and bounds it as Linux does.
+// setBuffer sets a buffer's size, for good: it isn't tuned any more.
 func (s *streamSocket) setBuffer(name int, v []byte) error {
 	i, err := intOption(v)
 	if err != nil {
 		return err
 	}
-	i = max(i, 0)
+	force := name == unix.SO_RCVBUFFORCE || name == unix.SO_SNDBUFFORCE
 	if name == unix.SO_RCVBUF || name == unix.SO_RCVBUFFORCE {
-		return s.setRecorded(optRcvBuf, i)
+		return s.setRecorded(optRcvBuf, bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, force))
 	}
-	return s.setRecorded(optSndBuf, i)
+	return s.setRecorded(optSndBuf, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
 }
 
 // Linux's bounds of the TCP options [include/net/tcp.h].

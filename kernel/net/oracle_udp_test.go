@@ -36,6 +36,9 @@ func TestDatagramOracle(t *testing.T) {
 		r.Name(fd)
 		r.SetInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0)
 		r.Connect(fd, sa4("255.255.255.255", 9))
+		r.Send(fd, "x", sa4("255.255.255.255", 9), 0)
+		b, _ := r.boundUDP()
+		r.Send(b, "x", sa4("255.255.255.255", 9), 0)
 	})
 	compare(t, "messages", func(r *trace) {
 		a, asa := r.boundUDP()
@@ -279,6 +282,16 @@ func TestOptionOracle(t *testing.T) {
 			})
 		}
 	}
+	compare(t, "buffers of streams", func(r *trace) {
+		fd := r.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		for _, o := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {
+			for _, v := range []int{32768, 0, 1, -1, 1 << 30, 100000} {
+				r.SetInt(fd, unix.SOL_SOCKET, o, v)
+				r.GetInt(fd, unix.SOL_SOCKET, o)
+			}
+			r.SetBytes(fd, unix.SOL_SOCKET, o, []byte{1})
+		}
+	})
 	compare(t, "linger", func(r *trace) {
 		fd := r.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		r.GetBytes(fd, unix.SOL_SOCKET, unix.SO_LINGER, 8)
