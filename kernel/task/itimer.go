@@ -55,8 +55,8 @@ func (r *realTimer) leftLocked() (left, interval time.Duration) {
 func (p *Process) expire(run uint64) {
 	r := &p.timer
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.run != run {
-		r.mu.Unlock()
 		return
 	}
 	r.next = time.Time{}
@@ -64,7 +64,7 @@ func (p *Process) expire(run uint64) {
 		r.next = time.Now().Add(r.interval)
 		r.timer.Reset(r.interval)
 	}
-	r.mu.Unlock()
+	// Under the lock: when a call that disarms the timer has returned, its signal has been sent or never will be.
 	p.Signal(unix.SIGALRM)
 }
 
