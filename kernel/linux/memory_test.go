@@ -72,7 +72,7 @@ func TestMmapOfFiles(t *testing.T) {
 		}
 	})
 	mapped(unix.EACCES, 4096, rw, shared, readOnly, 0)
-	mapped(unix.ENODEV, 4096, rw, shared, readWrite, 0) // see mm.Mmap
+	mapped(unix.ENODEV, 4096, rw, shared, readWrite, 0) // it is no mm.SharedBacking
 	mapped(unix.EACCES, 4096, r, private, writeOnly, 0)
 	mapped(unix.EBADF, 4096, r, private, pathOnly, 0)
 	mapped(unix.ENODEV, 4096, r, private, plain, 0)
@@ -151,5 +151,47 @@ func TestMemoryCalls(t *testing.T) {
 	p.store(at, 3)
 	p.returns(at+page, unix.SYS_BRK, 5)
 	p.returns(at, unix.SYS_BRK, at)
+	p.run()
+}
+
+// TestSharedMappingOfFile maps a file shared by its system calls: writes through memory and through the descriptor are the same.
+func TestSharedMappingOfFile(t *testing.T) {
+	p := newFileProgram(t)
+	fs, err := vfs.NewFS(nil, 0, vfs.Options{Frames: p.proc.Kernel.Machine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.proc.Paths = fs.NewPaths()
+	const at, page = 0x1000000, 4096
+	const r, rw = unix.PROT_READ, unix.PROT_READ | unix.PROT_WRITE
+	p.returns(0, unix.SYS_MEMFD_CREATE, p.str("mem"), 0)
+	p.returns(0, unix.SYS_FTRUNCATE, 0, 2*page)
+	p.returns(at, unix.SYS_MMAP, at, 3*page, rw, unix.MAP_SHARED|unix.MAP_FIXED, 0, 0)
+	p.returns(at+4*page, unix.SYS_MMAP, at+4*page, 2*page, r, unix.MAP_SHARED_VALIDATE|unix.MAP_FIXED, 0, 0)
+	p.returns(unix.EOPNOTSUPP, unix.SYS_MMAP, at+8*page, page, r, unix.MAP_SHARED_VALIDATE|unix.MAP_FIXED|0x80000, 0, 0) // MAP_SYNC
+	p.store(at+page, 0x6b636977)
+	p.returns(8, unix.SYS_PREAD64, 0, dataAt, 8, page)
+	p.returns(8, unix.SYS_PWRITE64, 0, dataAt, 8, 16)
+	p.check(func() {
+		for _, addr := range []uint64{dataAt, at + 16, at + 4*page + 16, at + 5*page} {
+			if v := p.word(addr); v != 0x6b636977 {
+				t.Errorf("%#x holds %#x", addr, v)
+			}
+		}
+		if err := p.proc.Space.PutUint64(at+2*page, 1); err != unix.EFAULT {
+			t.Errorf("beyond the end: %v", err)
+		}
+	})
+	p.returns(unix.EFAULT, unix.SYS_PWRITE64, 0, at+2*page, 8, 0)
+	p.returns(0, unix.SYS_MPROTECT, at+4*page, page, rw) // the descriptor is open for writing
+	p.returns(0, unix.SYS_MSYNC, at, 3*page, unix.MS_SYNC)
+	p.returns(2*page, unix.SYS_PWRITE64, 0, at, 2*page, page) // from itself, beyond the end
+	p.returns(0, unix.SYS_CLOSE, 0)
+	p.store(at+2*page, 7)
+	p.check(func() {
+		if v := p.word(at + 16); v != 0x6b636977 {
+			t.Errorf("after close: %#x", v)
+		}
+	})
 	p.run()
 }
