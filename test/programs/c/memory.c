@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -344,6 +345,64 @@ static void file_shared(void)
 	close(fd);
 }
 
+static __thread sigjmp_buf cut_off;
+static char *shrinking; /* a mapping of FILE_PAGES pages */
+static volatile int shrinks;
+
+#define FILE_PAGES 8
+
+static void on_cut_off(int sig)
+{
+	(void)sig;
+	siglongjmp(cut_off, 1);
+}
+
+static void *store_to_file(void *buses)
+{
+	while (shrinks)
+		for (volatile int i = 1; i < FILE_PAGES; i++) {
+			if (sigsetjmp(cut_off, 1) == 0)
+				((volatile char *)shrinking)[i * PAGE] = 1;
+			else
+				++*(volatile int *)buses;
+		}
+	return NULL;
+}
+
+/* A thread stores to a mapped file that becomes shorter and longer: what the file has given up is never stored to. */
+static void file_shrinks(void)
+{
+	int fd = temporary();
+	volatile int buses = 0;
+	pthread_t thread;
+
+	EQUAL(ftruncate(fd, FILE_PAGES * PAGE), 0);
+	shrinking = mmap(NULL, FILE_PAGES * PAGE, RW, MAP_SHARED, fd, 0);
+	CHECK(shrinking != MAP_FAILED);
+	signal(SIGBUS, on_cut_off);
+	shrinks = 1;
+	EQUAL(pthread_create(&thread, NULL, store_to_file, (void *)&buses), 0);
+	for (int round = 0; round < 300 || (buses == 0 && round < 100000); round++) {
+		char c;
+
+		EQUAL(ftruncate(fd, PAGE), 0);
+		EQUAL(pread(fd, &c, 1, PAGE), 0);
+		char *fresh = mmap(NULL, FILE_PAGES * PAGE, RW, ANON | MAP_POPULATE, -1, 0);
+		CHECK(fresh != MAP_FAILED);
+		sched_yield();
+		CHECK(is_zero(fresh, FILE_PAGES * PAGE));
+		EQUAL(munmap(fresh, FILE_PAGES * PAGE), 0);
+		EQUAL(ftruncate(fd, FILE_PAGES * PAGE), 0);
+		sched_yield();
+	}
+	shrinks = 0;
+	EQUAL(pthread_join(thread, NULL), 0);
+	CHECK(buses > 0);
+	EQUAL(munmap(shrinking, FILE_PAGES * PAGE), 0);
+	signal(SIGBUS, SIG_DFL);
+	close(fd);
+}
+
 static void errors(void)
 {
 	int fd = temporary(), readonly;
@@ -456,6 +515,7 @@ static const struct check_case cases[] = {
 	{"heap", heap},
 	{"file-private", file_private},
 	{"file-shared", file_shared},
+	{"file-shrinks", file_shrinks},
 	{"errors", errors},
 	{"stack-grows", stack_grows},
 	{"concurrent-faults", concurrent_faults},
