@@ -1,6 +1,7 @@
 package net
 
 import (
+	"bytes"
 	"io"
 
 	"golang.org/x/sys/unix"
@@ -28,8 +29,13 @@ func (p *packetPayload) Release() { p.packet().DecRef() }
 
 // CopyTo implements payload. It changes nothing, so that it can be done again (MSG_PEEK).
 func (p *packetPayload) CopyTo(w io.Writer) (int, error) {
-	views, skip := p.packet().AsViewList()
-	skip += p.packet().HeaderSize()
+	return copyPacket(w, p.packet(), p.packet().HeaderSize())
+}
+
+// copyPacket writes a packet without its first bytes to w.
+func copyPacket(w io.Writer, pkt *stack.PacketBuffer, without int) (int, error) {
+	views, skip := pkt.AsViewList()
+	skip += without
 	total := 0
 	for v := views.Front(); v != nil; v = v.Next() {
 		b := v.AsSlice()
@@ -49,6 +55,14 @@ func (p *packetPayload) CopyTo(w io.Writer) (int, error) {
 
 // bytesPayload is received data in memory of its own.
 type bytesPayload []byte
+
+// bytesOf copies a packet without its first bytes.
+func bytesOf(pkt *stack.PacketBuffer, without int) bytesPayload {
+	var b bytes.Buffer
+	b.Grow(max(pkt.Size()-without, 0))
+	copyPacket(&b, pkt, without) // a bytes.Buffer takes everything
+	return b.Bytes()
+}
 
 // bytesOverhead is what such a payload costs besides its bytes.
 const bytesOverhead = 64
@@ -76,9 +90,7 @@ func (d *ipDatagram) HandlePacket(id stack.TransportEndpointID, pkt *stack.Packe
 		if !isEchoReply(pkt) {
 			return
 		}
-		b := stack.PayloadSince(pkt.TransportHeader())
-		r.payload = bytesPayload(b.ToSlice())
-		b.Release()
+		r.payload = bytesOf(pkt, len(pkt.LinkHeader().Slice())+len(pkt.NetworkHeader().Slice()))
 		r.from.port = 0
 	} else {
 		if !udpValid(d.n.stack, pkt) {
@@ -160,13 +172,10 @@ func (w *rawReceiver) HandlePacket(pkt *stack.PacketBuffer) {
 	if !wanted {
 		return
 	}
-	var b []byte
-	if !r.ipv6 {
-		b = append(b, pkt.NetworkHeader().Slice()...)
+	skip := len(pkt.LinkHeader().Slice())
+	if r.ipv6 {
+		skip += len(pkt.NetworkHeader().Slice())
 	}
-	b = append(b, pkt.TransportHeader().Slice()...)
-	data := pkt.Data().AsRange().ToView()
-	r.payload = bytesPayload(append(b, data.AsSlice()...))
-	data.Release()
+	r.payload = bytesOf(pkt, skip)
 	d.rx.deliver(r)
 }
