@@ -30,13 +30,19 @@ func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder, info *Info) []byte
 }
 
 // AppendNotShown appends the line that stands in the place of n packets which the sink could not take.
-func AppendNotShown(dst []byte, n uint64) []byte {
+func AppendNotShown(dst []byte, n uint64) []byte { return appendMissing(dst, n, " not shown\n") }
+
+// AppendNotCaptured appends the line that stands in the place of n packets which the capture has missed.
+func AppendNotCaptured(dst []byte, n uint64) []byte { return appendMissing(dst, n, " not captured\n") }
+
+func appendMissing(dst []byte, n uint64, why string) []byte {
 	dst = append(dst, "... "...)
 	dst = strconv.AppendUint(dst, n, 10)
-	if n == 1 {
-		return append(dst, " packet not shown\n"...)
+	dst = append(dst, " packet"...)
+	if n != 1 {
+		dst = append(dst, 's')
 	}
-	return append(dst, " packets not shown\n"...)
+	return append(dst, why...)
 }
 
 // head prints number, time, interface, direction and length.
@@ -70,8 +76,9 @@ func (p *printer) head() {
 
 // maxName and maxReason bound the texts that come with a frame.
 const (
-	maxName   = 16
-	maxReason = 64
+	maxName    = 16
+	maxReason  = 64
+	maxComment = 200
 )
 
 // tail prints what befell the frame as a whole.
@@ -109,6 +116,16 @@ func (p *printer) tail() {
 		}
 		p.char(')')
 		p.mark(MarkAnomaly, from)
+	}
+	if p.f.Comment != "" {
+		p.str(" comment=\"")
+		for i := range min(len(p.f.Comment), maxComment) {
+			p.b = appendEscapedByte(p.b, p.f.Comment[i])
+		}
+		if len(p.f.Comment) > maxComment {
+			p.str("...")
+		}
+		p.char('"')
 	}
 }
 

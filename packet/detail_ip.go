@@ -29,7 +29,7 @@ func (p *printer) ipv4Fields(h IPv4) {
 	p.ipv4Flags(h)
 	p.field("off", h.FragmentOffset())
 	p.field("ttl", h.TTL())
-	p.fieldName("proto", h.Protocol(), protocolName(h.Protocol()))
+	p.fieldName("proto", h.Protocol(), ProtocolName(h.Protocol()))
 }
 
 func (p *printer) ipv4Flags(h IPv4) {
@@ -57,7 +57,7 @@ func (p *printer) ipv6Detail(b []byte, l Layer) {
 	p.fieldHex("tc", h.TrafficClass(), 2)
 	p.fieldHex("flow", h.FlowLabel(), 5)
 	p.field("payload", h.PayloadLen())
-	p.fieldName("next", h.NextHeader(), protocolName(h.NextHeader()))
+	p.fieldName("next", h.NextHeader(), ProtocolName(h.NextHeader()))
 	p.field("hop", h.HopLimit())
 	p.fieldIPv6("src", h.Source())
 	p.fieldIPv6("dst", h.Destination())

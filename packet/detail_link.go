@@ -19,7 +19,7 @@ func (p *printer) typeDetail(typ uint16) {
 		return
 	}
 	p.fieldHex("ethertype", int(typ), 4)
-	p.word(etherTypeName(typ))
+	p.word(EtherTypeName(typ))
 }
 
 func (p *printer) vlanDetail(b []byte, l Layer) {

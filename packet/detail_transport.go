@@ -76,7 +76,7 @@ func (p *printer) icmpv6Detail(l Layer) {
 func (p *printer) extensionDetail(b []byte, l Layer) {
 	p.char(' ')
 	p.str(extensionName(l.Protocol))
-	p.fieldName("next", int(b[0]), protocolName(int(b[0])))
+	p.fieldName("next", int(b[0]), ProtocolName(int(b[0])))
 	p.field("length", l.End-l.Off)
 	e := extensions{data: p.slice(0, p.end), end: p.end, off: l.Off, protocol: l.Protocol}
 	e.next()

@@ -196,7 +196,7 @@ func (p *printer) etherType(typ uint16, typeOff, off, end int) {
 
 // otherEtherType prints a protocol that is not decoded further.
 func (p *printer) otherEtherType(typ uint16, typeOff, off, end int) {
-	if name := etherTypeName(typ); name != "" {
+	if name := EtherTypeName(typ); name != "" {
 		p.char(' ')
 		p.str(name)
 	} else {

@@ -50,6 +50,7 @@ type Frame struct {
 	Damage    Damage
 	Checksum  Checksum
 	Drop      string // why the driver dropped the frame; "" if it didn't
+	Comment   string // what somebody has noted in the capture
 }
 
 // Mode selects how much Append says.

@@ -314,7 +314,7 @@ func quotedPorts(protocol, at int, b []byte) ports {
 // quotedUpper prints what the first 8 bytes behind the quoted IP header tell.
 func (p *printer) quotedUpper(protocol, at int, b []byte) {
 	p.char(' ')
-	if name := protocolName(protocol); name != "" {
+	if name := ProtocolName(protocol); name != "" {
 		p.str(name)
 	} else {
 		p.str("proto=")

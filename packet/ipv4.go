@@ -224,7 +224,7 @@ func (p *printer) fragmentWords(at, size int, more bool) {
 // laterFragment prints a fragment that doesn't hold the transport header.
 func (p *printer) laterFragment(protocol, off, end int) {
 	p.char(' ')
-	if name := protocolName(protocol); name != "" {
+	if name := ProtocolName(protocol); name != "" {
 		p.str(name)
 	} else {
 		p.str("proto=")

@@ -50,5 +50,5 @@ func cooked2Lines() []lineTest {
 }
 
 func TestUnknownLink(t *testing.T) {
-	runLines(t, 99, []lineTest{{"unknown", fill(5), "!link-unknown 99 byte 0"}})
+	runLines(t, LinkOther+99, []lineTest{{"unknown", fill(5), "!link-unknown 99 byte 0"}})
 }

@@ -154,6 +154,8 @@ func TestHeadAndTail(t *testing.T) {
 		{"short virtio header", Frame{WireLen: 0, Data: nil, Damage: DamageShortHeader}, "Ethernet !truncated 0<14 byte 0 !short-virtio-header"},
 		{"dropped", Frame{WireLen: len(short), Data: short, Drop: "no receiver\n"}, udp + "2 ck=ok !dropped(no receiver\\n)"},
 		{"wire length less than captured", Frame{WireLen: 40, Data: short}, udp + "2 ck=ok !wire-length 40<44"},
+		{"comment", Frame{WireLen: len(short), Data: short, Comment: "say \"x\"\n"}, udp + `2 ck=ok comment="say \"x\"\n"`},
+		{"long comment", Frame{WireLen: len(short), Data: short, Comment: strings.Repeat("x", 201)}, udp + "2 ck=ok comment=\"" + strings.Repeat("x", 200) + "...\""},
 		{"offload", Frame{WireLen: len(short), Data: set(short, 40, 0, 1), Checksum: ChecksumOffload}, udp + "2 ck=offload"},
 		{"verified by the card", Frame{WireLen: len(short), Data: set(short, 40, 0, 1), Checksum: ChecksumVerified}, udp + "2 ck=hw-ok"},
 	} {
@@ -182,6 +184,9 @@ func TestHead(t *testing.T) {
 
 func TestNotShown(t *testing.T) {
 	if got := string(AppendNotShown([]byte("x\n"), 1)); got != "x\n... 1 packet not shown\n" {
+		t.Errorf("%q", got)
+	}
+	if got := string(AppendNotCaptured(nil, 2)); got != "... 2 packets not captured\n" {
 		t.Errorf("%q", got)
 	}
 	if got := string(AppendNotShown(nil, 20)); got != "... 20 packets not shown\n" {

@@ -1,7 +1,7 @@
 package packet
 
 // Link says what a frame starts with.
-type Link uint8
+type Link uint32
 
 // Links.
 const (
@@ -12,6 +12,9 @@ const (
 	LinkVsock           // a virtio-vsock packet [virtio 5.10.6]
 	LinkVsockMon        // the same behind the header of Linux's vsockmon
 	LinkVsockEvent      // an event of a virtio-vsock device [virtio 5.10.6.7]
+
+	// LinkOther plus the number of a link type of captures stands for what isn't decoded.
+	LinkOther Link = 1 << 16
 )
 
 // link prints the frame from its first byte on.
@@ -32,7 +35,7 @@ func (p *printer) link() {
 	case LinkVsockEvent:
 		p.vsockEvent()
 	default:
-		p.compare("link-unknown", int(p.f.Link), '!', 0, 0)
+		p.compare("link-unknown", int(p.f.Link&^LinkOther), '!', 0, 0)
 		p.pushData(0, p.wire)
 	}
 }
@@ -133,5 +136,5 @@ func (p *printer) cookedDetail(b []byte, l Layer) {
 	p.fieldName("type", h.kind, cookedName(h.kind))
 	p.mac("addr", h.address)
 	p.fieldHex("proto", int(h.protocol), 4)
-	p.word(etherTypeName(h.protocol))
+	p.word(EtherTypeName(h.protocol))
 }

@@ -1,7 +1,7 @@
 package packet
 
-// protocolName names an IP protocol [IANA protocol-numbers].
-func protocolName(n int) string {
+// ProtocolName names an IP protocol, "" if it has no name here [IANA protocol-numbers].
+func ProtocolName(n int) string {
 	switch n {
 	case ProtocolICMP:
 		return "ICMP"
@@ -59,8 +59,8 @@ func protocolName(n int) string {
 	return extensionName(n)
 }
 
-// etherTypeName names an EtherType [IANA ieee-802-numbers].
-func etherTypeName(typ uint16) string {
+// EtherTypeName names an EtherType, "" if it has no name here [IANA ieee-802-numbers].
+func EtherTypeName(typ uint16) string {
 	switch typ {
 	case EtherTypeIPv4:
 		return "IPv4"

@@ -48,7 +48,7 @@ func (p *printer) tunnel(protocol, off, end int) {
 // otherProtocol prints a protocol that is not decoded further.
 func (p *printer) otherProtocol(protocol, off, end int) {
 	p.char(' ')
-	if name := protocolName(protocol); name != "" {
+	if name := ProtocolName(protocol); name != "" {
 		p.str(name)
 	} else {
 		p.str("proto=")

@@ -173,6 +173,9 @@ func (f Flags) Outbound() bool { return f&flagDirection == FlagOutbound }
 // FCSLen returns how many bytes of frame check sequence the packet ends with, 0 if it is not told here.
 func (f Flags) FCSLen() int { return int(f >> flagFCSShift & flagFCSMask) }
 
+// WithoutFCS is what remains to be said of a packet when its frame check sequence is taken off.
+func (f Flags) WithoutFCS() Flags { return f &^ (flagFCSMask << flagFCSShift) }
+
 // Packet is one packet of a capture.
 type Packet struct {
 	Interface *Interface

@@ -333,6 +333,9 @@ func TestFlags(t *testing.T) {
 	if f := FlagOutbound | FlagErrorSymbol; f.Inbound() || !f.Outbound() || f.FCSLen() != 0 {
 		t.Errorf("%#x: %v %v %d", uint32(f), f.Inbound(), f.Outbound(), f.FCSLen())
 	}
+	if f := FlagOutbound | 4<<5; f.WithoutFCS() != FlagOutbound {
+		t.Errorf("%#x", uint32(f.WithoutFCS()))
+	}
 	for n, want := range map[byte]int{0: 0, 4: 4, 16: 2, 32: 4} {
 		if got := fcsBytes(n); got != want {
 			t.Errorf("frame check sequence %d: %d bytes, want %d", n, got, want)

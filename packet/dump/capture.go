@@ -1,0 +1,250 @@
+package dump
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"wick/packet"
+	"wick/packet/pcap"
+	"wick/packet/pcapng"
+)
+
+// ErrFormat is wrapped by the errors for what is no capture.
+var ErrFormat = errors.New("not a capture")
+
+// ErrDamaged tells whether an error is one of a capture that breaks off or holds what can't be.
+func ErrDamaged(err error) bool {
+	for _, damaged := range []error{pcap.ErrDamaged, pcapng.ErrDamaged, gzip.ErrChecksum, gzip.ErrHeader, io.ErrUnexpectedEOF} {
+		if errors.Is(err, damaged) {
+			return true
+		}
+	}
+	var corrupt flate.CorruptInputError
+	return errors.As(err, &corrupt)
+}
+
+// DropComment starts the comment by which a capture tells why a packet was dropped; the reason follows.
+const DropComment = "dropped: "
+
+// Packet is one packet of a capture.
+type Packet struct {
+	packet.Frame
+	At       time.Time // the zero Time if the capture has none
+	Comments []string  // other than the one that tells why it was dropped
+	Flags    pcapng.Flags
+	Lost     pcapng.Count // packets that the capture has missed before this one
+	From     *pcapng.Interface
+}
+
+// Capture reads captures of any format: pcap or pcapng, compressed by gzip or not.
+type Capture struct {
+	classic *pcap.Reader
+	ng      *pcapng.Reader
+	only    pcapng.Interface // that of a classic capture
+	p       Packet
+	start   time.Time
+	last    time.Duration
+}
+
+// gzipMagic is what a file compressed by gzip starts with [RFC 1952 2.3.1].
+const gzipMagic = "\x1f\x8b"
+
+// Open finds out the format and reads the header. Its errors wrap ErrFormat or tell of damage, or are those of r.
+func Open(r io.Reader) (*Capture, error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	start, err := b.Peek(4)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if strings.HasPrefix(string(start), gzipMagic) {
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, fmt.Errorf("gzip: %w", noEOF(err))
+		}
+		b = bufio.NewReaderSize(z, 64<<10)
+		if start, err = b.Peek(4); err != nil && err != io.EOF {
+			return nil, fmt.Errorf("gzip: %w", noEOF(err))
+		}
+	}
+	switch {
+	case len(start) == 0:
+		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
+	case string(start) == "\x0a\x0d\x0d\x0a":
+		return openNG(b)
+	}
+	c := &Capture{}
+	if c.classic, err = pcap.NewReader(b); errors.Is(err, pcap.ErrFormat) && !strings.Contains(err.Error(), "version") {
+		return nil, fmt.Errorf("%w: neither pcap nor pcapng starts with % x", ErrFormat, start)
+	} else if err != nil {
+		return nil, err
+	}
+	c.only = pcapng.Interface{Link: c.classic.LinkType(), SnapLen: c.classic.SnapLen(), FCSLen: c.classic.FCSLen()}
+	return c, nil
+}
+
+func openNG(r io.Reader) (*Capture, error) {
+	ng, err := pcapng.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return &Capture{ng: ng}, nil
+}
+
+// noEOF is an error in whose place io.EOF would tell of an orderly end.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Section returns what the capture tells of where it was made.
+func (c *Capture) Section() pcapng.Section {
+	if c.ng == nil {
+		return pcapng.Section{}
+	}
+	return c.ng.Section()
+}
+
+// Interfaces returns the interfaces known so far.
+func (c *Capture) Interfaces() []*pcapng.Interface {
+	if c.ng == nil {
+		return []*pcapng.Interface{&c.only}
+	}
+	return c.ng.Interfaces()
+}
+
+// Next returns the next packet, which is valid until the next call; io.EOF behind the last. Other errors end the capture;
+// ErrDamaged tells those that come of its contents.
+func (c *Capture) Next() (*Packet, error) {
+	c.p = Packet{Frame: packet.Frame{Number: c.p.Number + 1}}
+	if c.ng != nil {
+		return c.nextNG()
+	}
+	p, err := c.classic.Next()
+	if err != nil {
+		return nil, err
+	}
+	c.p.From, c.p.At = &c.only, p.Time
+	c.p.WireLen, c.p.Data = p.WireLen, p.Data
+	c.complete(c.only.FCSLen)
+	return &c.p, nil
+}
+
+func (c *Capture) nextNG() (*Packet, error) {
+	p, err := c.ng.Next()
+	if err != nil {
+		return nil, err
+	}
+	c.p.From, c.p.At, c.p.Flags, c.p.Lost = p.Interface, p.Time, p.Flags, p.Lost
+	c.p.WireLen, c.p.Data = p.WireLen, p.Data
+	if c.p.Interface = p.Interface.Name; c.p.Interface == "" {
+		c.p.Interface = "if" + strconv.Itoa(p.Interface.ID)
+	}
+	for _, comment := range p.Comments {
+		if why, ok := strings.CutPrefix(comment, DropComment); ok && c.p.Drop == "" {
+			c.p.Drop = why
+		} else {
+			c.p.Comments = append(c.p.Comments, comment)
+		}
+	}
+	c.p.Comment = strings.Join(c.p.Comments, "; ")
+	fcs := p.Flags.FCSLen()
+	if fcs == 0 {
+		fcs = p.Interface.FCSLen
+	}
+	c.complete(fcs)
+	return &c.p, nil
+}
+
+// complete derives what the frame's other fields tell.
+func (c *Capture) complete(fcs int) {
+	p := &c.p
+	p.Link = linkOf(p.From.Link)
+	if fcs > 0 && p.WireLen >= fcs {
+		p.WireLen -= fcs
+		p.Data = p.Data[:min(len(p.Data), p.WireLen)]
+	}
+	if !p.At.IsZero() {
+		if c.start.IsZero() {
+			c.start = p.At
+		}
+		c.last = p.At.Sub(c.start)
+	}
+	p.Time = c.last // a packet without a time has that of the one before
+	p.Direction = direction(p)
+	switch {
+	case p.Flags&(pcapng.FlagChecksumNotReady|pcapng.FlagSegmentation) != 0:
+		p.Checksum = packet.ChecksumOffload
+	case p.Flags&pcapng.FlagChecksumValid != 0:
+		p.Checksum = packet.ChecksumVerified
+	}
+	p.RxErrors = rxErrors(p.Flags)
+}
+
+// linkOf translates the types of captures [https://www.tcpdump.org/linktypes.html].
+func linkOf(t pcap.LinkType) packet.Link {
+	const bsdRaw, openBSDRaw, ipv4, ipv6 = 12, 14, 228, 229 // which also mean IP
+	switch t {
+	case pcap.LinkEthernet:
+		return packet.LinkEthernet
+	case pcap.LinkRaw, bsdRaw, openBSDRaw, ipv4, ipv6:
+		return packet.LinkRaw
+	case pcap.LinkSLL:
+		return packet.LinkCooked
+	case pcap.LinkSLL2:
+		return packet.LinkCooked2
+	case pcap.LinkVsock:
+		return packet.LinkVsockMon
+	}
+	return packet.LinkOther + packet.Link(t)
+}
+
+// direction tells which way a packet went: from the flags, or from the header of a cooked capture.
+func direction(p *Packet) packet.Direction {
+	kind := -1 // as cooked headers have it
+	switch {
+	case p.Flags.Inbound():
+		return packet.Receive
+	case p.Flags.Outbound():
+		return packet.Transmit
+	case p.Link == packet.LinkCooked && len(p.Data) >= 2:
+		kind = int(p.Data[0])<<8 | int(p.Data[1])
+	case p.Link == packet.LinkCooked2 && len(p.Data) >= 11:
+		kind = int(p.Data[10])
+	}
+	const toOther, fromUs = 3, 4
+	switch {
+	case kind == fromUs:
+		return packet.Transmit
+	case kind >= 0 && kind <= toOther:
+		return packet.Receive
+	}
+	return packet.Unknown
+}
+
+// rxErrors translates the errors of a packet to those of a receive descriptor [8254x 3.2.3.2].
+func rxErrors(f pcapng.Flags) (bits uint8) {
+	const ce, se, seq, rxe = 1 << 0, 1 << 1, 1 << 2, 1 << 7
+	for _, e := range [...]struct {
+		flags pcapng.Flags
+		bit   uint8
+	}{
+		{pcapng.FlagErrorCRC | pcapng.FlagErrorAlignment, ce},
+		{pcapng.FlagErrorSymbol, se},
+		{pcapng.FlagErrorDelimiter | pcapng.FlagErrorPreamble | pcapng.FlagErrorGap, seq},
+		{pcapng.FlagErrorTooLong | pcapng.FlagErrorTooShort, rxe},
+	} {
+		if f&e.flags != 0 {
+			bits |= e.bit
+		}
+	}
+	return bits
+}
