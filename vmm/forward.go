@@ -100,7 +100,10 @@ func CheckForwards(forwards []Forward) error {
 	}
 	seen := make(map[key]bool)
 	for _, f := range forwards {
-		if f.Host == 0 {
+		if f.Host == 0 { // any port: only the address can be wrong
+			if err := checkFree(f.UDP, f.HostAddr()); err != nil {
+				return err
+			}
 			continue
 		}
 		k := key{f.UDP, f.HostAddr()}

@@ -66,6 +66,7 @@ func TestCheckForwards(t *testing.T) {
 		{Forward{UDP: true, Addr: loopback, Host: udp, Guest: 80}, fmt.Sprintf("udp port 127.0.0.1:%d is taken", udp)},
 		// TEST-NET-1 is nobody's address [RFC 5737].
 		{Forward{Addr: netip.MustParseAddr("192.0.2.1"), Host: 8080, Guest: 80}, "192.0.2.1 is not an address of this host"},
+		{Forward{Addr: netip.MustParseAddr("192.0.2.1"), Guest: 80}, "192.0.2.1 is not an address of this host"},
 	}
 	for _, tt := range taken {
 		if err := CheckForwards([]Forward{tt.forward}); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -111,6 +112,11 @@ func TestResolve(t *testing.T) {
 		if got[i].Host != want {
 			t.Errorf("%v: got port %d, want %d", in[i], got[i].Host, want)
 		}
+	}
+	all := []Forward{{Addr: netip.IPv4Unspecified(), Guest: 7}}
+	got, err = resolve(all, "  TCP[HOST_FORWARD]   7               * 42319       10.0.2.15     7     0     0\r\n")
+	if err != nil || got[0].Host != 42319 {
+		t.Errorf("all addresses: %v, %v, want port 42319", got, err)
 	}
 	if _, err := resolve([]Forward{{Addr: loopback, Guest: 81}}, usernet); err == nil {
 		t.Error("a forward that QEMU does not have: no error")

@@ -42,6 +42,9 @@ func resolve(forwards []Forward, table string) ([]Forward, error) {
 		if len(fields) < 6 || !strings.HasSuffix(fields[0], "[HOST_FORWARD]") {
 			continue
 		}
+		if fields[2] == "*" { // 0.0.0.0
+			fields[2] = netip.IPv4Unspecified().String()
+		}
 		addr, err := netip.ParseAddr(fields[2])
 		host, errHost := strconv.ParseUint(fields[3], 10, 16)
 		guest, errGuest := strconv.ParseUint(fields[5], 10, 16)

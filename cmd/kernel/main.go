@@ -89,6 +89,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	k.tellCounters(card, stack)
 	if dump != nil {
 		if lost := dump.Close(dumpPatience); lost > 0 {
 			k.log("... %d packets not shown", lost)

@@ -77,3 +77,19 @@ func startNetwork(c *bundle.Config, card *e1000.Device, log func(string, ...any)
 	}
 	return stack, nil
 }
+
+// tellCounters logs what the card and the stack have counted, drops by reason among it, for wick run -v.
+func (k *kernel) tellCounters(card *e1000.Device, stack *net.Stack) {
+	if card != nil {
+		for c, n := range card.Counters() {
+			if n != 0 {
+				k.detail("e0: %v %d", e1000.Counter(c), n)
+			}
+		}
+	}
+	stack.Counters(func(name string, n uint64) {
+		if n != 0 {
+			k.detail("net: %s %d", name, n)
+		}
+	})
+}

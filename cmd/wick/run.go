@@ -117,7 +117,7 @@ func (f *runFlags) run(args []string) error {
 
 // leastMemory is what a machine needs besides what is loaded into it, in bytes: the kernel refuses to
 // start with less.
-const leastMemory = 12 << 20
+const leastMemory = 15 << 20
 
 // checkMemory finds the machines for which QEMU would only tell that an "initrd is too large".
 func (f *runFlags) checkMemory() error {
