@@ -39,7 +39,7 @@ var Suites = []Suite{
 	{Name: "epoll", Go: "epoll"},
 	{Name: "system", Go: "system"},
 	{Name: "tcp", Go: "tcp", Flags: func(p Peers) []string { return []string{"-peer", p.TCP} },
-		Heavy: []string{"peer-64m", "peer-in-a-row", "peer-at-once"}},
+		Heavy: []string{"loopback-64m", "peer-64m", "peer-in-a-row", "peer-at-once"}},
 	{Name: "udp", Go: "udp", Flags: func(p Peers) []string { return []string{"-peer", p.UDP} }},
 	{Name: "netif", Go: "netif", Flags: netifFlags},
 	{Name: "c-pthreads", C: "pthreads"},

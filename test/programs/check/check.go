@@ -27,6 +27,9 @@ const (
 	exitTimeout = 3
 )
 
+// patience is how much longer a case that took too long is watched, to tell what is slow from what is stuck.
+const patience = 30 * time.Second
+
 var (
 	list  = flag.Bool("list", false, "print the names of the cases")
 	limit = flag.Duration("limit", 2*time.Minute, "how long one case may take")
@@ -90,6 +93,13 @@ func runCase(c Case, limit time.Duration) bool {
 		fmt.Printf("FAIL %s: not done after %v\n", c.Name, limit)
 		stacks := make([]byte, 1<<20)
 		os.Stdout.Write(stacks[:runtime.Stack(stacks, true)])
+		late := time.Now()
+		select {
+		case <-done:
+			fmt.Printf("%s: done %v later: slow, not stuck\n", c.Name, time.Since(late))
+		case <-time.After(min(limit, patience)):
+			fmt.Printf("%s: not done %v later\n", c.Name, time.Since(late))
+		}
 		os.Exit(exitTimeout)
 	}
 	if failures := t.take(); len(failures) > 0 {

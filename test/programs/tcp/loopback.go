@@ -51,7 +51,7 @@ func pair(t *check.T, network, address string) (a, b *net.TCPConn) {
 
 func loopback(t *check.T) {
 	addr := server(t, "127.0.0.1:0")
-	for _, n := range []int64{1, 1 << 10, 1 << 20, 16 << 20} {
+	for _, n := range []int64{1, 1 << 10, 1 << 20, 4 << 20} {
 		exchange(t, addr, n, uint64(n))
 	}
 	var wg sync.WaitGroup
@@ -60,6 +60,9 @@ func loopback(t *check.T) {
 	}
 	wg.Wait()
 }
+
+// loopback64M moves much more than all buffers hold.
+func loopback64M(t *check.T) { exchange(t, server(t, "127.0.0.1:0"), 64<<20, 64) }
 
 func addresses(t *check.T) {
 	a, b := pair(t, "tcp4", "127.0.0.1:0")

@@ -23,6 +23,7 @@ func main() {
 	}
 	check.Main(
 		check.Case{Name: "loopback", Run: loopback},
+		check.Case{Name: "loopback-64m", Run: loopback64M},
 		check.Case{Name: "addresses", Run: addresses},
 		check.Case{Name: "ipv6-loopback", Run: ipv6Loopback},
 		check.Case{Name: "half-close", Run: halfClose},
