@@ -15,7 +15,8 @@ import (
 // anew.
 const corpusFile = "testdata/crafted.pcapng"
 
-// linkTypes are the types of captures of the groups' links. The others, of bare vsock packets and events, have none.
+// linkTypes are the types of captures of the groups' links. Bare vsock packets have none: they get the header of vsockmon;
+// events are left out.
 var linkTypes = map[Link]pcap.LinkType{
 	LinkEthernet: pcap.LinkEthernet, LinkRaw: pcap.LinkRaw, LinkCooked: pcap.LinkSLL, LinkCooked2: pcap.LinkSLL2, LinkVsockMon: pcap.LinkVsock,
 }
@@ -36,6 +37,10 @@ func TestCorpusFile(t *testing.T) {
 	at := time.Unix(1700000000, 0)
 	for _, name := range names {
 		link := linkOf(name)
+		bare := link == LinkVsock
+		if bare {
+			link = LinkVsockMon
+		}
 		typ, ok := linkTypes[link]
 		if !ok {
 			continue
@@ -47,7 +52,11 @@ func TestCorpusFile(t *testing.T) {
 		}
 		for _, tt := range groups[name] {
 			at = at.Add(1001 * time.Microsecond)
-			p := pcapng.Packet{Time: at, WireLen: len(tt.frame), Data: tt.frame, Flags: pcapng.FlagInbound, Comments: []string{name + "/" + tt.name}}
+			data := tt.frame
+			if bare {
+				data = monitored(data)
+			}
+			p := pcapng.Packet{Time: at, WireLen: len(data), Data: data, Flags: pcapng.FlagInbound, Comments: []string{name + "/" + tt.name}}
 			if err := w.Write(ids[link], &p); err != nil {
 				t.Fatal(err)
 			}
@@ -61,4 +70,24 @@ func TestCorpusFile(t *testing.T) {
 	if have, err := os.ReadFile(corpusFile); err != nil || !bytes.Equal(have, file.Bytes()) {
 		t.Errorf("%s is not what the line tests hold (%v); WICK_UPDATE=1 writes it anew", corpusFile, err)
 	}
+}
+
+// monitored puts the header of vsockmon before a vsock packet, as Linux does.
+func monitored(b []byte) []byte {
+	h := make([]byte, VsockMonSize)
+	copy(h, b[:min(len(b), 24)]) // the addresses stand in the same places
+	h[26], h[28] = vsockMonVirtio, VsockSize
+	if len(b) >= VsockSize {
+		switch Vsock(b).Op() {
+		case VsockRequest, VsockResponse:
+			h[24] = 1
+		case VsockReset, VsockShutdown:
+			h[24] = 2
+		case VsockRW:
+			h[24] = 4
+		default:
+			h[24] = 3
+		}
+	}
+	return append(h, b...)
 }

@@ -49,9 +49,7 @@ func (p *printer) icmpDetail(b []byte, l Layer) {
 	p.fieldName("code", h.Code(), code)
 	p.cksum(h.Checksum(), p.payloadCheck(ProtocolICMP, l.Off, p.end, h.Checksum(), false, p.ip.cut))
 	p.icmpWords(h, p.end-l.Off-icmpSize)
-	if !coded && h.Code() != 0 {
-		p.compare("code", h.Code(), '=', 0, l.Off+1)
-	}
+	p.icmpCodeFault(h, coded, l.Off)
 }
 
 func (p *printer) icmpv6Detail(l Layer) {

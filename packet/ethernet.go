@@ -140,13 +140,27 @@ func (p *printer) vlan(tpid uint16, off, tags int) (uint16, bool) {
 	} else {
 		p.str(" svlan")
 	}
-	h, f := ParseVLAN(p.slice(off, p.wire))
+	b := p.slice(off, p.wire)
+	h, f := ParseVLAN(b)
 	if f.Bad() {
 		p.push(LayerVLAN, off, p.wire)
+		if len(b) >= 2 {
+			p.tagWords(VLAN(b))
+		}
 		p.parseFault(f, off, p.wire)
 		return 0, false
 	}
 	p.pushLayer(Layer{Kind: LayerVLAN, Off: off, End: off + VLANSize, Protocol: int(tpid)})
+	p.tagWords(h)
+	p.vlanFaults(h, off)
+	if tags >= maxVLANDepth {
+		p.compare("vlan-depth", tags+1, '>', maxVLANDepth, off)
+	}
+	return h.Type(), true
+}
+
+// tagWords prints what is in the first half of a tag.
+func (p *printer) tagWords(h VLAN) {
 	p.char(' ')
 	p.num(h.ID())
 	p.str("/p")
@@ -154,11 +168,6 @@ func (p *printer) vlan(tpid uint16, off, tags int) (uint16, bool) {
 	if h.DropEligible() {
 		p.str("/dei")
 	}
-	p.vlanFaults(h, off)
-	if tags >= maxVLANDepth {
-		p.compare("vlan-depth", tags+1, '>', maxVLANDepth, off)
-	}
-	return h.Type(), true
 }
 
 func (p *printer) vlanFaults(h VLAN, off int) {

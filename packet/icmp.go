@@ -167,7 +167,7 @@ func (p *printer) icmp(off, end int) {
 	if f.Bad() {
 		p.push(LayerICMP, off, end)
 		if b := p.slice(off, end); len(b) >= icmpFixed {
-			p.icmpHead(ICMP(b))
+			p.icmpCodeFault(ICMP(b), p.icmpHead(ICMP(b)), off)
 		}
 		p.parseFault(f, off, end)
 		return
@@ -180,9 +180,7 @@ func (p *printer) icmp(off, end int) {
 		p.quote(off+icmpSize, end)
 	}
 	p.check("ck", p.payloadCheck(ProtocolICMP, off, end, h.Checksum(), false, p.ip.cut))
-	if !coded && h.Code() != 0 {
-		p.compare("code", h.Code(), '=', 0, off+1)
-	}
+	p.icmpCodeFault(h, coded, off)
 	if !quote {
 		p.pushData(off+icmpSize, end)
 	}
@@ -193,6 +191,13 @@ func (p *printer) icmpHead(h ICMP) bool {
 	code, coded := icmpCode(h.Type(), h.Code())
 	p.icmpType(icmpName(h.Type()), h, code, coded)
 	return coded
+}
+
+// icmpCodeFault reports a code where there are none.
+func (p *printer) icmpCodeFault(h ICMP, coded bool, off int) {
+	if !coded && h.Code() != 0 {
+		p.compare("code", h.Code(), '=', 0, off+1)
+	}
 }
 
 // icmpType prints a type; where codes have a meaning type and code by name and number.

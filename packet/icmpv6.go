@@ -88,7 +88,7 @@ func (p *printer) icmpv6(off, end int) {
 	if f.Bad() {
 		p.push(LayerICMPv6, off, end)
 		if b := p.slice(off, end); len(b) >= icmpFixed {
-			p.icmpv6Head(ICMP(b))
+			p.icmpCodeFault(ICMP(b), p.icmpv6Head(ICMP(b)), off)
 		}
 		p.parseFault(f, off, end)
 		return
@@ -97,6 +97,7 @@ func (p *printer) icmpv6(off, end int) {
 	coded := p.icmpv6Head(h)
 	if len(h) < size {
 		p.push(LayerICMPv6, off, end)
+		p.icmpCodeFault(h, coded, off)
 		p.parseFault(short(len(h), size), off, end)
 		return
 	}
@@ -168,9 +169,7 @@ func (p *printer) icmpv6Words(h ICMP, size int) {
 }
 
 func (p *printer) icmpv6Faults(h ICMP, off, end int, coded bool) {
-	if !coded && h.Code() != 0 {
-		p.compare("code", h.Code(), '=', 0, off+1)
-	}
+	p.icmpCodeFault(h, coded, off)
 	if isNDP(h.Type()) {
 		p.ndpFaults(h, off, end)
 	}

@@ -22,7 +22,7 @@ func ethernetLines() []lineTest {
 			vlanTag(6, 0x8100), vlanTag(7, 0x8100), vlanTag(8, 0x8100), vlanTag(9, 0x8100)),
 			"vlan 1/p0 vlan 2/p0 vlan 3/p0 !vlan-depth 3>2 byte 22 vlan 4/p0 !vlan-depth 4>2 byte 26 vlan 5/p0 !vlan-depth 5>2 byte 30" +
 				" vlan 6/p0 !vlan-depth 6>2 byte 34 vlan 7/p0 !vlan-depth 7>2 byte 38 vlan 8/p0 !vlan-depth 8>2 byte 42 ..."},
-		{"truncated tag", ether(EtherTypeVLAN, be(5, 2)), "vlan !truncated 2<4 byte 14"},
+		{"truncated tag", ether(EtherTypeVLAN, be(5, 2)), "vlan 5/p0 !truncated 2<4 byte 14"},
 		{"reserved VLAN", ether(EtherTypeVLAN, vlanTag(0xfff, EtherTypeIPv4), udp), "vlan 4095/p0 !vlan-id 4095>4094 byte 14 " + words},
 		{"unknown type in a tag", ether(EtherTypeVLAN, vlanTag(1, 0x4321)), "vlan 1/p0 !ethertype-unknown 0x4321 byte 16 len=0"},
 		{"802.3", ether(38, unhex("424203"), fill(43)), "802.3 len=38 LLC dsap=0x42 ssap=0x42 ctl=0x03 (STP) data=35 pad=8"},

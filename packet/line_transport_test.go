@@ -110,6 +110,7 @@ func icmpLines() []lineTest {
 		{"quoted header broken", frame(icmp4(3, 1, zero, set(udp, 0, 0x43))), head + "unreachable(3) host(1) <IPv4 !ihl 3<5 byte 42> ck=ok"},
 		{"no quote", frame(icmp4(3, 1, zero)), head + "unreachable(3) host(1) ck=ok"},
 		{"timestamp", frame(icmp4(13, 0, be(7, 2), be(1, 2), make([]byte, 12))), head + "timestamp-request id=7 seq=1 ck=ok"},
+		{"code of a short message", frame(icmp4(0, 5)), head + "echo-reply !code 5 want 0 byte 35 !truncated 4<8 byte 34"},
 		{"unknown type", frame(icmp4(77, 5, zero)), head + "type-77 code-5 len=0 ck=ok"},
 	}
 }
@@ -125,6 +126,7 @@ func icmpv6Lines() []lineTest {
 		{"bad checksum", frame(set(icmp6(129, 0, be(7, 2), be(1, 2)), 2, 0x12, 0x34)), head + "echo-reply id=7 seq=1 len=0 ck=!bad(want 0x815c)"},
 		{"code", frame(icmp6(128, 1, be(7, 2), be(1, 2))), head + "echo-request id=7 seq=1 len=0 ck=ok !code 1 want 0 byte 55"},
 		{"short", frame(icmp6(128, 0)), head + "echo-request !truncated 4<8 byte 54"},
+		{"code of a short message", frame(icmp6(128, 5)), head + "echo-request !code 5 want 0 byte 55 !truncated 4<8 byte 54"},
 		{"unreachable", frame(icmp6(1, 4, zero, udp)), head + "unreachable(1) port(4)" + quotes},
 		{"too big", frame(icmp6(2, 0, be(1280, 4), udp)), head + "packet-too-big mtu=1280" + quotes},
 		{"time exceeded", frame(icmp6(3, 1, zero, udp)), head + "time-exceeded(3) reassembly(1)" + quotes},

@@ -177,6 +177,8 @@ func unsaid(name string, dump, tshark Facts) bool {
 		return dump[name] == ""
 	case "arp.target": // the line of a reply doesn't say whom it is for
 		return dump[name] == ""
+	case "arp.sender": // that of reverse ARP doesn't say what the sender's protocol address is, which it needn't know
+		return dump[name] == "" && (dump["arp.op"] == "3" || dump["arp.op"] == "4")
 	case "ck": // left to the card
 		return dump[name] == "offload" || dump[name] == "hw-ok"
 	case "want":

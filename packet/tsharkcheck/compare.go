@@ -105,3 +105,27 @@ func cardAddress(lines []Line) string {
 	}
 	return ""
 }
+
+// CompareSame compares a dump with the capture that it was made from: line number n with packet n.
+func CompareSame(dump io.Reader, pcapPath string) ([]Difference, error) {
+	packets, err := Read(pcapPath)
+	if err != nil {
+		return nil, err
+	}
+	lines, _, err := ReadDump(dump)
+	if err != nil {
+		return nil, err
+	}
+	var diffs []Difference
+	for i := range max(len(lines), len(packets)) {
+		switch {
+		case i >= len(lines):
+			diffs = append(diffs, Difference{Packet: i + 1, Tshark: packets[i].String()})
+		case i >= len(packets) || lines[i].Number != uint64(i+1):
+			diffs = append(diffs, Difference{Line: lines[i].Number, Dump: lines[i].Facts.String()})
+		default:
+			diffs = Diff(diffs, i+1, lines[i].Facts, i+1, packets[i])
+		}
+	}
+	return diffs, nil
+}

@@ -22,6 +22,7 @@ var (
 	pair4    = regexp.MustCompile(`^([0-9.]{7,15})(?::(\d+))?>([0-9.]{7,15})(?::(\d+))?$`)
 	pair6    = regexp.MustCompile(`^\[?([0-9a-f:.]+?)(?:\]:(\d+))?>\[?([0-9a-f:.]+?)(?:\]:(\d+))?$`)
 	listForm = regexp.MustCompile(`<[^<>]*>( |$)|<IPv[46] [^<]*?>[^<]*?>( |$)`)
+	vsockEnd = regexp.MustCompile(`^[a-z]+\((\d+)\):(\d+)>[a-z]+\((\d+)\):(\d+)$`)
 	typeForm = regexp.MustCompile(`^\S*?[(-](\d+)\)?$`)
 )
 
@@ -48,8 +49,9 @@ func ParseLine(text string) (Line, bool) {
 
 // words walks the words of a line.
 type words struct {
-	list  []string
-	facts Facts
+	list   []string
+	facts  Facts
+	tunnel bool // behind the addresses of IP in IP
 }
 
 func (w *words) next() string {
@@ -90,6 +92,9 @@ func (w *words) link() {
 			if s == "vlan" && w.facts["vlan"] == "" {
 				w.facts["vlan"] = id
 			}
+		case s == "vsock":
+			w.vsock()
+			return
 		case s == "ARP":
 			w.facts["net"] = s
 			w.arp()
@@ -102,6 +107,42 @@ func (w *words) link() {
 			w.facts["net"] = s
 			w.network(pair6)
 			return
+		}
+	}
+}
+
+// vsockTypes and vsockOps are the names that stand for numbers.
+var (
+	vsockTypes = []string{"", "stream", "seqpacket"}
+	vsockOps   = []string{"", "REQUEST", "RESPONSE", "RST", "SHUTDOWN", "RW", "CREDIT_UPDATE", "CREDIT_REQUEST"}
+)
+
+// vsock reads the words of a virtio-vsock packet.
+func (w *words) vsock() {
+	f := w.facts
+	m := vsockEnd.FindStringSubmatch(w.next())
+	if m == nil {
+		return
+	}
+	f["net"], f["src"], f["sport"], f["dst"], f["dport"] = "vsock", m[1], m[2], m[3], m[4]
+	for _, n := range []struct {
+		fact, prefix string
+		names        []string
+	}{{"vsock.type", "type-", vsockTypes}, {"vsock.op", "op-", vsockOps}} {
+		s := w.next()
+		if i := slices.Index(n.names, s); i > 0 {
+			f[n.fact] = strconv.Itoa(i)
+		} else if number, ok := strings.CutPrefix(s, n.prefix); ok {
+			f[n.fact] = number
+		}
+	}
+	if f["vsock.type"] == "" { // another transport
+		return
+	}
+	f["len"] = "0" // which lines of control packets leave out
+	for len(w.list) > 0 {
+		if name, value, ok := strings.Cut(w.next(), "="); ok && (name == "len" || name == "buf_alloc" || name == "fwd_cnt") {
+			f[name] = value
 		}
 	}
 }
@@ -120,12 +161,24 @@ func (w *words) arp() {
 	case "announcement":
 		f["arp.op"], f["arp.sender"] = "1", w.next()
 		f["arp.target"] = f["arp.sender"]
+	case "reverse":
+		if f["arp.op"] = "4"; w.next() == "who-is" {
+			f["arp.op"] = "3"
+		}
 	case "gratuitous":
 		f["arp.op"], f["arp.sender"] = "2", w.next()
 		f["arp.target"] = f["arp.sender"]
 	default:
 		if op, ok := strings.CutPrefix(s, "op="); ok {
 			f["arp.op"] = op
+			if len(w.list) > 0 && strings.HasPrefix(w.list[0], "(") {
+				w.next() // its name
+			}
+			if len(w.list) > 0 {
+				if m := pair4.FindStringSubmatch(w.list[0]); m != nil {
+					f["arp.sender"], f["arp.target"] = m[1], m[3]
+				}
+			}
 			return
 		}
 		if pair4.MatchString(s + ">0.0.0.0") { // the line of a reply doesn't say whom it is for
@@ -148,7 +201,12 @@ func (w *words) network(pair *regexp.Regexp) {
 		name, value, _ := strings.Cut(s, "=")
 		switch {
 		case s == "IPv4" || s == "IPv6": // in IP: its ports count
+			w.tunnel = true
 			w.inner()
+		case s == "TCP" || s == "UDP" || s == "ICMP" || s == "ICMPv6":
+			w.transport(s)
+			return
+		case w.tunnel: // the rest is that of the outer header
 		case name == "ttl" || name == "hop":
 			f["ttl"] = value
 		case name == "id":
@@ -159,9 +217,6 @@ func (w *words) network(pair *regexp.Regexp) {
 			f["frag"], _, _ = strings.Cut(w.next(), "+")
 		case name == "hdr-ck":
 			w.check("hdr-ck", "hdr-want", value)
-		case s == "TCP" || s == "UDP" || s == "ICMP" || s == "ICMPv6":
-			w.transport(s)
-			return
 		}
 	}
 }

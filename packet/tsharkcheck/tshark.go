@@ -40,6 +40,9 @@ var fields = []string{
 	"tcp.options.mss_val", "tcp.options.wscale.shift", "tcp.options.timestamp.tsval", "tcp.options.timestamp.tsecr",
 	"icmp.type", "icmp.code", "icmp.ident", "icmp.seq", "icmp.checksum.status",
 	"icmpv6.type", "icmpv6.code", "icmpv6.echo.identifier", "icmpv6.echo.sequence_number", "icmpv6.checksum.status",
+	"vsock.src_cid", "vsock.dst_cid", "vsock.src_port", "vsock.dst_port",
+	"vsock.virtio.src_cid", "vsock.virtio.dst_cid", "vsock.virtio.src_prot", "vsock.virtio.dst_prot", "vsock.virtio.type", "vsock.virtio.op",
+	"vsock.virtio.len", "vsock.virtio.buf_alloc", "vsock.virtio.fwd_cnt",
 	"icmpv6.nd.ns.target_address", "icmpv6.nd.na.target_address", "icmpv6.nd.rd.target_address",
 }
 
@@ -98,6 +101,8 @@ func translate(raw map[string]string) Facts {
 		f.copy(raw, "arp.op", "arp.opcode")
 		f.copy(raw, "arp.sender", "arp.src.proto_ipv4")
 		f.copy(raw, "arp.target", "arp.dst.proto_ipv4")
+	case "vsock":
+		translateVsock(f, raw)
 	case "ip":
 		f["net"] = "IPv4"
 		translateIPv4(f, raw)
@@ -112,6 +117,26 @@ func translate(raw map[string]string) Facts {
 		translateTransport(f, raw)
 	}
 	return f
+}
+
+func translateVsock(f Facts, raw map[string]string) {
+	f["net"] = "vsock"
+	if raw["vsock.virtio.fwd_cnt"] == "" { // another transport, or a short header
+		f.copy(raw, "src", "vsock.src_cid")
+		f.copy(raw, "dst", "vsock.dst_cid")
+		f.copy(raw, "sport", "vsock.src_port")
+		f.copy(raw, "dport", "vsock.dst_port")
+		return
+	}
+	f.copy(raw, "src", "vsock.virtio.src_cid")
+	f.copy(raw, "dst", "vsock.virtio.dst_cid")
+	f.copy(raw, "sport", "vsock.virtio.src_prot")
+	f.copy(raw, "dport", "vsock.virtio.dst_prot")
+	f.copy(raw, "vsock.type", "vsock.virtio.type")
+	f.copy(raw, "vsock.op", "vsock.virtio.op")
+	f.copy(raw, "len", "vsock.virtio.len")
+	f.copy(raw, "buf_alloc", "vsock.virtio.buf_alloc")
+	f.copy(raw, "fwd_cnt", "vsock.virtio.fwd_cnt")
 }
 
 func translateIPv4(f Facts, raw map[string]string) {
@@ -188,7 +213,7 @@ func translateTransport(f Facts, raw map[string]string) {
 func network(protocols string) string {
 	for p := range strings.SplitSeq(protocols, ":") {
 		switch p {
-		case "arp", "ip", "ipv6":
+		case "arp", "ip", "ipv6", "vsock":
 			return p
 		}
 	}
