@@ -4,6 +4,8 @@
 #   make build      bin/wick, with the kernel in it
 #   make examples   the example programs, in bin/
 #   make test       everything that is tested; installs what that needs
+#   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
+#   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
 
@@ -78,7 +80,7 @@ check:
 .PHONY: unit
 unit:
 	$(STEP) 'unit tests, with the race detector'
-	@tools/need $(QEMU) $(GCC) tshark=tshark
+	@tools/need $(QEMU) $(GCC) tshark=tshark tcpdump=tcpdump
 	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
 
 .PHONY: vmtest
@@ -91,3 +93,15 @@ vmtest: build
 .PHONY: test
 test: build check unit vmtest
 	$(STEP) 'all tests have passed'
+
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz:
+	$(STEP) 'fuzz targets, $(FUZZTIME) each'
+	tools/fuzz $(FUZZTIME) $(FUZZ)
+
+.PHONY: bench-dump
+bench-dump:
+	$(STEP) 'wick dump against tcpdump and tshark'
+	@tools/need tshark=tshark tcpdump=tcpdump
+	WICK_BENCH_DUMP=1 go test -v -count=1 -run '^TestSpeed$$' ./packet/dump

@@ -23,6 +23,8 @@ type Options struct {
 	Count     uint64         // stop after that many have passed; 0: don't
 	Write     io.Writer      // nil, or where to write what passes
 	Classic   bool           // write the classic format instead of pcapng
+
+	connections int // that are remembered; 0: the default
 }
 
 // connections is how many TCP connections are remembered, for about 100 bytes each.
@@ -36,7 +38,11 @@ const batchSize = 64 << 10
 //
 // Of a damaged capture it prints what can be read, then it returns the error.
 func Run(in io.Reader, out io.Writer, o *Options) error {
-	d := &dumper{o: o, out: out, text: make([]byte, 0, batchSize+packet.MaxLine), decoder: packet.NewDecoder(connections)}
+	remembered := connections
+	if o.connections > 0 {
+		remembered = o.connections
+	}
+	d := &dumper{o: o, out: out, text: make([]byte, 0, batchSize+packet.MaxLine), decoder: packet.NewDecoder(remembered)}
 	d.decoder.Relative = o.Relative
 	if o.Stats {
 		d.stats = newStatistics()

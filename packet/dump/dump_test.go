@@ -527,6 +527,7 @@ func FuzzRun(f *testing.F) {
 	f.Add(classic(f, pcap.LinkEthernet, frame(f, "UDP 30"), frame(f, "TCP SYN")))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, o := range []Options{{}, {JSON: true}, {Stats: true}, {Color: true, Mode: packet.Full}, {Write: io.Discard}, {Write: io.Discard, Classic: true}, {Stats: true, JSON: true}} {
+			o.connections = 4
 			out, err := run(b, o)
 			if err != nil && fmt.Sprint(err) == "" {
 				t.Error("an error without words")
