@@ -89,6 +89,12 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	if left := stack.Linger(time.Now().Add(lingerPatience)); left > 0 {
+		k.log("wick: %d TCP connections could not deliver all that was sent", left)
+	}
+	if card != nil {
+		card.Stop()
+	}
 	k.tellCounters(card, stack)
 	if dump != nil {
 		if lost := dump.Close(dumpPatience); lost > 0 {
@@ -117,6 +123,9 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 	k.host.signals(p)
 	return p.Wait(), nil
 }
+
+// lingerPatience is how long TCP may go on with delivering what the program has sent, after its end.
+const lingerPatience = 5 * time.Second
 
 // dumpPatience is how long the end of the run waits for the packets that are still to be shown.
 const dumpPatience = 10 * time.Second

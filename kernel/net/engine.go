@@ -54,6 +54,9 @@ type engine interface {
 
 	// counters calls visit with each counter of the engine.
 	counters(visit func(name string, value uint64))
+	// unfinished is the number of TCP connections that programs have closed and whose peers have not yet acknowledged all
+	// that was sent.
+	unfinished() int
 	// close stops the engine's goroutines and timers.
 	close()
 }

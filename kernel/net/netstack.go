@@ -183,7 +183,10 @@ func (n *netstack) addresses(index uint32) []netip.Prefix {
 		return nil
 	}
 	for _, a := range info.ProtocolAddresses {
-		out = append(out, netip.PrefixFrom(netipOf(a.AddressWithPrefix.Address), a.AddressWithPrefix.PrefixLen))
+		p := netip.PrefixFrom(netipOf(a.AddressWithPrefix.Address), a.AddressWithPrefix.PrefixLen)
+		if n.ndp.settled(p) {
+			out = append(out, p)
+		}
 	}
 	return out
 }
@@ -225,6 +228,27 @@ func (n *netstack) routes() []route {
 }
 
 // close implements engine.
+// unfinished implements engine. An endpoint that has been closed stays established until its FIN, behind its data, is
+// sent.
+func (n *netstack) unfinished() int {
+	closed := make(map[any]bool) // of all stacks
+	for _, e := range tcpip.GetDanglingEndpoints() {
+		closed[e] = true
+	}
+	count := 0
+	for _, e := range n.stack.RegisteredEndpoints() {
+		ep, ok := e.(*tcp.Endpoint)
+		if !ok || !closed[ep] {
+			continue
+		}
+		switch tcp.EndpointState(ep.State()) {
+		case tcp.StateEstablished, tcp.StateCloseWait, tcp.StateFinWait1, tcp.StateClosing, tcp.StateLastAck:
+			count++
+		}
+	}
+	return count
+}
+
 func (n *netstack) close() {
 	n.stack.Close()
 	for _, p := range []tcpip.TransportProtocolNumber{tcp.ProtocolNumber} {

@@ -32,9 +32,10 @@ type ndpEvents struct {
 	to routerEvents
 
 	mu      sync.Mutex
-	pending []func() // guarded by mu
-	running bool     // guarded by mu: a goroutine works on pending
-	closed  bool     // guarded by mu
+	pending []func()              // guarded by mu
+	young   map[netip.Prefix]bool // guarded by mu: addresses that nobody has been told of yet, see settled
+	running bool                  // guarded by mu: a goroutine works on pending
+	closed  bool                  // guarded by mu
 }
 
 // maxNDPEvents bounds what a flood of advertisements can pile up; the rest of them is forgotten, as if lost on the
@@ -43,18 +44,19 @@ const maxNDPEvents = 64
 
 func newNDPEvents(to routerEvents) *ndpEvents { return &ndpEvents{to: to} }
 
-// later has f called on another goroutine, in order.
-func (n *ndpEvents) later(f func()) {
+// later has f called on another goroutine, in order. It returns false if there is too much to do.
+func (n *ndpEvents) later(f func()) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed || n.to == nil || len(n.pending) >= maxNDPEvents {
-		return
+		return false
 	}
 	n.pending = append(n.pending, f)
 	if !n.running {
 		n.running = true
 		go n.run()
 	}
+	return true
 }
 
 func (n *ndpEvents) run() {
@@ -104,8 +106,35 @@ func (n *ndpEvents) OnOnLinkPrefixInvalidated(nic tcpip.NICID, dst tcpip.Subnet)
 // OnAutoGenAddress implements ipv6.NDPDispatcher.
 func (n *ndpEvents) OnAutoGenAddress(nic tcpip.NICID, a tcpip.AddressWithPrefix) stack.AddressDispatcher {
 	p := netip.PrefixFrom(netipOf(a.Address), a.PrefixLen)
-	n.later(func() { n.to.addressFound(uint32(nic), p) })
+	n.setYoung(p, true)
+	if !n.later(func() {
+		n.to.addressFound(uint32(nic), p)
+		n.setYoung(p, false)
+	}) {
+		n.setYoung(p, false)
+	}
 	return nil
+}
+
+func (n *ndpEvents) setYoung(p netip.Prefix, young bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !young {
+		delete(n.young, p)
+		return
+	}
+	if n.young == nil {
+		n.young = make(map[netip.Prefix]bool)
+	}
+	n.young[p] = true
+}
+
+// settled tells whether the routes that came with an address are in place. Programs must not see an address from which
+// they can't reach anything yet.
+func (n *ndpEvents) settled(p netip.Prefix) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.young[p]
 }
 
 // OnRecursiveDNSServerOption implements ipv6.NDPDispatcher.

@@ -90,6 +90,22 @@ func (s *Stack) Close() {
 	s.engine.close()
 }
 
+// lingerInterval is how often Linger looks.
+const lingerInterval = time.Millisecond
+
+// Linger waits until all that has been sent on TCP connections, and their ends, have reached the peers, or until the
+// deadline. Sockets must have been closed: a program's data must not be lost because it ends at once. It returns how many
+// connections were not finished.
+func (s *Stack) Linger(deadline time.Time) int {
+	for {
+		left := s.engine.unfinished()
+		if left == 0 || !time.Now().Before(deadline) {
+			return left
+		}
+		time.Sleep(lingerInterval)
+	}
+}
+
 // Sockets is the number of sockets that exist.
 func (s *Stack) Sockets() int { return int(s.open.Load()) }
 

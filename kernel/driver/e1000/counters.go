@@ -28,6 +28,7 @@ const (
 	TxRingFull                  // dropped: the card has not sent what it has
 	TxTooLong                   // dropped: longer than 1518 bytes
 	TxTooShort                  // dropped: shorter than an Ethernet header
+	TxStopped                   // dropped after Stop; the tap isn't told
 	Interrupts                  // times that the interrupt fired
 	LinkChanges                 // times that the link went up or down
 	NumCounters
@@ -36,7 +37,7 @@ const (
 var counterNames = [NumCounters]string{
 	"rx-frames", "rx-bytes", "rx-runt", "rx-oversized", "rx-bad-length", "rx-no-eop", "rx-errors",
 	"rx-error-ce", "rx-error-se", "rx-error-seq", "rx-error-cxe", "rx-error-rxe", "rx-no-receiver",
-	"rx-missed", "rx-no-buffers", "tx-frames", "tx-bytes", "tx-ring-full", "tx-too-long", "tx-too-short",
+	"rx-missed", "rx-no-buffers", "tx-frames", "tx-bytes", "tx-ring-full", "tx-too-long", "tx-too-short", "tx-stopped",
 	"interrupts", "link-changes",
 }
 

@@ -11,6 +11,7 @@ package e1000
 
 import (
 	"errors"
+	"io"
 	"sync"
 	"sync/atomic"
 
@@ -216,6 +217,19 @@ func (d *Device) updateLink() {
 	d.counters.add(LinkChanges, 1)
 	if changed := d.changed.Load(); changed != nil {
 		(*changed)(up)
+	}
+}
+
+// Stop ends the use of the card, so that the tap has been told of all that went over it when Stop returns: nothing more
+// is sent, and what has come is taken out of the ring. The receiving goroutine ends with it if the interrupt is an
+// io.Closer; it must have been started by Attach.
+func (d *Device) Stop() {
+	d.tx.mu.Lock()
+	d.tx.stopped = true
+	d.tx.mu.Unlock()
+	if c, ok := d.interrupt.(io.Closer); ok {
+		c.Close() // the receiving goroutine sees it as the end of the interrupts
+		<-d.done
 	}
 }
 

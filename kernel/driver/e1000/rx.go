@@ -59,6 +59,7 @@ func (d *Device) run() {
 			return
 		}
 		if d.err = d.interrupt.Wait(); d.err != nil {
+			d.service() // what came before the end
 			return
 		}
 		d.counters.add(Interrupts, 1)

@@ -14,6 +14,7 @@ var (
 	ErrRingFull = errors.New("e1000: transmit ring full")
 	ErrTooLong  = errors.New("e1000: frame too long")
 	ErrTooShort = errors.New("e1000: frame too short")
+	ErrStopped  = errors.New("e1000: stopped")
 )
 
 // LengthError says that a frame can't be sent because of its length.
@@ -40,6 +41,7 @@ type txRing struct {
 	descriptors []txDesc // guarded by mu, as the buffers are
 	tail        int      // guarded by mu; descriptor that is filled next
 	used        int      // guarded by mu; descriptors that the card may still own
+	stopped     bool     // guarded by mu; nothing more is sent
 }
 
 func (r *txRing) init(memory hw.Allocator, size int) error {
@@ -68,6 +70,10 @@ func (d *Device) Transmit(pieces ...[]byte) error {
 	r := &d.tx
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.stopped {
+		d.counters.add(TxStopped, 1)
+		return ErrStopped
+	}
 	// The descriptor at tail is never the card's, and neither is its buffer.
 	frame := r.assembleLocked(pieces)
 	switch {
