@@ -154,6 +154,10 @@ func (t *Thread) FutexWait(addr uint64, value, bits uint32, deadline time.Time) 
 	if b = w.lock(); b != nil {
 		b.remove(w)
 		b.mu.Unlock()
+		// A time that is over counts before a signal, futex(2).
+		if err == SleepInterrupted && !deadline.IsZero() && !time.Now().Before(deadline) {
+			return unix.ETIMEDOUT
+		}
 		return err
 	}
 	<-w.woken // it was woken all the same; the token is there or comes at once

@@ -131,9 +131,13 @@ func sleep(t *check.T) {
 
 // cpuTime: work costs processor time, sleep doesn't.
 func cpuTime(t *check.T) {
-	before := now(t, unix.CLOCK_PROCESS_CPUTIME_ID)
-	time.Sleep(200 * time.Millisecond)
-	slept := now(t, unix.CLOCK_PROCESS_CPUTIME_ID) - before
+	// Several times, because the runtime may have work of its own, which may have to wait for a processor.
+	slept := time.Hour
+	for range 5 {
+		before := now(t, unix.CLOCK_PROCESS_CPUTIME_ID)
+		time.Sleep(200 * time.Millisecond)
+		slept = min(slept, now(t, unix.CLOCK_PROCESS_CPUTIME_ID)-before)
+	}
 	if slept > 150*time.Millisecond {
 		t.Errorf("200 ms of sleep cost %v", slept)
 	}
