@@ -54,6 +54,8 @@ type kernel struct {
 	bundle *bundle.Bundle
 	base   mm.PhysAddr // of the bundle
 	host   host
+
+	shortage shortage
 }
 
 // log prints a line to the kernel log.
@@ -81,7 +83,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	stack, err := startNetwork(c, card, k.detail)
+	stack, err := startNetwork(c, card, k.shortage.short, k.detail)
 	if err != nil {
 		return err
 	}

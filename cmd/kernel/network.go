@@ -44,8 +44,10 @@ func startCard(tap e1000.Tap) (*e1000.Device, error) {
 const dhcpPatience = 10 * time.Second
 
 // startNetwork makes the stack, with the card if there is one. Without an address in the configuration it asks by DHCP.
-func startNetwork(c *bundle.Config, card *e1000.Device, log func(string, ...any)) (*net.Stack, error) {
-	stack, err := net.New(net.Options{Log: log, Hostname: c.Host})
+func startNetwork(c *bundle.Config, card *e1000.Device, short func() bool, log func(string, ...any)) (*net.Stack, error) {
+	stack, err := net.New(net.Options{
+		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: short,
+	})
 	if err != nil || card == nil {
 		return stack, err
 	}

@@ -106,6 +106,12 @@ func Memory() (total, free uint64) {
 	return (allFrames - kernelShare) * pageSize, (unused - min(unused, kept)) * pageSize
 }
 
+// KernelMemory returns the bytes that the kernel's own memory takes, and how many it should take at most: programs may make
+// it keep more for them only below that. It is cheap.
+func KernelMemory() (used, limit uint64) {
+	return atomic.LoadUint64(&kernelFrames) * pageSize, kernelShare * pageSize / 8 * 7
+}
+
 // HWCAP returns what AT_HWCAP tells a program: CPUID leaf 1, EDX.
 func HWCAP() uint32 {
 	_, _, _, d := cpuid(1, 0)

@@ -5,6 +5,7 @@ package net
 func (s *Stack) Counters(visit func(name string, value uint64)) {
 	visit("sockets.open", uint64(s.open.Load()))
 	visit("udp.receive-queue-full", s.overflow.Load())
+	visit("udp.receive-no-memory", s.starved.Load())
 	s.mu.Lock()
 	links := s.links
 	s.mu.Unlock()

@@ -32,7 +32,7 @@ func (s *Stack) newDatagramSocket(family, typ, number int, p protocol) (Socket, 
 		return nil, err
 	}
 	d.wait = newQueue()
-	d.queue = datagramQueue{wait: d.wait, overflow: &s.overflow, limit: defaultDatagramBuffer}
+	d.queue = datagramQueue{wait: d.wait, stack: s, limit: defaultDatagramBuffer}
 	var err error
 	if d.ep, err = s.engine.newDatagram(p, uint8(number), family == unix.AF_INET6, &d.queue); err != nil {
 		d.closed()

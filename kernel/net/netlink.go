@@ -38,7 +38,7 @@ func (s *Stack) newNetlink(typ, protocol int) (Socket, error) {
 		return nil, err
 	}
 	n.wait = newQueue()
-	n.queue = datagramQueue{wait: n.wait, overflow: &s.overflow, limit: defaultDatagramBuffer}
+	n.queue = datagramQueue{wait: n.wait, stack: s, limit: defaultDatagramBuffer}
 	return n, nil
 }
 
@@ -187,6 +187,9 @@ func (s *netlinkSocket) Send(src vfs.Src, m *Message) (int64, error) {
 		if port != 0 {
 			return 0, unix.ECONNREFUSED // nobody but the kernel is there
 		}
+	}
+	if s.stack.shortage.now() {
+		return 0, unix.ENOBUFS // the answer would be lost, and waited for
 	}
 	size := src.Len()
 	if size > maxNetlinkRequest {

@@ -24,6 +24,7 @@ type netstack struct {
 	stack *stack.Stack
 	ndp   *ndpEvents
 
+	short func() bool // Options.Short
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 
@@ -38,7 +39,7 @@ type netstack struct {
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	log.SetTarget(engineLog{o.Log})
-	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), timeWaitOrdinary: o.TimeWait}
+	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), short: o.Short, timeWaitOrdinary: o.TimeWait}
 	n.timeWaitNow.Store(int64(o.TimeWait))
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
@@ -115,7 +116,7 @@ func (n *netstack) addLoopback() error {
 
 // addLink implements engine.
 func (n *netstack) addLink(index uint32, name string, link Link) error {
-	ep := newLinkEndpoint(link)
+	ep := newLinkEndpoint(link, n.short)
 	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name, QDisc: ep}); err != nil {
 		return errno(err)
 	}
@@ -155,7 +156,7 @@ func (n *netstack) linkStats(index uint32) linkStats {
 	ep := n.links[index]
 	n.mu.Unlock()
 	if ep != nil {
-		s.rxDropped = ep.drops.runt.Load() + ep.drops.otherHost.Load()
+		s.rxDropped = ep.drops.runt.Load() + ep.drops.otherHost.Load() + ep.drops.memory.Load()
 		s.txDropped = ep.drops.transmit.Load()
 	}
 	return s

@@ -13,6 +13,7 @@ func (n *netstack) linkCounters(index uint32, visit func(name string, value uint
 	if ep != nil {
 		visit("rx-dropped-runt", ep.drops.runt.Load())
 		visit("rx-dropped-other-host", ep.drops.otherHost.Load())
+		visit("rx-dropped-no-memory", ep.drops.memory.Load())
 		visit("tx-dropped-by-card", ep.drops.transmit.Load())
 	}
 }

@@ -14,6 +14,7 @@ import (
 // runs up the stack on the driver's goroutine; a packet to send goes straight to Link.Transmit on the sender's.
 type linkEndpoint struct {
 	link  Link
+	short func() bool // memory is
 	mac   tcpip.LinkAddress
 	mtu   uint32
 	drops linkDrops
@@ -28,12 +29,13 @@ type linkEndpoint struct {
 type linkDrops struct {
 	runt      atomic.Uint64 // shorter than an Ethernet header
 	otherHost atomic.Uint64 // unicast to another hardware address
+	memory    atomic.Uint64 // there is no memory to keep it
 	transmit  atomic.Uint64 // the card had no room
 }
 
-func newLinkEndpoint(l Link) *linkEndpoint {
+func newLinkEndpoint(l Link, short func() bool) *linkEndpoint {
 	mac := l.HardwareAddr()
-	e := &linkEndpoint{link: l, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	e := &linkEndpoint{link: l, short: short, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
 	e.acks.send = e.transmit
 	return e
 }
@@ -65,12 +67,49 @@ func (e *linkEndpoint) receive(frame []byte) {
 	default:
 		kind = tcpip.PacketMulticast
 	}
+	if e.short != nil && staying(frame) && e.short() {
+		e.drops.memory.Add(1)
+		return
+	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(buffer.NewViewWithData(frame))})
 	pkt.PktType = kind
 	if _, ok := pkt.LinkHeader().Consume(header.EthernetMinimumSize); ok {
 		(*d).DeliverNetworkPacket(eth.Type(), pkt)
 	}
 	pkt.DecRef()
+}
+
+// smallFrame is the size of a frame that carries hardly more than headers, with TCP's options.
+const smallFrame = header.EthernetMinimumSize + header.IPv6MinimumSize + header.TCPHeaderMaximumSize
+
+// staying tells whether a frame may make the engine keep something: data, fragments, or a new connection. Others, such as
+// acknowledgements, rather free memory.
+func staying(frame []byte) bool {
+	if len(frame) > smallFrame {
+		return true
+	}
+	ip := frame[header.EthernetMinimumSize:]
+	switch header.Ethernet(frame).Type() {
+	case header.IPv4ProtocolNumber:
+		h := header.IPv4(ip)
+		if len(ip) < header.IPv4MinimumSize || int(h.HeaderLength()) > len(ip) {
+			return false
+		}
+		return h.More() || h.FragmentOffset() != 0 || opens(h.Protocol(), ip[h.HeaderLength():])
+	case header.IPv6ProtocolNumber:
+		if len(ip) < header.IPv6MinimumSize {
+			return false
+		}
+		next := header.IPv6(ip).NextHeader()
+		return next == uint8(header.IPv6FragmentHeader) || opens(next, ip[header.IPv6MinimumSize:])
+	}
+	return false
+}
+
+// opens tells whether the segment is one that opens a connection.
+func opens(protocol uint8, segment []byte) bool {
+	return protocol == uint8(header.TCPProtocolNumber) && len(segment) >= header.TCPMinimumSize &&
+		header.TCP(segment).Flags().Contains(header.TCPFlagSyn)
 }
 
 // isBroadcast tells whether the frame is for all stations.

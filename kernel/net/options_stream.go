@@ -109,16 +109,17 @@ func (s *streamSocket) SetOption(level, name int, v []byte) error {
 }
 
 // setBuffer sets a buffer's size, for good: it isn't tuned any more.
+//
+// DEVIATION: SO_SNDBUFFORCE and SO_RCVBUFFORCE obey the same bounds, because the engine takes in one go what it has room for.
 func (s *streamSocket) setBuffer(name int, v []byte) error {
 	i, err := intOption(v)
 	if err != nil {
 		return err
 	}
-	force := name == unix.SO_RCVBUFFORCE || name == unix.SO_SNDBUFFORCE
 	if name == unix.SO_RCVBUF || name == unix.SO_RCVBUFFORCE {
-		return s.setRecorded(optRcvBuf, bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, force))
+		return s.setRecorded(optRcvBuf, bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, false))
 	}
-	return s.setRecorded(optSndBuf, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
+	return s.setRecorded(optSndBuf, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, false))
 }
 
 // Linux's bounds of the TCP options [include/net/tcp.h].

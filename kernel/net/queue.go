@@ -12,11 +12,11 @@ import (
 // datagramQueue holds what a datagram socket has received and nobody has read. It is bounded by the memory that the
 // datagrams really take, not by their data only, so that a flood of empty ones is bounded too.
 type datagramQueue struct {
-	wait *waiter.Queue
+	wait  *waiter.Queue
+	stack *Stack
 
-	dropped  atomic.Uint64  // datagrams that found the queue full
-	overflow *atomic.Uint64 // the same, of all sockets
-	stamp    atomic.Bool    // note the time of arrival
+	dropped atomic.Uint64 // datagrams that found the queue full, or no memory
+	stamp   atomic.Bool   // note the time of arrival
 
 	mu     sync.Mutex
 	ring   []received // guarded by mu, as all below; the first is at head
@@ -36,13 +36,13 @@ func (q *datagramQueue) deliver(d received) {
 	if q.stamp.Load() {
 		d.timeNS = time.Now().UnixNano()
 	}
+	starved := q.stack.shortage.now()
 	q.mu.Lock()
-	if q.closed || q.cost > q.limit {
-		full := !q.closed
+	if q.closed || q.cost > q.limit || starved {
+		closed := q.closed
 		q.mu.Unlock()
-		if full {
-			q.dropped.Add(1)
-			q.overflow.Add(1)
+		if !closed {
+			q.drops(starved)
 		}
 		d.payload.Release()
 		return
@@ -55,6 +55,16 @@ func (q *datagramQueue) deliver(d received) {
 	q.cost += d.payload.Cost() + datagramSlotCost
 	q.mu.Unlock()
 	q.wait.Notify(waiter.ReadableEvents)
+}
+
+// drops counts a datagram that is dropped.
+func (q *datagramQueue) drops(starved bool) {
+	q.dropped.Add(1)
+	if starved {
+		q.stack.starved.Add(1)
+	} else {
+		q.stack.overflow.Add(1)
+	}
 }
 
 // growLocked doubles the ring; its length is a power of two.

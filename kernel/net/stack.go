@@ -20,6 +20,9 @@ type Options struct {
 	MaxSockets int
 	// MaxBuffer bounds how far the buffers of a TCP connection grow, in bytes for each direction; 0 is DefaultMaxBuffer.
 	MaxBuffer int
+	// Short, if not nil, tells whether the kernel's memory is short: then the stack keeps nothing more. It is asked for
+	// each packet and each write.
+	Short func() bool
 	// TimeWait is how long a finished TCP connection is remembered; 0 is Linux's 60 s.
 	TimeWait time.Duration
 	// DetectDuplicates has IPv6 addresses probed for a second before they are used [RFC 4862 5.4].
@@ -47,6 +50,8 @@ type Stack struct {
 	open     atomic.Int64  // sockets that exist
 	inodes   atomic.Uint64 // inode numbers given out
 	overflow atomic.Uint64 // datagrams that found a socket's queue full
+	starved  atomic.Uint64 // datagrams that found no memory
+	shortage shortage
 
 	netlinkPorts atomic.Uint32 // addresses given to netlink sockets
 	unix         unixNames
@@ -71,6 +76,7 @@ func New(o Options) (*Stack, error) {
 		o.TimeWait = defaultTimeWait
 	}
 	s := &Stack{options: o}
+	s.shortage.short = o.Short
 	e, err := newNetstack(&o, (*routerListener)(s))
 	if err != nil {
 		return nil, err

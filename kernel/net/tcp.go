@@ -79,7 +79,7 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 		if readable {
 			r |= in
 		}
-		if writable || s.shut.write() {
+		if s.shut.write() || writable && !s.stack.shortage.holds(s.wait) {
 			r |= out
 		}
 		if st == streamCloseWait || s.shut.read() {
@@ -165,6 +165,9 @@ func (s *streamSocket) Connect(addr []byte) error {
 	e, err := s.parse(addr, false)
 	if err != nil {
 		return err
+	}
+	if s.stream().state() == streamInitial && s.stack.shortage.now() {
+		return unix.ENOBUFS
 	}
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
 		return unix.ENETUNREACH
@@ -330,6 +333,9 @@ func (s *streamSocket) send(src vfs.Src, more bool) (int64, error) {
 	ep := s.stream()
 	if s.shut.write() {
 		return 0, unix.EPIPE
+	}
+	if s.stack.shortage.holds(s.wait) {
+		return 0, unix.EAGAIN
 	}
 	n, err := ep.write(src, more)
 	if err == unix.ENOTCONN {

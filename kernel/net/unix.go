@@ -142,7 +142,7 @@ func (s *unixSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 		r |= waiter.EventHUp
 	}
 	s.mu.Unlock()
-	if writable && (peer == nil || peer.hasRoom(s)) {
+	if writable && (peer == nil || peer.hasRoom(s) && !s.stack.shortage.holds(s.wait)) {
 		r |= waiter.WritableEvents
 	}
 	return r & (mask | waiter.EventErr | waiter.EventHUp)

@@ -105,6 +105,9 @@ func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int
 		return 0, unix.EAGAIN
 	}
 	s.mu.Unlock()
+	if s.stack.shortage.holds(sender.wait) {
+		return 0, unix.EAGAIN
+	}
 	// The copy is made without the lock: program memory may have to be paged in.
 	data := make([]byte, size)
 	for n := 0; n < size; {
