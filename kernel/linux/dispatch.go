@@ -28,6 +28,8 @@ func (p *Process) syscall(t *task.Thread) {
 	if number >= tableSize || table[number].do == nil {
 		p.Kernel.unimplemented(number)
 		u.AX = errnoResult(unix.ENOSYS)
+	} else if err := c.refused(); err != nil {
+		u.AX = c.fail(err)
 	} else if v, err := table[number].do(c); err == nil {
 		u.AX = v
 	} else {

@@ -38,6 +38,9 @@ type Kernel struct {
 	// Memory tells the bytes of memory that programs may use in all, and how many of them are free. May be nil.
 	Memory func() (total, free uint64)
 
+	// Short tells whether the kernel's own memory is short, so that nothing more should be kept for programs. May be nil.
+	Short func() bool
+
 	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }
 

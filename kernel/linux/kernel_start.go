@@ -48,6 +48,7 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	if k.Memory != nil {
 		total, _ := k.Memory()
 		limits.Commit = total + overcommit
+		limits.Areas = maxAreas(total)
 		threads = maxThreads(total)
 	}
 	space, err := mm.NewSpace(k.Machine, limits)
@@ -84,6 +85,14 @@ const memoryPerThread = 64 << 10
 // maxThreads is the thread limit on a machine with so much memory for programs.
 func maxThreads(memory uint64) int {
 	return int(min(max(memory/memoryPerThread, 64), task.DefaultMaxThreads))
+}
+
+// memoryPerArea is how much memory, in bytes, a machine must have for each mapping of a program, for the same reason.
+const memoryPerArea = 8 << 10
+
+// maxAreas is the limit on mappings on a machine with so much memory for programs: Linux's (vm.max_map_count), or less.
+func maxAreas(memory uint64) int {
+	return int(min(max(memory/memoryPerArea, 1024), 65530))
 }
 
 // load puts the program into the space and returns its first registers. prog.Path becomes absolute.

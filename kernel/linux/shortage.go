@@ -1,0 +1,38 @@
+package linux
+
+import "golang.org/x/sys/unix"
+
+// keeping are the calls by which a program makes the kernel keep more for it than before, for a long time and in the kernel's
+// own memory. What else does that is bounded by a limit of its own, or asks by itself (sockets).
+var keeping = callSet(
+	unix.SYS_OPEN, unix.SYS_OPENAT, unix.SYS_CREAT,
+	unix.SYS_PIPE, unix.SYS_PIPE2, unix.SYS_EVENTFD, unix.SYS_EVENTFD2, unix.SYS_MEMFD_CREATE,
+	unix.SYS_EPOLL_CREATE, unix.SYS_EPOLL_CREATE1, unix.SYS_TIMERFD_CREATE,
+	unix.SYS_MKDIR, unix.SYS_MKDIRAT, unix.SYS_MKNOD, unix.SYS_MKNODAT,
+	unix.SYS_SYMLINK, unix.SYS_SYMLINKAT, unix.SYS_LINK, unix.SYS_LINKAT,
+	unix.SYS_EPOLL_CTL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
+	unix.SYS_CLONE,
+)
+
+// callSet is a set of call numbers.
+func callSet(numbers ...uint) (set [tableSize/64 + 1]uint64) {
+	for _, n := range numbers {
+		set[n/64] |= 1 << (n % 64)
+	}
+	return set
+}
+
+// refused tells why a call is not done: because the kernel's own memory is short, which must not run out. Some calls have an
+// errno that asks to try again later.
+func (c *Call) refused() error {
+	n := c.Number
+	switch {
+	case keeping[n/64]>>(n%64)&1 == 0 || c.Kernel.Short == nil,
+		n == unix.SYS_EPOLL_CTL && uint32(c.Args[1]) != unix.EPOLL_CTL_ADD,
+		!c.Kernel.Short():
+		return nil
+	case n == unix.SYS_CLONE, n == unix.SYS_RT_SIGQUEUEINFO, n == unix.SYS_RT_TGSIGQUEUEINFO:
+		return unix.EAGAIN
+	}
+	return unix.ENOMEM
+}
