@@ -1,10 +1,10 @@
-// Package tap stands between the data path of a network card and the packet dump: it takes a copy of each frame
-// and returns at once; one goroutine puts the frames in words and gives the text to a sink.
+// Package tap stands between the data path of a network card and the packet dump, or a capture: it takes a copy of each
+// frame and returns at once; one goroutine puts the frames in words, or in blocks of a capture, and gives them to a sink.
 //
-// Frames wait in a ring of fixed size. Those that find no room are counted, and a line says how many they were in the
-// place where they are missing. Each frame has its number, shown or not.
+// Frames wait in a ring of fixed size. Those that find no room are counted, and in the place where they are missing a line,
+// or the next block, says how many they were. Each frame has its number, shown or not.
 //
-//	driver ── Tap ──> records, bytes ── one goroutine: packet.Append ──> text ── Write ──> sink
+//	driver ── Tap ──> records, bytes ── one goroutine: encoder ──> text or blocks ── Write ──> sink
 //	           no waiting            bounded                               tries until it is taken
 //
 // Queue.mu is the only lock; nothing is called while it is held.
@@ -19,11 +19,13 @@ import (
 
 // Config is what a Queue is made of. Write is needed, the rest has defaults.
 type Config struct {
-	Interface string      // name in the dump
-	Mode      packet.Mode // how much is said of each frame
-	Start     time.Time   // what times are counted from; the zero time means now
+	Interface   string      // name in the dump
+	Description string      // of the interface, for Capture
+	Format      Format      // what is made of frames
+	Mode        packet.Mode // how much Text says of each frame
+	Start       time.Time   // what times are counted from; the zero time means now
 
-	// Write takes complete lines, or returns false if it can't now; then it is called again with the same text. It must
+	// Write takes complete lines or blocks, or returns false if it can't now; then it is called again with the same text. It must
 	// not block and must not keep text. One goroutine calls it.
 	Write func(text []byte) bool
 	// Room, if not nil, receives when Write may have room again; without it, or besides, Write is tried again every
@@ -70,7 +72,7 @@ type Queue struct {
 	giveUp chan struct{} // closed when Close has waited long enough
 	done   chan struct{} // closed when the goroutine has ended
 
-	decoder *packet.Decoder
+	encoder encoder
 	text    []byte // of the goroutine: what was not written yet
 	pending uint64 // of the goroutine: frames that text speaks of, shown or not
 
@@ -106,7 +108,7 @@ func New(c Config) *Queue {
 		wake:    make(chan struct{}, 1),
 		giveUp:  make(chan struct{}),
 		done:    make(chan struct{}),
-		decoder: packet.NewDecoder(connections),
+		encoder: newEncoder(&c),
 		text:    make([]byte, 0, batchSize+packet.MaxLine),
 		records: make([]record, c.Records),
 		data:    make([]byte, c.Bytes),

@@ -1,14 +1,11 @@
 package tap
 
-import (
-	"time"
+import "time"
 
-	"wick/packet"
-)
-
-// run is the goroutine: it puts frames in words and writes the text, until the queue is closed and empty.
+// run is the goroutine: it encodes frames and writes what comes of it, until the queue is closed and empty.
 func (q *Queue) run() {
 	defer close(q.done)
+	q.text = q.encoder.begin(q.text)
 	for {
 		more := q.collect()
 		if len(q.text) > 0 && !q.write() {
@@ -21,24 +18,28 @@ func (q *Queue) run() {
 		if idle {
 			<-q.wake
 		} else if !open {
+			q.finish()
 			return
 		}
 	}
 }
 
-// collect puts waiting frames in words until there is a batch; false if it has emptied the ring.
+// finish writes what comes at the end.
+func (q *Queue) finish() {
+	q.mu.Lock()
+	seen := q.number
+	q.mu.Unlock()
+	if q.text = q.encoder.end(q.text, seen); len(q.text) > 0 {
+		q.write()
+	}
+}
+
+// collect encodes waiting frames until there is a batch; false if it has emptied the ring.
 func (q *Queue) collect() (more bool) {
 	r, lost, ok := q.peek()
 	for ok {
-		if r.lost > 0 {
-			q.notShown(r.lost)
-		}
-		frame := packet.Frame{
-			Number: r.number, Time: r.time, Interface: q.config.Interface, Direction: r.direction,
-			WireLen: r.wireLen, Data: q.data[r.off : r.off+r.size], RxErrors: r.rxErrors, Drop: r.drop,
-		}
-		q.text = q.decoder.Append(q.text, &frame, q.config.Mode)
-		q.pending++
+		q.text = q.encoder.frame(q.text, r, q.data[r.off:r.off+r.size])
+		q.pending += 1 + r.lost
 		q.release()
 		if len(q.text) >= batchSize {
 			return true
@@ -46,15 +47,10 @@ func (q *Queue) collect() (more bool) {
 		r, lost, ok = q.peek()
 	}
 	if lost > 0 {
-		q.notShown(lost)
+		q.text = q.encoder.missing(q.text, lost)
+		q.pending += lost
 	}
 	return false
-}
-
-// notShown puts in words that n frames are missing.
-func (q *Queue) notShown(n uint64) {
-	q.text = packet.AppendNotShown(q.text, n)
-	q.pending += n
 }
 
 // peek returns the oldest record, which keeps its place; if there is none, the frames lost behind the last.

@@ -30,9 +30,6 @@ func ErrDamaged(err error) bool {
 	return errors.As(err, &corrupt)
 }
 
-// DropComment starts the comment by which a capture tells why a packet was dropped; the reason follows.
-const DropComment = "dropped: "
-
 // Packet is one packet of a capture.
 type Packet struct {
 	packet.Frame
@@ -149,7 +146,7 @@ func (c *Capture) nextNG() (*Packet, error) {
 		c.p.Interface = "if" + strconv.Itoa(p.Interface.ID)
 	}
 	for _, comment := range p.Comments {
-		if why, ok := strings.CutPrefix(comment, DropComment); ok && c.p.Drop == "" {
+		if why, ok := strings.CutPrefix(comment, pcapng.DropComment); ok && c.p.Drop == "" {
 			c.p.Drop = why
 		} else {
 			c.p.Comments = append(c.p.Comments, comment)

@@ -58,7 +58,7 @@ func (w *writer) packet(p *Packet) error {
 	}
 	out := pcapng.Packet{Time: p.At, WireLen: p.WireLen, Data: p.Data, Flags: p.Flags.WithoutFCS(), Comments: p.Comments}
 	if p.Drop != "" {
-		out.Comments = append([]string{DropComment + p.Drop}, out.Comments...)
+		out.Comments = append([]string{pcapng.DropComment + p.Drop}, out.Comments...)
 	}
 	if n := w.lost[p.From]; n > 0 {
 		out.Lost = pcapng.Known(n)

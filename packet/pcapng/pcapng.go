@@ -120,6 +120,9 @@ type Interface struct {
 	offset     int64 // to be added to times, in seconds
 }
 
+// DropComment starts the comment by which our captures tell why a packet was dropped; the reason follows.
+const DropComment = "dropped: "
+
 // Statistics are the counts of an interface since the capture began.
 type Statistics struct {
 	Time        time.Time // when they were taken; the zero Time if there are none

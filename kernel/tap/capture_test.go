@@ -1,0 +1,139 @@
+package tap
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"wick/packet"
+	"wick/packet/pcap"
+	"wick/packet/pcapng"
+)
+
+// readCapture reads a capture that a queue has written.
+func readCapture(t *testing.T, b string) (packets []pcapng.Packet, d *pcapng.Reader) {
+	t.Helper()
+	d, err := pcapng.NewReader(strings.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		p, err := d.Next()
+		if err == io.EOF {
+			return packets, d
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Data = bytes.Clone(p.Data)
+		packets = append(packets, p)
+	}
+}
+
+func TestCapture(t *testing.T) {
+	s := newSink()
+	start := time.Now()
+	q := New(Config{Interface: "e0", Description: "E1000", Format: Capture, Start: start, SnapLen: 100, Write: s.Write})
+	q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
+	q.Tap(packet.Transmit, 1514, frame(2, 1514), 0, "")
+	q.Tap(packet.Receive, 60, frame(3, 60), 0x87, "rx-errors")
+	q.Tap(packet.Receive, 60, frame(4, 60), 0, "rx-errors")
+	if n := q.Close(patience); n != 0 {
+		t.Errorf("Close: %d not shown", n)
+	}
+	packets, d := readCapture(t, s.String())
+	if len(packets) != 4 {
+		t.Fatalf("%d packets", len(packets))
+	}
+	for i, want := range []struct {
+		flags   pcapng.Flags
+		size    int
+		wire    int
+		comment string
+	}{
+		{pcapng.FlagInbound, 60, 60, ""},
+		{pcapng.FlagOutbound, 100, 1514, ""},
+		{pcapng.FlagInbound | pcapng.FlagErrorCRC | pcapng.FlagErrorSymbol | pcapng.FlagErrorDelimiter | pcapng.FlagErrorTooShort, 60, 60, "dropped: rx-errors"},
+		{pcapng.FlagInbound, 60, 60, "dropped: rx-errors"},
+	} {
+		p := packets[i]
+		if p.Flags != want.flags || p.WireLen != want.wire || !bytes.Equal(p.Data, frame(byte(i+1), want.wire)[:want.size]) || strings.Join(p.Comments, ";") != want.comment || p.Lost.Known {
+			t.Errorf("packet %d: %+v", i+1, p)
+		}
+		if p.Time.Before(start.Truncate(0)) || p.Time.After(time.Now().Add(time.Second)) {
+			t.Errorf("packet %d was seen at %v, the queue began at %v", i+1, p.Time, start)
+		}
+	}
+	i := d.Interfaces()[0]
+	if i.Name != "e0" || i.Description != "E1000" || i.Link != pcap.LinkEthernet || i.SnapLen != 100 || d.Section().OS != "wick" {
+		t.Errorf("%+v %+v", i, d.Section())
+	}
+	if st := i.Statistics; st.Received != pcapng.Known(4) || st.OSDropped != pcapng.Known(0) || st.Start.IsZero() {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestCaptureTellsWhatIsMissing: while the sink takes nothing frames get lost; the capture tells how many and where.
+func TestCaptureTellsWhatIsMissing(t *testing.T) {
+	s := newSink()
+	s.shut = true
+	q := New(Config{Interface: "e0", Format: Capture, Records: 4, Write: s.Write, Room: s.room})
+	const frames = 200
+	for i := range frames {
+		q.Tap(packet.Receive, 60, frame(byte(i), 60), 0, "")
+	}
+	s.setShut(false)
+	q.Tap(packet.Receive, 60, frame(0, 60), 0, "")
+	if n := q.Close(patience); n != 0 {
+		t.Errorf("Close: %d not shown", n)
+	}
+	packets, d := readCapture(t, s.String())
+	missing := uint64(0)
+	for _, p := range packets {
+		missing += p.Lost.N
+	}
+	st := d.Interfaces()[0].Statistics
+	if st.Received != pcapng.Known(frames+1) || uint64(len(packets))+st.OSDropped.N != frames+1 || missing > st.OSDropped.N || st.OSDropped.N == 0 {
+		t.Errorf("%d packets, %d missing between them, statistics %+v", len(packets), missing, st)
+	}
+}
+
+// TestCaptureGivenUp: if the sink never takes anything, Close says how many are missing.
+func TestCaptureGivenUp(t *testing.T) {
+	s := newSink()
+	s.shut = true
+	q := New(Config{Interface: "e0", Format: Capture, Write: s.Write})
+	for range 10 {
+		q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
+	}
+	if n := q.Close(time.Millisecond); n != 10 {
+		t.Errorf("Close: %d not shown, want 10", n)
+	}
+	if s.String() != "" {
+		t.Errorf("%q", s.String())
+	}
+}
+
+func TestEmptyCapture(t *testing.T) {
+	s := newSink()
+	q := New(Config{Interface: "e0", Format: Capture, Write: s.Write})
+	if n := q.Close(patience); n != 0 {
+		t.Error(n)
+	}
+	if packets, d := readCapture(t, s.String()); len(packets) != 0 || d.Interfaces()[0].Statistics.Received != pcapng.Known(0) {
+		t.Errorf("%v %+v", packets, d.Interfaces()[0])
+	}
+}
+
+func TestEncodingDoesNotAllocate(t *testing.T) {
+	c := Config{Interface: "e0", Format: Capture}
+	e := newEncoder(&c)
+	dst, data := make([]byte, 0, 4096), frame(1, 60)
+	r := record{wireLen: 60, drop: "rx-errors", lost: 1}
+	e.frame(dst, r, data)
+	if n := testing.AllocsPerRun(10, func() { e.frame(dst, r, data) }); n != 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}
