@@ -1,0 +1,119 @@
+package dump
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"wick/packet/pcap"
+	"wick/packet/pcapng"
+)
+
+// numbered builds a capture of n packets of 100 bytes, each of a wire length of its own.
+func numbered(n int) []byte {
+	b := pcapng.AppendSection(nil, &pcapng.Section{OS: "wick"})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	for i := range n {
+		b = pcapng.AppendPacket(b, 0, &pcapng.Packet{WireLen: 1000 + i, Data: make([]byte, 100)})
+	}
+	return pcapng.AppendStatistics(b, 0, &pcapng.Statistics{Received: pcapng.Known(uint64(n))})
+}
+
+// wireLengths returns those of a capture's packets.
+func wireLengths(t *testing.T, path string) (all []int) {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d, err := pcapng.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		p, err := d.Next()
+		if err != nil {
+			return all
+		}
+		if p.Interface.Name != "e0" || d.Section().OS != "wick" {
+			t.Errorf("%+v %+v", p.Interface, d.Section())
+		}
+		all = append(all, p.WireLen)
+	}
+}
+
+func TestRotator(t *testing.T) {
+	capture := numbered(20)
+	for _, tt := range []struct {
+		size  int64
+		count int
+		files string
+		first int // of the packets that are kept
+	}{
+		{0, 0, "out.pcapng", 1000},
+		{1000, 0, "out-00001.pcapng out-00002.pcapng out-00003.pcapng out-00004.pcapng", 1000},
+		{1000, 2, "out-00003.pcapng out-00004.pcapng", 1012},
+		{1 << 20, 2, "out-00001.pcapng", 1000},
+		{1, 3, "out-00019.pcapng out-00020.pcapng out-00021.pcapng", 1018},
+	} {
+		dir := t.TempDir()
+		r := NewRotator(filepath.Join(dir, "out.pcapng"), tt.size, tt.count)
+		for i := 0; i < len(capture); i += 7 {
+			if _, err := r.Write(capture[i:min(i+7, len(capture))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		var got []int
+		for _, e := range entries {
+			names = append(names, e.Name())
+			got = append(got, wireLengths(t, filepath.Join(dir, e.Name()))...)
+			if info, err := e.Info(); err != nil || tt.size >= 1000 && info.Size() > tt.size {
+				t.Errorf("%s has %d bytes, %v", e.Name(), info.Size(), err)
+			}
+		}
+		if strings.Join(names, " ") != tt.files {
+			t.Errorf("size %d, count %d: files %q, want %s", tt.size, tt.count, names, tt.files)
+		}
+		var want []int
+		for n := tt.first; n < 1020; n++ {
+			want = append(want, n)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("size %d, count %d: packets %v, want those from %d on", tt.size, tt.count, got, tt.first)
+		}
+	}
+}
+
+func TestRotatorErrors(t *testing.T) {
+	capture := numbered(2)
+	r := NewRotator(filepath.Join(t.TempDir(), "out"), 0, 0)
+	if _, err := r.Write(capture[:len(capture)-3]); err != nil {
+		t.Error(err)
+	}
+	if err := r.Close(); !errors.Is(err, pcapng.ErrDamaged) {
+		t.Errorf("cut: %v", err)
+	}
+	r = NewRotator(filepath.Join(t.TempDir(), "no", "out"), 0, 0)
+	if _, err := r.Write(capture); !os.IsNotExist(err) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, again := r.Write(nil); again == nil {
+		t.Error("no error the second time")
+	}
+	r = NewRotator(filepath.Join(t.TempDir(), "out"), 0, 0)
+	if _, err := r.Write([]byte("hello, world, this is no capture")); !errors.Is(err, pcapng.ErrDamaged) {
+		t.Errorf("text: %v", err)
+	}
+}
