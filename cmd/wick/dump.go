@@ -27,10 +27,10 @@ type dumpFlags struct {
 func newDump() *cobra.Command {
 	f := new(dumpFlags)
 	cmd := &cobra.Command{
-		Use:   "dump [flags] FILE [FILTER…]",
+		Use:   "dump [flags] [FILE [FILTER…]]",
 		Short: "Print a packet capture in words",
 		Long: `Dump prints the packets of a capture, pcap or pcapng, compressed by gzip or not: a line for each, as wick run --dump
-does. FILE is - for standard input. What is wrong with a packet is marked with an exclamation mark.
+does. FILE is - for standard input, which is also read without FILE unless it is a terminal. What is wrong with a packet is marked with an exclamation mark.
 
 FILTER is an expression in the syntax of tcpdump: tcp and port 80, host 10.0.2.2, net 10.0.0.0/8, not arp,
 'tcp[tcpflags] & tcp-rst != 0', vlan 5, less 100. Besides, ifname NAME, inbound, outbound and vsock.
@@ -47,12 +47,17 @@ unless NO_COLOR is set.`,
   wick dump -w e0.pcap -i e0 out.pcapng          one interface, in a format that tcpdump reads
   ssh host tcpdump -U -w - | wick dump -`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && term.IsTerminal(int(os.Stdin.Fd())) {
 				return fmt.Errorf("which file? wick dump [flags] FILE [FILTER…], - for standard input (see `%s --help`)", cmd.CommandPath())
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error { return f.run(args[0], strings.Join(args[1:], " ")) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return f.run("-", "")
+			}
+			return f.run(args[0], strings.Join(args[1:], " "))
+		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false

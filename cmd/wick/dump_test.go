@@ -53,7 +53,7 @@ func dumpFile(t *testing.T, capture []byte, stdin io.Reader, args ...string) (ou
 
 func TestDumpCommand(t *testing.T) {
 	c := sampleCapture(t)
-	for _, args := range [][]string{{"capture"}, {"-"}, {"capture", "udp", "port", "1"}, {"capture", "udp port 1"}, {"--color=auto", "capture"}} {
+	for _, args := range [][]string{{"capture"}, {"-"}, {}, {"capture", "udp", "port", "1"}, {"capture", "udp port 1"}, {"--color=auto", "capture"}} {
 		got, _ := dumpFile(t, c, bytes.NewReader(c), args...)
 		if got.status != 0 || !strings.HasPrefix(got.stdout, sampleLine+sampleBad) || strings.Count(got.stdout, "\n") != 2 || got.stderr != "" {
 			t.Errorf("%q: %+v", args, got)
@@ -88,7 +88,7 @@ func TestDumpErrors(t *testing.T) {
 		args           []string
 		stdout, stderr string
 	}{
-		{c, nil, "", "which file? wick dump [flags] FILE [FILTER…], - for standard input"},
+		{c, nil, "", "wick: standard input: not a capture: it is empty\n"},
 		{c, []string{"nosuch"}, "", "open nosuch: no such file or directory\n"},
 		{c, []string{"."}, "", "wick: .: read .: is a directory\n"},
 		{[]byte("hello"), []string{"capture"}, "", "wick: capture: not a capture: neither pcap nor pcapng starts with 68 65 6c 6c\n"},
@@ -166,7 +166,12 @@ func TestDumpTerminal(t *testing.T) {
 		}
 	}
 	_, slave := ptytest.Open(t)
-	cmd := wickCommand(t, "dump", "-w", "-", "capture")
+	cmd := wickCommand(t, "dump")
+	cmd.Stdin = slave
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.HasPrefix(string(out), "wick: which file? wick dump [flags] FILE [FILTER…], - for standard input") {
+		t.Errorf("%v %s", err, out)
+	}
+	cmd = wickCommand(t, "dump", "-w", "-", "capture")
 	if err := os.WriteFile(filepath.Join(cmd.Dir, "capture"), sampleCapture(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
