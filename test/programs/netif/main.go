@@ -168,12 +168,29 @@ func ipv6Address(t *check.T) {
 	if _, found := holder(t, func(p netip.Prefix) bool { return p.Bits() == 64 && p.Contains(peerAddress.Addr()) }); !found {
 		t.Errorf("no interface has an address in the network of %v", peerAddress)
 	}
+	awaitRoute(t, *peer6TCP)
+}
+
+// awaitRoute waits until there is a way to the peer: an address is listed while it is still being checked for
+// duplicates, but nothing is sent from it [RFC 4862 5.4].
+func awaitRoute(t *check.T, to string) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		c, err := net.Dial("udp", to) // sends nothing
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no way to %s: %v", to, err)
+		}
+	}
 }
 
 func ipv6TCP(t *check.T) {
 	if *peer6TCP == "" {
 		return
 	}
+	awaitRoute(t, *peer6TCP)
 	for i, n := range []int64{1, 1 << 10, 1 << 20} {
 		t.Must(peer.Download(*peer6TCP, n, uint64(i)))
 		t.Must(peer.Upload(*peer6TCP, n, uint64(i)))
@@ -184,6 +201,7 @@ func ipv6UDP(t *check.T) {
 	if *peer6UDP == "" {
 		return
 	}
+	awaitRoute(t, *peer6UDP)
 	c, err := net.Dial("udp", *peer6UDP)
 	t.Must(err)
 	defer c.Close()
