@@ -103,7 +103,7 @@ func TestDumpErrors(t *testing.T) {
 		{c, []string{"--color", "red", "capture"}, "", `--color: "red" is not one of auto, always, never`},
 		{c, []string{"-w", "capture", "capture"}, "", "--write: capture is the file that is read"},
 		{c, []string{"-w", "no/such", "capture"}, "", "wick: capture: --write: open no/such: no such file or directory\n"},
-		{c, []string{"-c", "x", "capture"}, "", "invalid argument"},
+		{c, []string{"-c", "x", "capture"}, "", "is not a number"},
 	} {
 		got, _ := dumpFile(t, tt.capture, nil, tt.args...)
 		if got.status != statusFailure || got.stdout != tt.stdout || !strings.Contains(got.stderr, tt.stderr) {

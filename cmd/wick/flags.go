@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"wick/vmm"
@@ -21,8 +23,8 @@ type machineFlags struct {
 	env      []string
 }
 
-// maxCPUs is the most virtual CPUs that the kernel can use.
-const maxCPUs = 64
+// maxCPUs is the most virtual CPUs that the kernel starts (kernel/ground).
+const maxCPUs = 8
 
 func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.SortFlags = false
@@ -68,6 +70,30 @@ func (f *machineFlags) parse() error {
 		}
 	}
 	return nil
+}
+
+// flagError says in wick's words what is wrong with a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		problem := err
+		switch {
+		case errors.Is(err, strconv.ErrRange):
+			problem = fmt.Errorf("%s is out of range", invalid.GetValue())
+		case errors.Is(err, strconv.ErrSyntax):
+			problem = fmt.Errorf("%q is not a %s", invalid.GetValue(), valueKind(invalid.GetFlag()))
+		}
+		err = fmt.Errorf("--%s: %w", invalid.GetFlag().Name, problem)
+	}
+	return fmt.Errorf("%w (see `%s --help`)", err, cmd.CommandPath())
+}
+
+// valueKind names what a flag wants.
+func valueKind(f *pflag.Flag) string {
+	if f.Value.Type() == "bool" {
+		return "truth value (true or false)"
+	}
+	return "number"
 }
 
 // parseSize reads a size in bytes: "64M", "1G", "65536K", "128" (M), with an optional B or iB.

@@ -69,9 +69,7 @@ operating system kernel written in Go, and shows every packet it sends and recei
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w (see `%s --help`)", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newBuild(), newDump(), newDoctor(), newVersion())
 	return root
 }

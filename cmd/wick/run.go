@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -119,8 +120,12 @@ func (f *runFlags) run(args []string) error {
 // start with less.
 const leastMemory = 15 << 20
 
-// checkMemory finds the machines for which QEMU would only tell that an "initrd is too large".
+// checkMemory finds the machines that QEMU could not start: those for which it would only tell that an "initrd is too
+// large", and those that are larger than the host.
 func (f *runFlags) checkMemory() error {
+	if has := hostMemory(); f.machine.Memory > has {
+		return fmt.Errorf("--memory: %s is more than this host has, which is %dM", f.memory, has>>20)
+	}
 	needed := int64(leastMemory)
 	for _, file := range []*os.File{f.machine.Kernel, f.machine.Bundle} {
 		info, err := file.Stat()
@@ -133,6 +138,15 @@ func (f *runFlags) checkMemory() error {
 		return fmt.Errorf("--memory: %s is too little for this program: at least %dM, better twice that", f.memory, (needed+1<<20-1)>>20)
 	}
 	return nil
+}
+
+// hostMemory is the memory and swap of the host in bytes.
+func hostMemory() int64 {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return math.MaxInt64 // QEMU will tell
+	}
+	return int64((info.Totalram + info.Totalswap) * uint64(info.Unit))
 }
 
 // kernelFile is the kernel image while it is being copied into memory.
@@ -301,8 +315,9 @@ func conclude(vm *vmm.VM, r *session.Result, verbose bool) error {
 		return statusError(statusBySignal + int(r.Stopped))
 	}
 	complain(failure(vm, r, ending))
-	if !verbose {
-		showBoot(vm.BootText())
+	// Where QEMU has told why it ended before the kernel began, there is nothing to add.
+	if text := vm.BootText(); !verbose && (text != "" || vm.Messages() == "") {
+		showBoot(text)
 	}
 	return errFailed
 }

@@ -7,6 +7,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -99,6 +100,9 @@ func Check(file []byte) string {
 	if err != nil {
 		if len(file) > elf.EI_CLASS && elf.Class(file[elf.EI_CLASS]) == elf.ELFCLASS32 {
 			return "is a 32-bit program: wick runs 64-bit ones (GOARCH=amd64, or cc -m64)"
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return "is cut off: it ends before its headers do"
 		}
 		return "is a damaged ELF file: " + err.Error()
 	}
