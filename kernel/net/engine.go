@@ -109,8 +109,9 @@ type stream interface {
 	write(src source, more bool) (int, error)
 	shutdown(read, write bool) error
 	// ready tells whether there is something to read (bytes, the end, or a connection to
-	// accept), and room to write.
-	ready() (in, out bool)
+	// accept), and room to write; and, while this side may still write, whether the peer's half has ended. When
+	// the queue tells of the end, ready knows it already; state may learn of it after that.
+	ready() (in, out, ended bool)
 	state() streamState
 	// takeError returns the pending error (SO_ERROR) and clears it.
 	takeError() error

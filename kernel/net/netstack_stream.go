@@ -130,9 +130,9 @@ func (s *tcpStream) shutdown(read, write bool) error {
 	return errno(s.ep.Shutdown(f))
 }
 
-func (s *tcpStream) ready() (in, out bool) {
+func (s *tcpStream) ready() (in, out, ended bool) {
 	r := s.ep.Readiness(waiter.EventIn | waiter.EventOut)
-	return r&waiter.EventIn != 0, r&waiter.EventOut != 0
+	return r&waiter.EventIn != 0, r&waiter.EventOut != 0, r&waiter.EventRdHUp != 0
 }
 
 func (s *tcpStream) state() streamState {

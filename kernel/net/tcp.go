@@ -65,7 +65,7 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 	case streamInitial:
 		r = out | waiter.EventHUp
 	case streamListening:
-		if readable, _ := ep.ready(); readable {
+		if readable, _, _ := ep.ready(); readable {
 			r = in
 		}
 	case streamConnecting:
@@ -75,14 +75,14 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 			r |= waiter.EventErr
 		}
 	default:
-		readable, writable := ep.ready()
+		readable, writable, ended := ep.ready()
 		if readable {
 			r |= in
 		}
 		if s.shut.write() || writable && !s.stack.shortage.holds(s.wait) {
 			r |= out
 		}
-		if st == streamCloseWait || s.shut.read() {
+		if ended || st == streamCloseWait || s.shut.read() {
 			r |= in | waiter.EventRdHUp
 			if s.shut.write() {
 				r |= waiter.EventHUp

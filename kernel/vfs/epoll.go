@@ -73,10 +73,13 @@ func newEpoll(m *memory) *Epoll { return &Epoll{memory: m, items: make(map[itemK
 
 // NotifyEvent implements waiter.EventListener: the file may be ready.
 func (it *item) NotifyEvent(mask waiter.EventMask) {
-	if uint32(mask)&it.events.Load() == 0 {
-		return
+	wanted := it.events.Load()
+	if wanted&unix.EPOLLRDHUP != 0 {
+		wanted |= unix.EPOLLIN // a file may tell of its end as of something to read
 	}
-	it.epoll.enqueue(it)
+	if uint32(mask)&wanted != 0 {
+		it.epoll.enqueue(it)
+	}
 }
 
 // enqueue puts an item on the ready list and tells those who wait, also if it was there: for an

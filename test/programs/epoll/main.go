@@ -14,6 +14,7 @@ func main() {
 		check.Case{Name: "hang-up", Run: hangUp},
 		check.Case{Name: "eventfd", Run: eventfd},
 		check.Case{Name: "sockets", Run: sockets},
+		check.Case{Name: "end-only", Run: endOnly},
 		check.Case{Name: "listener", Run: listener},
 		check.Case{Name: "udp", Run: udp},
 		check.Case{Name: "close-removes", Run: closeRemoves},

@@ -100,6 +100,25 @@ func sockets(t *check.T) {
 	}
 }
 
+// endOnly checks that who waits for nothing but the end of the peer's half hears of that, and not of data.
+func endOnly(t *check.T) {
+	for _, mode := range []uint32{0, unix.EPOLLET, unix.EPOLLONESHOT} {
+		a, b := connected(t)
+		ep := newWatch(t)
+		ep.add(b, unix.EPOLLRDHUP|mode)
+		write(t, a, "data")
+		in := newWatch(t)
+		in.add(b, unix.EPOLLIN)
+		in.await("data", fmt.Sprintf("%d:in", b))
+		ep.want("data has come")
+		t.Must(unix.Shutdown(a, unix.SHUT_WR))
+		events := ep.wait(1, 10000)
+		check.Equal(t, "half closed", render(events), fmt.Sprintf("%d:rdhup", b))
+		t.Must(unix.Close(a))
+		t.Must(unix.Close(b))
+	}
+}
+
 func listener(t *check.T) {
 	l := socket(t, unix.SOCK_STREAM)
 	addr := bound(t, l)
