@@ -143,8 +143,8 @@ static void timed_wait(void)
 {
 	struct timespec start, end, deadline;
 
+	clock_gettime(CLOCK_MONOTONIC, &start); /* first: time may pass between the two */
 	clock_gettime(CLOCK_REALTIME, &deadline);
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	deadline.tv_nsec += 30000000;
 	if (deadline.tv_nsec >= 1000000000) {
 		deadline.tv_nsec -= 1000000000;
