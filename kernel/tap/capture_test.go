@@ -3,8 +3,10 @@ package tap
 import (
 	"bytes"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"wick/packet"
@@ -35,7 +37,7 @@ func readCapture(t *testing.T, b string) (packets []pcapng.Packet, d *pcapng.Rea
 func TestCapture(t *testing.T) {
 	s := newSink()
 	start := time.Now()
-	q := New(Config{Interface: "e0", Description: "E1000", Format: Capture, Start: start, SnapLen: 100, Write: s.Write})
+	q := New(Config{Interface: "e0", Description: "E1000", Format: Capture, Start: start, SnapLen: 100, Write: s.Write, Missed: func() uint64 { return 7 }})
 	q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
 	q.Tap(packet.Transmit, 1514, frame(2, 1514), 0, "")
 	q.Tap(packet.Receive, 60, frame(3, 60), 0x87, "rx-errors")
@@ -70,7 +72,7 @@ func TestCapture(t *testing.T) {
 	if i.Name != "e0" || i.Description != "E1000" || i.Link != pcap.LinkEthernet || i.SnapLen != 100 || d.Section().OS != "wick" {
 		t.Errorf("%+v %+v", i, d.Section())
 	}
-	if st := i.Statistics; st.Received != pcapng.Known(4) || st.OSDropped != pcapng.Known(0) || st.Start.IsZero() {
+	if st := i.Statistics; st.Received != pcapng.Known(4) || st.OSDropped != pcapng.Known(0) || st.Dropped != pcapng.Known(7) || !st.Start.Equal(start.Truncate(0)) || st.Stop.Before(st.Start) {
 		t.Errorf("%+v", st)
 	}
 }
@@ -95,6 +97,9 @@ func TestCaptureTellsWhatIsMissing(t *testing.T) {
 		missing += p.Lost.N
 	}
 	st := d.Interfaces()[0].Statistics
+	if seen, lost := q.Counts(); seen != frames+1 || lost != st.OSDropped.N {
+		t.Errorf("Counts: %d, %d, statistics %+v", seen, lost, st)
+	}
 	if st.Received != pcapng.Known(frames+1) || uint64(len(packets))+st.OSDropped.N != frames+1 || missing > st.OSDropped.N || st.OSDropped.N == 0 {
 		t.Errorf("%d packets, %d missing between them, statistics %+v", len(packets), missing, st)
 	}
@@ -135,5 +140,58 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 	e.frame(dst, r, data)
 	if n := testing.AllocsPerRun(10, func() { e.frame(dst, r, data) }); n != 0 {
 		t.Errorf("%v allocations a frame", n)
+	}
+}
+
+// TestStartIsToldInFront: a reader knows what times count from before the first packet, as the dump does.
+func TestStartIsToldInFront(t *testing.T) {
+	s := newSink()
+	start := time.Unix(1700000000, 123456789)
+	q := New(Config{Interface: "e0", Format: Capture, Start: start, Write: s.Write})
+	q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
+	q.Close(patience)
+	d, err := pcapng.NewReader(strings.NewReader(s.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Next(); err != nil || !d.Interfaces()[0].Statistics.Start.Equal(start) {
+		t.Errorf("%+v, %v", d.Interfaces()[0].Statistics, err)
+	}
+}
+
+// TestSlowSinkIsWaitedFor: the patience of Close is with a sink that takes nothing, not with one that takes long.
+func TestSlowSinkIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const frames, each = 100, 1000
+		var text bytes.Buffer
+		start := time.Now()
+		last := start
+		q := New(Config{Interface: "e0", Format: Capture, Bytes: 2 * frames * each, Write: func(b []byte) bool {
+			if time.Since(last) < patience*3/4 {
+				return false
+			}
+			last = time.Now()
+			text.Write(b)
+			return true
+		}})
+		for range frames {
+			q.Tap(packet.Receive, each, frame(1, each), 0, "")
+		}
+		if n := q.Close(patience); n != 0 {
+			t.Errorf("Close: %d not shown", n)
+		}
+		if packets, _ := readCapture(t, text.String()); len(packets) != frames || time.Since(start) < 3*patience {
+			t.Errorf("%d packets after %v, want %d", len(packets), time.Since(start), frames)
+		}
+	})
+}
+
+func TestFit(t *testing.T) {
+	for _, snap := range []int{0, 1, 96, 2048} {
+		c := Config{SnapLen: snap}
+		c.Fit(1 << 20)
+		if total := c.Records*int(reflect.TypeFor[record]().Size()) + c.Bytes; total != 1<<20 || c.Records < 1000 || c.Bytes < 8<<10 {
+			t.Errorf("snap length %d: %d records and %d bytes make %d", snap, c.Records, c.Bytes, total)
+		}
 	}
 }

@@ -70,9 +70,11 @@ type captureEncoder struct {
 
 func (e *captureEncoder) begin(dst []byte) []byte {
 	dst = pcapng.AppendSection(dst, &pcapng.Section{Hardware: "amd64", OS: "wick", Application: "wick"})
-	return pcapng.AppendInterface(dst, &pcapng.Interface{
+	dst = pcapng.AppendInterface(dst, &pcapng.Interface{
 		Link: pcap.LinkEthernet, SnapLen: e.config.SnapLen, Name: e.config.Interface, Description: e.config.Description, OS: "wick",
 	})
+	// So that who reads the capture counts from the same time as the dump.
+	return pcapng.AppendStatistics(dst, 0, &pcapng.Statistics{Time: e.config.Start, Start: e.config.Start})
 }
 
 func (e *captureEncoder) frame(dst []byte, r record, data []byte) []byte {
@@ -93,9 +95,14 @@ func (e *captureEncoder) missing(dst []byte, n uint64) []byte {
 }
 
 func (e *captureEncoder) end(dst []byte, seen uint64) []byte {
-	return pcapng.AppendStatistics(dst, 0, &pcapng.Statistics{
+	s := pcapng.Statistics{
 		Time: time.Now(), Start: e.config.Start, Received: pcapng.Known(seen), OSDropped: pcapng.Known(e.total),
-	})
+	}
+	s.Stop = s.Time
+	if e.config.Missed != nil {
+		s.Dropped = pcapng.Known(e.config.Missed())
+	}
+	return pcapng.AppendStatistics(dst, 0, &s)
 }
 
 // comment returns the comments on a frame that was dropped for a reason, nil if there was none.

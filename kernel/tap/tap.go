@@ -32,9 +32,23 @@ type Config struct {
 	// RetryInterval.
 	Room <-chan struct{}
 
+	// Missed, if not nil, tells at the end how many frames the card has lost before anybody saw them, for Capture.
+	Missed func() uint64
+
 	Records int // frames that can wait
 	Bytes   int // bytes that they can have together
 	SnapLen int // bytes that are kept of each at most
+}
+
+// Fit sets Records and Bytes to what memory of the given size has room for, in bytes.
+func (c *Config) Fit(memory int) {
+	const typical = 256 // bytes of a frame, on average
+	size := typical
+	if c.SnapLen > 0 {
+		size = min(c.SnapLen, typical)
+	}
+	c.Records = memory / (size + recordSize)
+	c.Bytes = memory - c.Records*recordSize
 }
 
 // connections is how many TCP connections the window scale is remembered of, for 64 bytes each.
@@ -53,6 +67,9 @@ const RetryInterval = 2 * time.Millisecond
 // batchSize is how much text is collected, in bytes, before it is written. A batch is longer by a frame at most.
 const batchSize = 8 << 10
 
+// recordSize is the size of a record, in bytes.
+const recordSize = 72
+
 // record is one frame that waits.
 type record struct {
 	number    uint64
@@ -69,12 +86,15 @@ type record struct {
 type Queue struct {
 	config Config
 	wake   chan struct{} // capacity 1; sent to when the goroutine waits for a frame
-	giveUp chan struct{} // closed when Close has waited long enough
+	ending chan struct{} // closed by Close
 	done   chan struct{} // closed when the goroutine has ended
+
+	patience time.Duration // of Close; set before ending is closed
 
 	encoder encoder
 	text    []byte // of the goroutine: what was not written yet
 	pending uint64 // of the goroutine: frames that text speaks of, shown or not
+	told    uint64 // of the goroutine: those of them that it says to be missing
 
 	mu      sync.Mutex
 	records []record // guarded by mu; a ring
@@ -85,6 +105,7 @@ type Queue struct {
 	number  uint64   // guarded by mu; of the last frame
 	lost    uint64   // guarded by mu; frames that found no room since the last record
 	late    uint64   // guarded by mu; frames that came later than Close
+	missing uint64   // guarded by mu; frames of which what was written says that they are missing
 	waiting bool     // guarded by mu; the goroutine has seen the ring empty
 	closed  bool     // guarded by mu
 }
@@ -106,7 +127,7 @@ func New(c Config) *Queue {
 	q := &Queue{
 		config:  c,
 		wake:    make(chan struct{}, 1),
-		giveUp:  make(chan struct{}),
+		ending:  make(chan struct{}),
 		done:    make(chan struct{}),
 		encoder: newEncoder(&c),
 		text:    make([]byte, 0, batchSize+packet.MaxLine),
@@ -177,19 +198,20 @@ func (q *Queue) reserveLocked(n int) (off int, ok bool) {
 	return off, true
 }
 
-// Close shows what waits, stops the goroutine, and returns how many frames could not be shown because the sink
-// didn't take them within the timeout, or because they came later than Close: those of which no line tells.
-func (q *Queue) Close(timeout time.Duration) (notShown uint64) {
+// Close shows what waits, for as long as the sink takes something at least once in the time of patience, and stops the
+// goroutine. It returns how many frames could not be shown because the sink didn't take them, or because they came later
+// than Close: those of which nothing that was written tells.
+func (q *Queue) Close(patience time.Duration) (notShown uint64) {
 	q.mu.Lock()
 	closed, wake := q.closed, q.waiting
 	q.closed, q.waiting = true, false
 	q.mu.Unlock()
 	if !closed {
+		q.patience = patience
+		close(q.ending)
 		if wake {
 			q.wake <- struct{}{}
 		}
-		timer := time.AfterFunc(timeout, func() { close(q.giveUp) })
-		defer timer.Stop()
 	}
 	<-q.done
 	q.mu.Lock()
@@ -199,4 +221,12 @@ func (q *Queue) Close(timeout time.Duration) (notShown uint64) {
 		notShown += 1 + q.records[(q.oldest+i)%len(q.records)].lost
 	}
 	return notShown
+}
+
+// Counts returns how many frames there were, and how many of them the sink has been told to be missing. It is for after
+// Close.
+func (q *Queue) Counts() (seen, missing uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.number, q.missing
 }

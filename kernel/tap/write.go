@@ -40,6 +40,7 @@ func (q *Queue) collect() (more bool) {
 	for ok {
 		q.text = q.encoder.frame(q.text, r, q.data[r.off:r.off+r.size])
 		q.pending += 1 + r.lost
+		q.told += r.lost
 		q.release()
 		if len(q.text) >= batchSize {
 			return true
@@ -49,6 +50,7 @@ func (q *Queue) collect() (more bool) {
 	if lost > 0 {
 		q.text = q.encoder.missing(q.text, lost)
 		q.pending += lost
+		q.told += lost
 	}
 	return false
 }
@@ -84,18 +86,22 @@ func (q *Queue) idle() (open, idle bool) {
 	return !q.closed || !empty, q.waiting
 }
 
-// write gives the text to the sink; false if Close would wait no longer.
+// write gives the text to the sink; false if Close would wait for it no longer.
 func (q *Queue) write() bool {
 	if q.taken() {
 		return true
 	}
 	retry := time.NewTicker(RetryInterval)
 	defer retry.Stop()
+	ending := q.ending
+	var giveUp <-chan time.Time
 	for {
 		select {
 		case <-q.config.Room:
 		case <-retry.C:
-		case <-q.giveUp:
+		case <-ending:
+			ending, giveUp = nil, time.After(q.patience)
+		case <-giveUp:
 			return q.taken()
 		}
 		if q.taken() {
@@ -109,6 +115,9 @@ func (q *Queue) taken() bool {
 	if !q.config.Write(q.text) {
 		return false
 	}
-	q.text, q.pending = q.text[:0], 0
+	q.mu.Lock()
+	q.missing += q.told
+	q.mu.Unlock()
+	q.text, q.pending, q.told = q.text[:0], 0, 0
 	return true
 }

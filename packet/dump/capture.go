@@ -172,6 +172,10 @@ func (c *Capture) complete(fcs int) {
 	if !p.At.IsZero() {
 		if c.start.IsZero() {
 			c.start = p.At
+			// Captures of wick tell in front when they began, others at the end if at all.
+			if began := p.From.Statistics.Start; !began.IsZero() && began.Before(p.At) {
+				c.start = began
+			}
 		}
 		c.last = p.At.Sub(c.start)
 	}

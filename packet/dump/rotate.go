@@ -14,33 +14,43 @@ import (
 
 // Rotator takes the bytes of a little-endian pcapng capture, cut anywhere, and writes them to files of limited size, each of
 // which begins with the header and the interfaces, so that it is a capture of its own.
+//
+// Files hold whole blocks only, as soon as those are complete: they can be read while they grow, and after any end.
 type Rotator struct {
 	path  string
 	size  int64
 	count int
 
 	rest    []byte // an incomplete block
-	head    []byte // section header and interfaces so far
+	head    []byte // what is in front of the first packet: section header, interfaces, when they began
 	file    *os.File
 	written int64 // to file
-	packets bool  // file has some
+	packets bool  // the capture has some
+	own     bool  // file has some
 	number  int   // of file
 	err     error
 }
 
-// NewRotator returns a Rotator. With a size of 0 all is written to path. Else files are called as path with a number
+// NewRotator creates the first file. With a size of 0 all is written to path. Else files are called as path with a number
 // before the extension, out-00001.pcapng, and each has size bytes at most, unless a single packet has more; of these the
 // count newest are kept, or all if count is 0.
-func NewRotator(path string, size int64, count int) *Rotator {
-	return &Rotator{path: path, size: size, count: count}
+func NewRotator(path string, size int64, count int) (*Rotator, error) {
+	r := &Rotator{path: path, size: size, count: count}
+	return r, r.open()
 }
 
-// Types of blocks that a file needs before its packets, and the length of a block without a body.
+// Blocks that a file needs in front of its packets, those with packets, and the lengths of blocks, in bytes.
 const (
 	blockInterface = 1
+	blockEnhanced  = 6
 	blockHeader    = 8
 	blockLeast     = 12
 	blockMost      = pcap.MaxPacket + 1<<20
+
+	headMost = 64 << 10 // of what is in front of the packets
+
+	// statisticsRoom is left in each file for the statistics at the end, so that they don't need another one.
+	statisticsRoom = 128
 )
 
 // Write writes the blocks that are complete, and keeps the rest.
@@ -49,9 +59,9 @@ func (r *Rotator) Write(b []byte) (int, error) {
 		return 0, r.err
 	}
 	r.rest = append(r.rest, b...)
-	at := 0
-	for r.err == nil && len(r.rest)-at >= blockHeader {
-		block := r.rest[at:]
+	from, to := 0, 0 // of the blocks for the file
+	for r.err == nil && len(r.rest)-to >= blockHeader {
+		block := r.rest[to:]
 		length := binary.LittleEndian.Uint32(block[4:])
 		if length < blockLeast || length%4 != 0 || length > blockMost {
 			r.err = fmt.Errorf("%w: block length is %d", pcapng.ErrDamaged, length)
@@ -60,43 +70,69 @@ func (r *Rotator) Write(b []byte) (int, error) {
 		if uint32(len(block)) < length {
 			break
 		}
-		r.err = r.block(block[:length])
-		at += int(length)
+		if r.full(block[:length], to-from) {
+			r.write(r.rest[from:to])
+			from = to
+			r.next()
+		}
+		r.note(block[:length])
+		to += int(length)
 	}
-	r.rest = append(r.rest[:0], r.rest[at:]...)
+	r.write(r.rest[from:to])
+	r.rest = append(r.rest[:0], r.rest[to:]...)
 	return len(b), r.err
 }
 
-// block writes one block.
-func (r *Rotator) block(b []byte) error {
-	switch binary.LittleEndian.Uint32(b) {
-	case pcapng.Magic:
-		r.head = append(r.head[:0], b...)
-	case blockInterface:
-		r.head = append(r.head, b...)
-	default:
-		if r.size > 0 && r.packets && r.written+int64(len(b)) > r.size {
-			if err := r.next(); err != nil {
-				return err
-			}
-			r.packets = true
-			return r.write(b)
-		}
-		r.packets = true
-	}
-	if r.file == nil {
-		if err := r.open(); err != nil {
-			return err
-		}
-	}
-	return r.write(b)
+// full tells whether a block belongs in the next file. waiting bytes are still to be written to this one.
+func (r *Rotator) full(block []byte, waiting int) bool {
+	return r.size > 0 && r.own && binary.LittleEndian.Uint32(block) == blockEnhanced &&
+		r.written+int64(waiting+len(block)+statisticsRoom) > r.size
 }
 
-func (r *Rotator) write(b []byte) error {
-	n, err := r.file.Write(b)
-	r.written += int64(n)
-	return err
+// note remembers what a block means for the files.
+func (r *Rotator) note(block []byte) {
+	switch kind := binary.LittleEndian.Uint32(block); {
+	case kind == pcapng.Magic:
+		r.head = append(r.head[:0], block...)
+	case kind == blockEnhanced:
+		r.own, r.packets = true, true
+	case kind != blockInterface && r.packets:
+	case len(r.head)+len(block) > headMost:
+		r.err = fmt.Errorf("%w: more than %d bytes of interfaces", pcapng.ErrDamaged, headMost)
+	default:
+		r.head = append(r.head, block...)
+	}
 }
+
+// write writes whole blocks. If that fails in the middle of one, the file is cut back to those before.
+func (r *Rotator) write(blocks []byte) {
+	if r.err != nil || len(blocks) == 0 {
+		return
+	}
+	n, err := r.file.Write(blocks)
+	if err == nil {
+		r.written += int64(n)
+		return
+	}
+	r.err = err
+	r.file.Truncate(r.written + wholeBlocks(blocks[:n])) // it fails for a pipe, which nothing can be taken back from
+}
+
+// wholeBlocks returns the length of the blocks that are complete in b.
+func wholeBlocks(b []byte) (n int64) {
+	for len(b) >= blockHeader {
+		length := binary.LittleEndian.Uint32(b[4:])
+		if uint32(len(b)) < length {
+			break
+		}
+		n += int64(length)
+		b = b[length:]
+	}
+	return n
+}
+
+// Name returns the name of the file that is being written.
+func (r *Rotator) Name() string { return r.name(r.number) }
 
 // name returns the name of the n-th file.
 func (r *Rotator) name(n int) string {
@@ -108,27 +144,33 @@ func (r *Rotator) name(n int) string {
 }
 
 // open creates the next file.
-func (r *Rotator) open() (err error) {
+func (r *Rotator) open() error {
 	r.number++
-	r.written, r.packets = 0, false
-	r.file, err = os.Create(r.name(r.number))
+	r.written, r.own = 0, false
+	// Not to be read: of a pipe that would make a reader of us, and we'd never learn that there is no other.
+	file, err := os.OpenFile(r.Name(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
+	r.file = file
 	return err
 }
 
 // next goes on to another file, and removes the one that is too much.
-func (r *Rotator) next() error {
-	if err := r.file.Close(); err != nil {
-		return err
+func (r *Rotator) next() {
+	if r.err != nil {
+		return
 	}
-	if err := r.open(); err != nil {
-		return err
+	if r.err = r.file.Close(); r.err != nil {
+		return
+	}
+	if r.err = r.open(); r.err != nil {
+		return
 	}
 	if r.count > 0 && r.number > r.count {
 		if err := os.Remove(r.name(r.number - r.count)); err != nil && !os.IsNotExist(err) {
-			return err
+			r.err = err
+			return
 		}
 	}
-	return r.write(r.head)
+	r.write(r.head)
 }
 
 // Close closes the last file. It is an error if the capture breaks off within a block.
@@ -137,6 +179,7 @@ func (r *Rotator) Close() error {
 		if err := r.file.Close(); r.err == nil {
 			r.err = err
 		}
+		r.file = nil
 	}
 	if r.err == nil && len(r.rest) > 0 {
 		return fmt.Errorf("%w: it ends with %d bytes of a block: %w", pcapng.ErrDamaged, len(r.rest), io.ErrUnexpectedEOF)

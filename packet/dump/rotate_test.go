@@ -2,24 +2,33 @@ package dump
 
 import (
 	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"wick/packet/pcap"
 	"wick/packet/pcapng"
 )
 
+// began is when that of numbered did.
+var began = time.Unix(1700000000, 1)
+
 // numbered builds a capture of n packets of 100 bytes, each of a wire length of its own.
 func numbered(n int) []byte {
 	b := pcapng.AppendSection(nil, &pcapng.Section{OS: "wick"})
 	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	b = pcapng.AppendStatistics(b, 0, &pcapng.Statistics{Start: began})
 	for i := range n {
 		b = pcapng.AppendPacket(b, 0, &pcapng.Packet{WireLen: 1000 + i, Data: make([]byte, 100)})
 	}
-	return pcapng.AppendStatistics(b, 0, &pcapng.Statistics{Received: pcapng.Known(uint64(n))})
+	return pcapng.AppendStatistics(b, 0, &pcapng.Statistics{Received: pcapng.Known(uint64(n)), OSDropped: pcapng.Known(0)})
 }
 
 // wireLengths returns those of a capture's packets.
@@ -43,6 +52,9 @@ func wireLengths(t *testing.T, path string) (all []int) {
 			t.Errorf("%+v %+v", p.Interface, d.Section())
 		}
 		all = append(all, p.WireLen)
+		if !p.Interface.Statistics.Start.Equal(began) {
+			t.Errorf("%s: began at %v", path, p.Interface.Statistics.Start)
+		}
 	}
 }
 
@@ -56,12 +68,14 @@ func TestRotator(t *testing.T) {
 	}{
 		{0, 0, "out.pcapng", 1000},
 		{1000, 0, "out-00001.pcapng out-00002.pcapng out-00003.pcapng out-00004.pcapng", 1000},
-		{1000, 2, "out-00003.pcapng out-00004.pcapng", 1012},
+		{1000, 2, "out-00003.pcapng out-00004.pcapng", 1010},
+		{1000, 1, "out-00004.pcapng", 1015},
 		{1 << 20, 2, "out-00001.pcapng", 1000},
-		{1, 3, "out-00019.pcapng out-00020.pcapng out-00021.pcapng", 1018},
+		{1, 3, "out-00018.pcapng out-00019.pcapng out-00020.pcapng", 1017},
+		{1, 1, "out-00020.pcapng", 1019},
 	} {
 		dir := t.TempDir()
-		r := NewRotator(filepath.Join(dir, "out.pcapng"), tt.size, tt.count)
+		r := newRotator(t, filepath.Join(dir, "out.pcapng"), tt.size, tt.count)
 		for i := 0; i < len(capture); i += 7 {
 			if _, err := r.Write(capture[i:min(i+7, len(capture))]); err != nil {
 				t.Fatal(err)
@@ -96,24 +110,89 @@ func TestRotator(t *testing.T) {
 	}
 }
 
+func newRotator(t *testing.T, path string, size int64, count int) *Rotator {
+	t.Helper()
+	r, err := NewRotator(path, size, count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestRotatorErrors(t *testing.T) {
 	capture := numbered(2)
-	r := NewRotator(filepath.Join(t.TempDir(), "out"), 0, 0)
+	r := newRotator(t, filepath.Join(t.TempDir(), "out"), 0, 0)
 	if _, err := r.Write(capture[:len(capture)-3]); err != nil {
 		t.Error(err)
 	}
 	if err := r.Close(); !errors.Is(err, pcapng.ErrDamaged) {
 		t.Errorf("cut: %v", err)
 	}
-	r = NewRotator(filepath.Join(t.TempDir(), "no", "out"), 0, 0)
-	if _, err := r.Write(capture); !os.IsNotExist(err) {
+	if _, err := NewRotator(filepath.Join(t.TempDir(), "no", "out"), 0, 0); !os.IsNotExist(err) {
 		t.Errorf("no folder: %v", err)
+	}
+	r = newRotator(t, filepath.Join(t.TempDir(), "out"), 0, 0)
+	if _, err := r.Write([]byte("hello, world, this is no capture")); !errors.Is(err, pcapng.ErrDamaged) {
+		t.Errorf("text: %v", err)
 	}
 	if _, again := r.Write(nil); again == nil {
 		t.Error("no error the second time")
 	}
-	r = NewRotator(filepath.Join(t.TempDir(), "out"), 0, 0)
-	if _, err := r.Write([]byte("hello, world, this is no capture")); !errors.Is(err, pcapng.ErrDamaged) {
-		t.Errorf("text: %v", err)
+	r = newRotator(t, filepath.Join(t.TempDir(), "out"), 0, 0)
+	one := pcapng.AppendInterface(nil, &pcapng.Interface{Name: "e0"})
+	for range headMost/len(one) + 2 {
+		r.Write(one)
+	}
+	if err := r.Close(); !errors.Is(err, pcapng.ErrDamaged) {
+		t.Errorf("interfaces without end: %v", err)
+	}
+}
+
+// TestRotatorLeavesWholeBlocks: a file that can't grow any more is cut back to the blocks that are complete.
+func TestRotatorLeavesWholeBlocks(t *testing.T) {
+	if os.Getenv(envLimited) == "" {
+		limited(t)
+		return
+	}
+	capture := numbered(100)
+	path := filepath.Join(t.TempDir(), "out")
+	r := newRotator(t, path, 0, 0)
+	_, err := r.Write(capture)
+	if !errors.Is(err, unix.EFBIG) {
+		t.Fatalf("got %v, want that the file is too big", err)
+	}
+	if err := r.Close(); !errors.Is(err, unix.EFBIG) {
+		t.Errorf("Close: %v", err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d, err := pcapng.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		if _, err = d.Next(); err != nil {
+			break
+		}
+		n++
+	}
+	if err != io.EOF || n == 0 || n == 100 {
+		t.Errorf("%d packets, then %v", n, err)
+	}
+}
+
+// envLimited tells a child process of limited that it is one.
+const envLimited = "WICK_TEST_LIMITED"
+
+// limited runs the test again in a process whose files can't be larger than 5000 bytes.
+func limited(t *testing.T) {
+	cmd := exec.Command("sh", "-c", `ulimit -f 10 && exec "$0" "$@"`, os.Args[0], "-test.run", "^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), envLimited+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
