@@ -22,6 +22,8 @@ type Config struct {
 	Host    string // host name
 
 	Dump    string // "", "line" or "full"
+	Capture bool   // send a capture of the card to the host
+	SnapLen uint32 // bytes that the capture keeps of each packet; 0: all
 	Verbose bool   // kernel log, unimplemented system calls by name
 
 	Seed []byte    // 32 fresh random bytes; never in a built image

@@ -23,6 +23,7 @@ const (
 	tagVerbose  = 12 // no bytes
 	tagSeed     = 13
 	tagNow      = 14 // seconds since 1970 (8 bytes) and nanoseconds (4)
+	tagCapture  = 15 // SnapLen (4 bytes)
 )
 
 // appendConfig appends the records of c to b.
@@ -59,6 +60,9 @@ func appendConfig(b []byte, c *Config) []byte {
 	b = appendString(b, tagSeed, string(c.Seed))
 	if !c.Now.IsZero() {
 		b = appendRecord(b, tagNow, appendTime(nil, c.Now))
+	}
+	if c.Capture {
+		b = appendRecord(b, tagCapture, binary.LittleEndian.AppendUint32(nil, c.SnapLen))
 	}
 	return b
 }
@@ -127,6 +131,10 @@ func decodeRecord(tag uint64, value []byte, c *Config) error {
 		c.Seed = append([]byte(nil), value...)
 	case tagNow:
 		c.Now = r.time()
+	case tagCapture:
+		if size := r.take(4); size != nil {
+			c.Capture, c.SnapLen = true, binary.LittleEndian.Uint32(size)
+		}
 	default:
 		field := stringField(tag, c)
 		if field == nil {
@@ -135,7 +143,7 @@ func decodeRecord(tag uint64, value []byte, c *Config) error {
 		*field = string(value)
 	}
 	switch tag {
-	case tagTerminal, tagWindow, tagVerbose, tagNow:
+	case tagTerminal, tagWindow, tagVerbose, tagNow, tagCapture:
 		if r.failed || len(r.rest) != 0 {
 			return &Error{What: "a config record of the wrong length", Got: tag}
 		}

@@ -25,6 +25,8 @@ type host interface {
 	output() io.Writer
 	// dump returns where lines of the packet dump go; room, if not nil, tells when there is place again.
 	dump() (write func(text []byte) bool, room <-chan struct{})
+	// capture returns the same for bytes of a capture; nil if there is nobody to take one.
+	capture() (write func(b []byte) bool, room <-chan struct{})
 	// signals has the host's signals delivered to the program.
 	signals(p *linux.Process)
 	// end tells how the program ended, when all it wrote has been sent.
@@ -64,6 +66,10 @@ func (h *wickHost) output() io.Writer { return h.Log() }
 
 func (h *wickHost) dump() (func([]byte) bool, <-chan struct{}) {
 	return func(text []byte) bool { return h.TryWrite(hostlink.Dump, text) }, h.Room(hostlink.Dump)
+}
+
+func (h *wickHost) capture() (func([]byte) bool, <-chan struct{}) {
+	return func(b []byte) bool { return h.TryWrite(hostlink.Capture, b) }, h.Room(hostlink.Capture)
 }
 
 func (h *wickHost) signals(p *linux.Process) { h.program.Store(p) }

@@ -10,13 +10,10 @@ import (
 
 	"golang.org/x/sys/unix"
 	"wick/bundle"
-	"wick/kernel/driver/e1000"
 	"wick/kernel/ground"
 	"wick/kernel/mm"
 	"wick/kernel/net"
-	"wick/kernel/tap"
 	"wick/kernel/task"
-	"wick/packet"
 )
 
 // exitFailed is what the machine is turned off with when no program could be run; otherwise it is 0, and the
@@ -71,18 +68,15 @@ func (k *kernel) detail(format string, args ...any) {
 // run brings up the network and runs the program to its end.
 func (k *kernel) run() error {
 	c := &k.bundle.Config
-	dump, err := k.startDump()
+	w, err := k.startWatch()
 	if err != nil {
 		return err
 	}
-	var hook e1000.Tap
-	if dump != nil {
-		hook = dump.Tap
-	}
-	card, err := startCard(hook)
+	card, err := startCard(w.tap())
 	if err != nil {
 		return err
 	}
+	w.watch(card)
 	stack, err := startNetwork(c, card, k.shortage.short, k.detail)
 	if err != nil {
 		return err
@@ -98,11 +92,7 @@ func (k *kernel) run() error {
 		card.Stop()
 	}
 	k.tellCounters(card, stack)
-	if dump != nil {
-		if lost := dump.Close(dumpPatience); lost > 0 {
-			k.log("... %d packets not shown", lost)
-		}
-	}
+	w.end(k.log)
 	k.host.end(status)
 	return nil
 }
@@ -128,23 +118,3 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 
 // lingerPatience is how long TCP may go on with delivering what the program has sent, after its end.
 const lingerPatience = 5 * time.Second
-
-// dumpPatience is how long the end of the run waits for the packets that are still to be shown.
-const dumpPatience = 10 * time.Second
-
-// startDump makes the packet dump that the configuration asks for; nil if it asks for none.
-func (k *kernel) startDump() (*tap.Queue, error) {
-	c := tap.Config{Interface: "e0"}
-	switch mode := k.bundle.Config.Dump; mode {
-	case "":
-		return nil, nil
-	case "line":
-		c.Mode = packet.Line
-	case "full":
-		c.Mode = packet.Full
-	default:
-		return nil, fmt.Errorf("packet dump %q: want line or full", mode)
-	}
-	c.Write, c.Room = k.host.dump()
-	return tap.New(c), nil
-}

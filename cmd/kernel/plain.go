@@ -31,6 +31,8 @@ func (plainHost) dump() (func([]byte) bool, <-chan struct{}) {
 	}, nil
 }
 
+func (plainHost) capture() (func([]byte) bool, <-chan struct{}) { return nil, nil }
+
 func (plainHost) signals(*linux.Process) {}
 
 func (plainHost) end(s task.Status) {

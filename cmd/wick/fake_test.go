@@ -13,9 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"wick/bundle"
 	"wick/hostlink"
+	"wick/packet/pcap"
+	"wick/packet/pcapng"
 	"wick/vmm"
 )
 
@@ -155,6 +158,8 @@ func (g *fakeGuest) play(scene string, args []string) {
 		g.ready()
 		g.describe()
 		g.exit(hostlink.ExitStatus{})
+	case "capture":
+		g.capture(args)
 	case "flood":
 		g.ready()
 		for {
@@ -192,11 +197,29 @@ func (g *fakeGuest) wait() {
 	}
 }
 
+// capture sends a capture of as many packets as it is told, and ends with the status that it is told, or without one.
+func (g *fakeGuest) capture(args []string) {
+	g.ready()
+	b := pcapng.AppendSection(nil, &pcapng.Section{OS: "wick"})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	for range number(args) {
+		b = pcapng.AppendPacket(b, 0, &pcapng.Packet{Time: time.Unix(1700000000, 0), WireLen: 100, Data: make([]byte, 100)})
+	}
+	g.send(hostlink.Capture, b)
+	if len(args) == 1 {
+		g.send(hostlink.Capture, b[:10]) // of another block
+		g.print("sent\n")
+		os.Exit(0)
+	}
+	g.print("sent\n")
+	g.exit(hostlink.ExitStatus{Number: number(args[1:])})
+}
+
 // describe prints what the guest was told.
 func (g *fakeGuest) describe() {
 	c := g.config
-	g.print("args %q\nenv %q\npath %s\ncwd %s\naddress %s %s %s\nhost %s\ndump %q verbose %v\n",
-		c.Args, c.Env, c.Path, c.Cwd, c.Address, c.Gateway, c.DNS, c.Host, c.Dump, c.Verbose)
+	g.print("args %q\nenv %q\npath %s\ncwd %s\naddress %s %s %s\nhost %s\ndump %q verbose %v capture %v %d\n",
+		c.Args, c.Env, c.Path, c.Cwd, c.Address, c.Gateway, c.DNS, c.Host, c.Dump, c.Verbose, c.Capture, c.SnapLen)
 	g.print("terminal %v\nseed %d\nclock %v\n", c.Terminal, len(c.Seed), !c.Now.IsZero())
 	for _, f := range g.files {
 		g.print("file %o %s %d\n", f.Mode, f.Path, len(f.Data))

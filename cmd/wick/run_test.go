@@ -75,7 +75,7 @@ func TestInputAndOutput(t *testing.T) {
 }
 
 func TestWhatTheGuestIsTold(t *testing.T) {
-	got := wick(t, nil, "run", "-e", "A=b c", "-e", "HOME=/x", "--dump", "-v", "--machine", "q35", "-c", "2", "-m", "1G", "--cpu-model", "max", "./program", "describe", "-p", "--", "x y")
+	got := wick(t, nil, "run", "-e", "A=b c", "-e", "HOME=/x", "--dump", "--pcap", "x", "--snaplen", "96", "-v", "--machine", "q35", "-c", "2", "-m", "1G", "--cpu-model", "max", "./program", "describe", "-p", "--", "x y")
 	if got.status != 0 {
 		t.Fatalf("got %+v", got)
 	}
@@ -83,7 +83,7 @@ func TestWhatTheGuestIsTold(t *testing.T) {
 		`args ["/bin/program" "describe" "-p" "--" "x y"]`,
 		`env ["PATH=/bin:/usr/bin" "HOME=/x" "A=b c"]`,
 		"path /bin/program", "cwd /\n", "address 10.0.2.15/24 10.0.2.2 10.0.2.3", "host wick\n",
-		`dump "line" verbose true`, "terminal [false false false]", "seed 32\nclock true",
+		`dump "line" verbose true capture true 96`, "terminal [false false false]", "seed 32\nclock true",
 		fmt.Sprintf("file 100755 /bin/program %d", len(staticELF())),
 		"-M q35 -accel tcg -cpu max -smp 2 -m 1024M",
 	} {
@@ -95,7 +95,7 @@ func TestWhatTheGuestIsTold(t *testing.T) {
 		t.Errorf("-v does not show QEMU's command line: %q", got.stderr)
 	}
 	got = wick(t, nil, "run", "--dump=full", "./program", "describe")
-	if !strings.Contains(got.stdout, `dump "full" verbose false`) || got.stderr != "" {
+	if !strings.Contains(got.stdout, `dump "full" verbose false capture false 0`) || got.stderr != "" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -155,6 +155,23 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run --gdb 70000 ./program", statusFailure, "--gdb: 70000 is out of range"},
 		{"run --gdb " + taken + " ./program", statusFailure, "is taken"},
 		{"run --pcap /nosuch/file ./program", statusFailure, "/nosuch/file"},
+		{"run --pcap . ./program", statusFailure, "is a directory"},
+		{"run --pcap - ./program", statusFailure, "standard output is the program's"},
+		{"run --pcap ./program ./program", statusFailure, "is the program"},
+		{"run --qemu-pcap ../x/../nosuch/x ./program", statusFailure, "no such file"},
+		{"run --snaplen 96 ./program", statusFailure, "are for --pcap"},
+		{"run --rotate 1M ./program", statusFailure, "are for --pcap"},
+		{"run --pcap x --snaplen -1 ./program", statusFailure, "-1 is not between 0 and 262144"},
+		{"run --pcap x --snaplen 262145 ./program", statusFailure, "not between 0 and"},
+		{"run --pcap x --snaplen 99999999999999999999 ./program", statusFailure, "out of range"},
+		{"run --pcap x --rotate lots ./program", statusFailure, "not a size"},
+		{"run --pcap x --rotate 0 ./program", statusFailure, "out of range"},
+		{"run --pcap x --rotate 1M: ./program", statusFailure, "\"\" is not a number of files"},
+		{"run --pcap x --rotate 1M:0 ./program", statusFailure, "not a number of files"},
+		{"run --pcap x --rotate 1M:-1 ./program", statusFailure, "not a number of files"},
+		{"run --pcap x --rotate 1M:2:3 ./program", statusFailure, "not a number of files"},
+		{"run --pcap x --rotate :2 ./program", statusFailure, "not a size"},
+		{"run --pcap nosuch/x.y --rotate 1M ./program", statusFailure, "nosuch/x-00001.y"},
 		{"run -p 80 ./program", statusFailure, "[ADDR:]HOST:GUEST"},
 		{"run -p " + taken + ":80 ./program", statusFailure, "is taken"},
 		{"run -p 8080:80 -p 8080:81 ./program", statusFailure, "published twice"},
@@ -190,8 +207,8 @@ func TestMissingKernel(t *testing.T) {
 	}
 }
 
-func TestPcapIsPassedOn(t *testing.T) {
-	cmd := wickCommand(t, "run", "--pcap", "out.pcap", "./program", "describe")
+func TestQEMUPcapIsPassedOn(t *testing.T) {
+	cmd := wickCommand(t, "run", "--qemu-pcap", "out.pcap", "./program", "describe")
 	got := runCommand(t, cmd, nil)
 	if got.status != 0 || !strings.Contains(got.stdout, "filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7") {
 		t.Errorf("got %+v", got)

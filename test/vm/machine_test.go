@@ -64,7 +64,7 @@ type options struct {
 	stdin   io.Reader // nil: at its end from the start
 	limit   time.Duration
 	quiet   bool // without -v: standard error is the program's and wick's own only
-	capture bool // keep the packets of a run that fails
+	capture bool // keep the packets of a run that fails, as QEMU sees them: all of them, also of a kernel that hangs
 }
 
 // run is a wick that runs.
@@ -142,7 +142,7 @@ func start(t *testing.T, o options) *run {
 		args = append(args, "-v")
 	}
 	if o.capture {
-		args = append(args, "--pcap", filepath.Join(r.dir, "capture.pcap"))
+		args = append(args, "--qemu-pcap", filepath.Join(r.dir, "capture.pcap"))
 	}
 	args = append(append(args, o.flags...), o.program)
 	args = append(args, o.args...)

@@ -33,7 +33,7 @@ func TestDump(t *testing.T) {
 				s := programs.Find(d.suite)
 				args, _ := s.Command(startPeers(t), d.cases...)
 				pcap := filepath.Join(t.TempDir(), "capture.pcap")
-				r := start(t, options{configuration: c, quiet: true, flags: []string{"--dump", "--pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
+				r := start(t, options{configuration: c, quiet: true, flags: []string{"--dump", "--qemu-pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
 				r.want(0)
 				compare(t, r, pcap)
 			})
@@ -89,7 +89,7 @@ func TestFullDump(t *testing.T) {
 	s := programs.Find("udp")
 	args, _ := s.Command(startPeers(t), "peer-sizes")
 	pcap := filepath.Join(t.TempDir(), "capture.pcap")
-	r := start(t, options{configuration: plain, quiet: true, flags: []string{"--dump=full", "--pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
+	r := start(t, options{configuration: plain, quiet: true, flags: []string{"--dump=full", "--qemu-pcap", pcap}, program: suiteProgram(t, s, ""), args: args})
 	r.want(0)
 	compare(t, r, pcap)
 	for _, want := range []string{"Ethernet 0-14 ", "IPv4 14-34 ", "UDP"} {

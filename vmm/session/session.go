@@ -31,6 +31,7 @@ type Session struct {
 	Stdin    io.Reader
 	Stdout   io.Writer
 	Stderr   io.Writer
+	Capture  io.Writer        // gets the bytes of the guest's capture, if not nil
 	Terminal *Terminal        // wick's terminal, nil if none of its descriptors is one
 	Signals  <-chan os.Signal // what Notify returned
 
@@ -154,6 +155,11 @@ func (s *Session) handle(f hostlink.Frame, result *Result) (err error) {
 		return write("error", s.Stderr, f.Payload)
 	case hostlink.Log, hostlink.Dump:
 		return write("error", s.Stderr, s.asLines(f.Payload))
+	case hostlink.Capture:
+		if s.Capture != nil {
+			_, err := s.Capture.Write(f.Payload)
+			return err
+		}
 	case hostlink.Credit:
 		var n uint32
 		if n, err = hostlink.ParseCredit(f.Payload); err == nil {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"wick/bundle"
+	"wick/kernel/driver/e1000"
+	"wick/kernel/ground"
+	"wick/kernel/tap"
+	"wick/packet"
+)
+
+// watch is what looks on at the card: the packet dump, and the capture.
+type watch struct {
+	dump, capture *tap.Queue // nil if nobody has asked for it
+	card          atomic.Pointer[e1000.Device]
+}
+
+// card's name in the dump and in captures, and what it is.
+const (
+	cardName        = "e0"
+	cardDescription = "Intel 82540EM (e1000)"
+)
+
+// The memory for packets that wait to be captured: a share of the kernel's, so that bursts are captured whole that come
+// faster than the channel to the host takes them.
+const (
+	minCapture   = 256 << 10
+	maxCapture   = 8 << 20
+	captureShare = 8 // of the kernel's memory
+)
+
+// startWatch starts what the configuration asks for.
+func (k *kernel) startWatch() (*watch, error) {
+	w := new(watch)
+	start := time.Now() // of both, so that their times agree
+	c := &k.bundle.Config
+	if c.Dump != "" {
+		mode, err := dumpMode(c.Dump)
+		if err != nil {
+			return nil, err
+		}
+		write, room := k.host.dump()
+		w.dump = tap.New(tap.Config{Interface: cardName, Mode: mode, Start: start, Write: write, Room: room})
+	}
+	if c.Capture {
+		write, room := k.host.capture()
+		if write == nil {
+			return nil, errors.New("a capture needs wick at the other end of the serial port")
+		}
+		w.capture = tap.New(captureConfig(c, start, write, room, w.missed))
+	}
+	return w, nil
+}
+
+func captureConfig(c *bundle.Config, start time.Time, write func([]byte) bool, room <-chan struct{}, missed func() uint64) tap.Config {
+	config := tap.Config{
+		Interface: cardName, Description: cardDescription, Format: tap.Capture, Start: start,
+		Write: write, Room: room, Missed: missed, SnapLen: int(c.SnapLen),
+	}
+	_, memory := ground.KernelMemory()
+	config.Fit(int(min(max(memory/captureShare, minCapture), maxCapture)))
+	return config
+}
+
+// dumpMode translates the mode of the configuration.
+func dumpMode(name string) (packet.Mode, error) {
+	switch name {
+	case "line":
+		return packet.Line, nil
+	case "full":
+		return packet.Full, nil
+	}
+	return 0, fmt.Errorf("packet dump %q: want line or full", name)
+}
+
+// tap returns what the card is to tell of its frames, nil if nobody looks on.
+func (w *watch) tap() e1000.Tap {
+	switch {
+	case w.dump == nil && w.capture == nil:
+		return nil
+	case w.capture == nil:
+		return w.dump.Tap
+	case w.dump == nil:
+		return w.capture.Tap
+	}
+	return func(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
+		w.dump.Tap(dir, wireLen, data, rxErrors, drop)
+		w.capture.Tap(dir, wireLen, data, rxErrors, drop)
+	}
+}
+
+// watch says which card it is; nil if there is none.
+func (w *watch) watch(card *e1000.Device) { w.card.Store(card) }
+
+// missed returns how many frames the card has lost.
+func (w *watch) missed() uint64 {
+	card := w.card.Load()
+	if card == nil {
+		return 0
+	}
+	return card.Counters()[e1000.RxMissed]
+}
+
+// watchPatience is how long the end of the run waits for a host that takes none of the packets that are still to be shown.
+const watchPatience = 10 * time.Second
+
+// end shows and captures what is left, and tells of what is missing.
+func (w *watch) end(log func(string, ...any)) {
+	if w.dump != nil {
+		if n := w.dump.Close(watchPatience); n > 0 {
+			log("... %d packets not shown", n)
+		}
+	}
+	if w.capture == nil {
+		return
+	}
+	unsaid := w.capture.Close(watchPatience)
+	seen, missing := w.capture.Counts()
+	if missing += unsaid; missing > 0 {
+		log("wick: the capture lacks %d of %d packets: they came faster than the host took them (--snaplen makes room for more)", missing, seen)
+	}
+}
