@@ -77,6 +77,8 @@ func tcpOptionLines() []lineTest {
 		{"MSS length", frame(TCPSYN, "02030500"), syn + "<mss len=3> " + end + " !mss-length 3 want 4 byte 55"},
 		{"timestamps length", frame(TCPSYN, "08040000"), syn + "<ts len=4> " + end + " !ts-length 4 want 10 byte 55"},
 		{"SACK length", frame(TCPACK, "05060000 00000101"), ack + "<sack> " + end + " !sack-length 6 byte 55"},
+		{"window scale length", frame(TCPSYN, "03040701"), syn + "<ws len=4> " + end + " !ws-length 4 want 3 byte 55"},
+		{"SACK permitted length", frame(TCPSYN, "04030001"), syn + "<sackOK len=3> " + end + " !sackOK-length 3 want 2 byte 55"},
 		{"window scale", frame(TCPSYN, "0303 0f01"), syn + "<ws 15> " + end + " !ws 15>14 byte 56"},
 		{"outside SYN", frame(TCPACK, "020405b4 01030307 04020101"),
 			ack + "<mss 1460,ws 7,sackOK> " + end + " !mss-outside-SYN byte 54 !ws-outside-SYN byte 59 !sackOK-outside-SYN byte 62"},
