@@ -19,3 +19,11 @@ type Link interface {
 	LinkUp() bool
 	OnLinkChange(changed func(up bool))
 }
+
+// Screener is a Link that asks whether a frame is dropped before it tells of it and hands it on, so that who watches the
+// card learns why.
+type Screener interface {
+	Link
+	// Screen sets the function that says why a received frame is dropped, "" if it isn't. It runs where receive does.
+	Screen(screen func(frame []byte) (drop string))
+}

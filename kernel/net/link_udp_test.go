@@ -157,6 +157,48 @@ func TestBrokenDatagramsAreCounted(t *testing.T) {
 	}
 }
 
+// screeningLink is a Link that asks first.
+type screeningLink struct {
+	*testLink
+	screen func([]byte) string
+}
+
+func (l *screeningLink) Screen(screen func([]byte) string) { l.screen = screen }
+
+// TestLinksLearnWhyFramesAreDropped: what the stack drops by the link header or for want of memory.
+func TestLinksLearnWhyFramesAreDropped(t *testing.T) {
+	a, _ := newTestLinks(t)
+	short := false
+	l := &screeningLink{testLink: a}
+	e := newLinkEndpoint(l, func() bool { return short })
+	frame := func(size int) []byte {
+		return appendUDPFrame(nil, [6]byte{2, 0, 0, 0, 0, 9}, a.mac, addr4(192, 0, 2, 9), addr4(192, 0, 2, 1), 1, 3000, make([]byte, size))
+	}
+	other := frame(4)
+	other[5]++
+	for _, c := range []struct {
+		frame []byte
+		short bool
+		want  string
+	}{
+		{frame(4), false, ""}, {frame(4), true, ""}, {frame(1000), true, "rx-no-memory"}, {frame(1000), false, ""},
+		{other, false, "rx-other-host"}, {other[:13], false, "rx-runt"},
+		{append([]byte{1}, other[1:]...), false, ""}, // a group
+	} {
+		short = c.short
+		if got := l.screen(c.frame); got != c.want {
+			t.Errorf("%d bytes, short %v: %q, want %q", len(c.frame), c.short, got, c.want)
+		}
+	}
+	if r, o, m := e.drops.runt.Load(), e.drops.otherHost.Load(), e.drops.memory.Load(); r != 1 || o != 1 || m != 1 {
+		t.Errorf("counted %d runts, %d for others, %d without memory", r, o, m)
+	}
+	e.receive(other) // it has been asked
+	if n := e.drops.otherHost.Load(); n != 1 {
+		t.Errorf("counted again: %d", n)
+	}
+}
+
 func TestLargeDatagrams(t *testing.T) {
 	a, b, _, _ := testStacks(t, Options{})
 	s, d := udpOn(t, a, sa4("192.0.2.1", 1)), udpOn(t, b, sa4("192.0.2.2", 1))

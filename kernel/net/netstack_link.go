@@ -20,6 +20,8 @@ type linkEndpoint struct {
 	drops linkDrops
 	acks  ackDelay
 
+	screened bool // the link has called screen for what it hands on
+
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	// tap, if not nil, sees each received frame first and tells whether it has taken it (DHCP).
 	tap atomic.Pointer[func(frame []byte) bool]
@@ -37,11 +39,34 @@ func newLinkEndpoint(l Link, short func() bool) *linkEndpoint {
 	mac := l.HardwareAddr()
 	e := &linkEndpoint{link: l, short: short, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
 	e.acks.send = e.transmit
+	if s, ok := l.(Screener); ok {
+		s.Screen(e.screen)
+		e.screened = true
+	}
 	return e
+}
+
+// screen returns why a frame is dropped, and counts it; "" if it isn't.
+func (e *linkEndpoint) screen(frame []byte) (drop string) {
+	switch {
+	case len(frame) < header.EthernetMinimumSize:
+		e.drops.runt.Add(1)
+		return "rx-runt"
+	case frame[0]&1 == 0 && string(frame[:header.EthernetAddressSize]) != string(e.mac):
+		e.drops.otherHost.Add(1)
+		return "rx-other-host"
+	case e.short != nil && staying(frame) && e.short():
+		e.drops.memory.Add(1)
+		return "rx-no-memory"
+	}
+	return ""
 }
 
 // receive takes a frame from the driver.
 func (e *linkEndpoint) receive(frame []byte) {
+	if !e.screened && e.screen(frame) != "" {
+		return
+	}
 	if tap := e.tap.Load(); tap != nil && (*tap)(frame) {
 		return
 	}
@@ -49,27 +74,15 @@ func (e *linkEndpoint) receive(frame []byte) {
 	if d == nil {
 		return
 	}
-	if len(frame) < header.EthernetMinimumSize {
-		e.drops.runt.Add(1)
-		return
-	}
 	eth := header.Ethernet(frame)
 	var kind tcpip.PacketType
 	switch {
 	case frame[0]&1 == 0:
-		if string(frame[:header.EthernetAddressSize]) != string(e.mac) {
-			e.drops.otherHost.Add(1)
-			return
-		}
 		kind = tcpip.PacketHost
 	case isBroadcast(frame):
 		kind = tcpip.PacketBroadcast
 	default:
 		kind = tcpip.PacketMulticast
-	}
-	if e.short != nil && staying(frame) && e.short() {
-		e.drops.memory.Add(1)
-		return
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(buffer.NewViewWithData(frame))})
 	pkt.PktType = kind

@@ -21,6 +21,7 @@ const (
 	RxErrorCXE                  // carrier extension error
 	RxErrorRXE                  // RX data error
 	RxNoReceiver                // dropped: nobody attached
+	RxScreened                  // dropped: for a reason of the receiver's, which the tap is told
 	RxMissed                    // lost by the card: no room in its FIFO (MPC)
 	RxNoBuffers                 // times that the card had no descriptor for a frame (RNBC)
 	TxFrames                    // frames given to the card
@@ -36,7 +37,7 @@ const (
 
 var counterNames = [NumCounters]string{
 	"rx-frames", "rx-bytes", "rx-runt", "rx-oversized", "rx-bad-length", "rx-no-eop", "rx-errors",
-	"rx-error-ce", "rx-error-se", "rx-error-seq", "rx-error-cxe", "rx-error-rxe", "rx-no-receiver",
+	"rx-error-ce", "rx-error-se", "rx-error-seq", "rx-error-cxe", "rx-error-rxe", "rx-no-receiver", "rx-screened",
 	"rx-missed", "rx-no-buffers", "tx-frames", "tx-bytes", "tx-ring-full", "tx-too-long", "tx-too-short", "tx-stopped",
 	"interrupts", "link-changes",
 }

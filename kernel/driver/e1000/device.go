@@ -80,7 +80,7 @@ var (
 // microsecond or more, and the longest wait, loading the EEPROM after a reset, some milliseconds.
 const maxPolls = 100_000
 
-// Device is one card. It implements kernel/net's Link.
+// Device is one card. It implements kernel/net's Link and Screener.
 type Device struct {
 	registers hw.Registers
 	interrupt hw.Interrupt
@@ -94,6 +94,7 @@ type Device struct {
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
 	receive  atomic.Pointer[func(frame []byte)]
+	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start sync.Once
 	done  chan struct{}

@@ -17,6 +17,7 @@ var _ interface {
 	Attach(receive func(frame []byte))
 	LinkUp() bool
 	OnLinkChange(changed func(up bool))
+	Screen(screen func(frame []byte) (drop string))
 } = (*Device)(nil)
 
 func TestDescriptorLayout(t *testing.T) {

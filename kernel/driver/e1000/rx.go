@@ -49,6 +49,10 @@ func (d *Device) Attach(receive func(frame []byte)) {
 	d.start.Do(func() { go d.run() })
 }
 
+// Screen sets the function that is asked first why a received frame is to be dropped: "" if it isn't. It runs where that of
+// Attach does.
+func (d *Device) Screen(screen func(frame []byte) (drop string)) { d.screen.Store(&screen) }
+
 // run is the receiving goroutine.
 func (d *Device) run() {
 	defer close(d.done)
@@ -166,9 +170,14 @@ func (d *Device) handOn(w rxWriteback, frame []byte) {
 		d.dropReceived(RxNoReceiver, w, frame)
 		return
 	}
-	if d.tap != nil {
-		d.tap(packet.Receive, len(frame), frame, uint8(w.errors()), "")
+	if screen := d.screen.Load(); screen != nil {
+		if why := (*screen)(frame); why != "" {
+			d.counters.add(RxScreened, 1)
+			d.tellReceived(w, frame, why)
+			return
+		}
 	}
+	d.tellReceived(w, frame, "")
 	d.counters.add(RxFrames, 1)
 	d.counters.add(RxBytes, len(frame))
 	(*receive)(frame)
@@ -177,8 +186,13 @@ func (d *Device) handOn(w rxWriteback, frame []byte) {
 // dropReceived counts a received frame as dropped.
 func (d *Device) dropReceived(why Counter, w rxWriteback, frame []byte) {
 	d.counters.add(why, 1)
+	d.tellReceived(w, frame, why.String())
+}
+
+// tellReceived tells the tap of a frame.
+func (d *Device) tellReceived(w rxWriteback, frame []byte, drop string) {
 	if d.tap != nil {
-		d.tap(packet.Receive, w.length(), frame, uint8(w.errors()), why.String())
+		d.tap(packet.Receive, w.length(), frame, uint8(w.errors()), drop)
 	}
 }
 

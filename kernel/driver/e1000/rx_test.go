@@ -76,6 +76,31 @@ func TestReceptionGoesOnAfterOverrun(t *testing.T) {
 	expect(t, received, frame(60, 99))
 }
 
+// TestScreenedFramesAreTold: the tap learns why the receiver doesn't want a frame, which then isn't handed on.
+func TestScreenedFramesAreTold(t *testing.T) {
+	m := e1000test.New(testMAC)
+	tap, told := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	d.Screen(func(f []byte) string {
+		if f[0] == 1 {
+			return "rx-no-memory"
+		}
+		return ""
+	})
+	received := attach(d)
+	deliver(t, m, frame(60, 1))
+	deliver(t, m, frame(60, 2))
+	expect(t, received, frame(60, 2))
+	for i, want := range []string{"rx-no-memory", ""} {
+		if got := <-told; got.drop != want || !bytes.Equal(got.data, frame(60, i+1)) {
+			t.Errorf("frame %d: told %q", i+1, got.drop)
+		}
+	}
+	if screened, frames := counter(d, RxScreened), counter(d, RxFrames); screened != 1 || frames != 1 {
+		t.Errorf("counted %d screened, %d handed on", screened, frames)
+	}
+}
+
 // QEMU loses what it has queued if it gets back only some of the descriptors.
 func TestBurstBeyondTheRing(t *testing.T) {
 	m := e1000test.New(testMAC)
