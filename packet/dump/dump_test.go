@@ -521,6 +521,29 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
+// TestCenturiesBetweenPackets: times that no duration holds are printed as the longest, in lines, JSON and statistics.
+func TestCenturiesBetweenPackets(t *testing.T) {
+	b := pcapng.AppendSection(nil, &pcapng.Section{})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	for _, year := range []int{2300, 1971, 2550, 2300} {
+		b = pcapng.AppendPacket(b, 0, &pcapng.Packet{Time: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), WireLen: 60, Data: frame(t, "UDP 30")})
+	}
+	for _, o := range []Options{{JSON: true}, {JSON: true, Stats: true}} {
+		out, err := run(b, o)
+		if err != nil {
+			t.Error(err)
+		}
+		for line := range strings.Lines(out) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("not sound: %q", line)
+			}
+		}
+		if longest := "9223372036.854775807"; o.Stats && !strings.Contains(out, longest) || !o.Stats && !strings.Contains(out, "-9223372036.854775808") {
+			t.Errorf("got %s", out)
+		}
+	}
+}
+
 func FuzzRun(f *testing.F) {
 	f.Add(mixed(f))
 	f.Add(zip(f, mixed(f)))

@@ -63,14 +63,16 @@ func (o *object) boolean(name string, is bool) {
 // seconds writes a duration.
 func (o *object) seconds(name string, d time.Duration) {
 	o.name(name)
+	n := uint64(d)
 	if d < 0 {
 		o.b = append(o.b, '-')
-		d = -d
+		n = -n // of the least duration there is no positive one
 	}
-	o.b = strconv.AppendInt(o.b, int64(d/time.Second), 10)
+	const second = uint64(time.Second)
+	o.b = strconv.AppendUint(o.b, n/second, 10)
 	o.b = append(o.b, '.')
-	for unit := time.Second / 10; unit > 0; unit /= 10 {
-		o.b = append(o.b, byte('0'+d/unit%10))
+	for unit := second / 10; unit > 0; unit /= 10 {
+		o.b = append(o.b, byte('0'+n/unit%10))
 	}
 }
 

@@ -196,3 +196,40 @@ func limited(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// FuzzRotator: whatever a kernel sends, files hold whole blocks, and what isn't written is an error.
+func FuzzRotator(f *testing.F) {
+	f.Add(numbered(5), uint16(300), uint8(2), uint8(7))
+	f.Add(numbered(1), uint16(0), uint8(0), uint8(255))
+	f.Add([]byte("no capture"), uint16(1), uint8(1), uint8(1))
+	f.Fuzz(func(t *testing.T, b []byte, size uint16, count, piece uint8) {
+		dir := t.TempDir()
+		r := newRotator(t, filepath.Join(dir, "out"), int64(size), int(count))
+		var err error
+		for p := range slices.Chunk(b, int(piece)+1) {
+			if _, err = r.Write(p); err != nil {
+				break
+			}
+		}
+		if closing := r.Close(); err != nil && closing == nil {
+			t.Errorf("Close forgets %v", err)
+		} else if err == nil {
+			err = closing
+		}
+		entries, readErr := os.ReadDir(dir)
+		if readErr != nil || len(entries) == 0 || size > 0 && count > 0 && len(entries) > int(count) {
+			t.Fatalf("%d files, at most %d are wanted: %v", len(entries), count, readErr)
+		}
+		total := 0
+		for _, e := range entries {
+			data, readErr := os.ReadFile(filepath.Join(dir, e.Name()))
+			if readErr != nil || wholeBlocks(data) != int64(len(data)) {
+				t.Errorf("%s has %d bytes, %d of them in whole blocks: %v", e.Name(), len(data), wholeBlocks(data), readErr)
+			}
+			total += len(data)
+		}
+		if size == 0 && err == nil && total != len(b) {
+			t.Errorf("%d bytes of %d are written, and no error", total, len(b))
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -287,4 +288,17 @@ func (c *conversation) rtt() (d time.Duration, whole, ok bool) {
 		return a.min, false, true
 	}
 	return b.min, false, b.samples > 0
+}
+
+// span returns the time from one packet to another, or the longest that there is: a damaged capture may have more between
+// them.
+func span(from, to time.Duration) time.Duration {
+	d := to - from
+	switch {
+	case to > from && d < 0:
+		return math.MaxInt64
+	case to < from && d > 0:
+		return math.MinInt64
+	}
+	return d
 }

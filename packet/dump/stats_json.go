@@ -11,7 +11,7 @@ func (s *statistics) appendJSON(b []byte) []byte {
 	o.text("record", "total")
 	o.volume(s.total)
 	o.integer("conversations", len(s.all))
-	o.seconds("time", s.last-s.first)
+	o.seconds("time", span(s.first, s.last))
 	o.number("anomalies", s.faulty)
 	o.number("bad_checksums", s.sums)
 	b = append(o.b, '}', '\n')
@@ -49,7 +49,7 @@ func (c *conversation) appendJSON(b []byte) []byte {
 	o.number("first", c.first)
 	o.number("last", c.last)
 	o.seconds("start", c.from)
-	o.seconds("time", c.to-c.from)
+	o.seconds("time", span(c.from, c.to))
 	if c.tcp != nil {
 		if d, whole, ok := c.rtt(); ok {
 			o.seconds("rtt", d)

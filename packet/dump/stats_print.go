@@ -14,7 +14,7 @@ func (s *statistics) append(b []byte) []byte {
 	b = append(b, "total"...)
 	b = appendVolume(b, s.total)
 	b = appendField(b, "conversations", uint64(len(s.all)))
-	b = appendSeconds(append(b, " time="...), s.last-s.first)
+	b = appendSeconds(append(b, " time="...), span(s.first, s.last))
 	b = appendField(b, "anomalies", s.faulty)
 	b = append(appendField(b, "bad-checksums", s.sums), '\n')
 	for _, c := range s.sorted() {
@@ -84,7 +84,7 @@ func (c *conversation) append(b []byte) []byte {
 	b = append(b, " last=#"...)
 	b = strconv.AppendUint(b, c.last, 10)
 	b = appendSeconds(append(b, " start="...), c.from)
-	b = appendSeconds(append(b, " time="...), c.to-c.from)
+	b = appendSeconds(append(b, " time="...), span(c.from, c.to))
 	if c.tcp != nil {
 		if d, whole, ok := c.rtt(); ok {
 			b = append(appendMillis(append(b, " rtt="...), d), "ms"...)
