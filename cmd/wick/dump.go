@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -110,6 +111,10 @@ func (f *dumpFlags) run(path, expression string) error {
 	}
 	if errors.Is(err, dump.ErrLinks) {
 		err = fmt.Errorf("%w; --interface selects one, and files not named .pcap take all", err)
+	}
+	var other *fs.PathError
+	if errors.As(err, &other) && other.Path != path { // it names another file, which was to be written
+		return err
 	}
 	if path == "-" {
 		path = "standard input"

@@ -71,7 +71,6 @@ func TestDumpCommand(t *testing.T) {
 		{[]string{"--stats", "capture"}, "total packets=2 bytes=64 conversations=1 time=0.000001 anomalies=1 bad-checksums=1\n"},
 		{[]string{"--stats", "--json", "capture"}, `{"record":"total","packets":2,`},
 		{[]string{"--color", "always", "capture"}, "\x1b[2m#1 0.000000 -\x1b[m"},
-		{[]string{"-i", "e0", "capture"}, ""},
 		{[]string{"--help"}, "Dump prints the packets"},
 	} {
 		got, _ := dumpFile(t, c, nil, tt.args...)
@@ -102,7 +101,9 @@ func TestDumpErrors(t *testing.T) {
 		{c, []string{"--stats", "-w", "-", "capture"}, "", "leaves no room"},
 		{c, []string{"--color", "red", "capture"}, "", `--color: "red" is not one of auto, always, never`},
 		{c, []string{"-w", "capture", "capture"}, "", "--write: capture is the file that is read"},
-		{c, []string{"-w", "no/such", "capture"}, "", "wick: capture: --write: open no/such: no such file or directory\n"},
+		{c, []string{"-w", "no/such", "capture"}, "", "wick: --write: open no/such: no such file or directory\n"},
+		{c, []string{"-w", "/dev/full", "capture"}, "", "wick: write /dev/full: no space left on device\n"},
+		{c, []string{"-i", "e9", "capture"}, "", "wick: capture: no interface \"e9\": this format has no names of interfaces\n"},
 		{c, []string{"-c", "x", "capture"}, "", "is not a number"},
 	} {
 		got, _ := dumpFile(t, tt.capture, nil, tt.args...)

@@ -142,9 +142,7 @@ func (c *Capture) nextNG() (*Packet, error) {
 	}
 	c.p.From, c.p.At, c.p.Flags, c.p.Lost = p.Interface, p.Time, p.Flags, p.Lost
 	c.p.WireLen, c.p.Data = p.WireLen, p.Data
-	if c.p.Interface = p.Interface.Name; c.p.Interface == "" {
-		c.p.Interface = "if" + strconv.Itoa(p.Interface.ID)
-	}
+	c.p.Interface = nameOf(p.Interface)
 	for _, comment := range p.Comments {
 		if why, ok := strings.CutPrefix(comment, pcapng.DropComment); ok && c.p.Drop == "" {
 			c.p.Drop = why
@@ -159,6 +157,14 @@ func (c *Capture) nextNG() (*Packet, error) {
 	}
 	c.complete(fcs)
 	return &c.p, nil
+}
+
+// nameOf returns an interface's name, or the one that it has here.
+func nameOf(i *pcapng.Interface) string {
+	if i.Name == "" {
+		return "if" + strconv.Itoa(i.ID)
+	}
+	return i.Name
 }
 
 // complete derives what the frame's other fields tell.

@@ -3,7 +3,9 @@
 package dump
 
 import (
+	"fmt"
 	"io"
+	"strings"
 
 	"wick/packet"
 	"wick/packet/filter"
@@ -81,7 +83,7 @@ func (d *dumper) run(in io.Reader) (err error) {
 	for d.o.Count == 0 || d.passed < d.o.Count {
 		p, err := d.capture.Next()
 		if err == io.EOF {
-			return nil
+			return d.knowsInterface()
 		}
 		if err != nil {
 			return err
@@ -91,6 +93,25 @@ func (d *dumper) run(in io.Reader) (err error) {
 		}
 	}
 	return nil
+}
+
+// knowsInterface is an error if packets of an interface are wanted that the capture doesn't have.
+func (d *dumper) knowsInterface() error {
+	if d.o.Interface == "" {
+		return nil
+	}
+	if d.capture.ng == nil {
+		return fmt.Errorf("no interface %q: this format has no names of interfaces", d.o.Interface)
+	}
+	var names []string
+	for _, i := range d.capture.Interfaces() {
+		name := nameOf(i)
+		if name == d.o.Interface {
+			return nil
+		}
+		names = append(names, printable(name))
+	}
+	return fmt.Errorf("no interface %q, only: %s", d.o.Interface, strings.Join(names, ", "))
 }
 
 // packet handles one packet.

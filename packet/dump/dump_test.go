@@ -119,7 +119,9 @@ func TestClassic(t *testing.T) {
 	mustRun(t, c, Options{Filter: parse(t, "tcp"), Count: 1}, want[1])
 	mustRun(t, c, Options{Filter: parse(t, "tcp"), Relative: true}, strings.Replace(want[1], "seq=4294967280", "seq=0", 1))
 	mustRun(t, c, Options{Silent: true})
-	mustRun(t, c, Options{Interface: "e0"})
+	if out, err := run(c, Options{Interface: "e0"}); err == nil || out != "" {
+		t.Errorf("an interface: %q, %v", out, err)
+	}
 	mustRun(t, classic(t, pcap.LinkRaw, udp[14:]), Options{}, "#1 0.000000 - - 58 "+udpWords+" ck=ok")
 	mustRun(t, classic(t, 228, udp[14:]), Options{}, "#1 0.000000 - - 58 "+udpWords+" ck=ok")
 	mustRun(t, classic(t, 147, []byte("abc")), Options{}, "#1 0.000000 - - 3 !link-unknown 147 byte 0")
@@ -518,6 +520,33 @@ func BenchmarkRun(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(frames)), "ns/packet")
 		})
+	}
+}
+
+// TestUnknownInterface: that there are no packets because the name is wrong is said.
+func TestUnknownInterface(t *testing.T) {
+	if out, err := run(mixed(t), Options{Interface: "nosuch"}); err == nil || !strings.HasPrefix(err.Error(), `no interface "nosuch", only: e0, `) || out != "" {
+		t.Errorf("%q, %v", out, err)
+	}
+	b := pcapng.AppendSection(nil, &pcapng.Section{})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "quiet"})
+	if out, err := run(b, Options{Interface: "quiet"}); err != nil || out != "" {
+		t.Errorf("one without packets: %q, %v", out, err)
+	}
+}
+
+// TestBeginningIsNoCount: that a capture tells when it began is no line of the statistics.
+func TestBeginningIsNoCount(t *testing.T) {
+	began := time.Unix(1700000000, 0)
+	b := pcapng.AppendSection(nil, &pcapng.Section{})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	b = pcapng.AppendStatistics(b, 0, &pcapng.Statistics{Time: began, Start: began})
+	b = pcapng.AppendPacket(b, 0, &pcapng.Packet{Time: began.Add(1500 * time.Millisecond), WireLen: 60, Data: frame(t, "UDP 30")})
+	if out, err := run(b, Options{Stats: true}); err != nil || strings.Contains(out, "interface") {
+		t.Errorf("%v, %s", err, out)
+	}
+	if out, err := run(b, Options{}); err != nil || !strings.HasPrefix(out, "#1 1.500000 e0 ") {
+		t.Errorf("%v, %s", err, out)
 	}
 }
 

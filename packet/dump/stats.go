@@ -258,7 +258,9 @@ func ipName(protocol int) string {
 // interfaces takes what the capture tells of its interfaces.
 func (s *statistics) interfaces(all []*pcapng.Interface, lost map[*pcapng.Interface]uint64) {
 	for _, i := range all {
-		if missing := lost[i]; missing > 0 || !i.Statistics.Time.IsZero() {
+		c := &i.Statistics
+		counted := c.Received.Known || c.Dropped.Known || c.Accepted.Known || c.OSDropped.Known || c.Delivered.Known
+		if missing := lost[i]; missing > 0 || counted {
 			s.sources = append(s.sources, source{i.Name, i.Statistics, missing})
 		}
 	}
