@@ -101,6 +101,8 @@ func TestNetlinkDumps(t *testing.T) {
 		return out
 	}
 	equal(t, "IPv4 addresses", addrs(unix.AF_INET), []string{"127.0.0.1/8@1", "192.0.2.1/24@2"})
+	// The address that the stack makes for itself shows when its routes are in place.
+	settle(t, "link-local address", func() bool { return len(addrs(unix.AF_INET6)) > 1 })
 	equal(t, "IPv6 addresses", addrs(unix.AF_INET6), []string{"::1/128@1", "fe80::ff:fe00:1/64@2"})
 	var routes []string
 	for _, m := range rib(t, a.s, unix.RTM_GETROUTE, unix.AF_INET) {
