@@ -1,0 +1,123 @@
+package vsockhost
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Target is a place on the host where connections go to or come from: a Unix-domain socket or a TCP port.
+type Target struct {
+	Path string         // of a Unix-domain socket; "" for TCP
+	TCP  netip.AddrPort // with an address that is given in numbers
+}
+
+// String returns t as ParseTarget reads it.
+func (t Target) String() string {
+	if t.Path != "" {
+		return t.Path
+	}
+	return "tcp:" + t.TCP.String()
+}
+
+// maxPath is the longest path of a Unix-domain socket, in bytes [unix(7)].
+const maxPath = 107
+
+// ParseTarget reads a path, absolute or with a slash or a dot in it, or tcp:ADDR:PORT.
+func ParseTarget(s string) (Target, error) {
+	if addr, ok := strings.CutPrefix(s, "tcp:"); ok {
+		a, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			return Target{}, fmt.Errorf("%q is not an address and a port, such as tcp:127.0.0.1:8080", s)
+		}
+		return Target{TCP: a}, nil
+	}
+	if s = strings.TrimPrefix(s, "unix:"); s == "" || !strings.ContainsAny(s, "/.") {
+		return Target{}, fmt.Errorf("%q is neither a path, such as ./socket, nor tcp:ADDR:PORT", s)
+	}
+	if err := checkPath(s); err != nil {
+		return Target{}, err
+	}
+	return Target{Path: s}, nil
+}
+
+func checkPath(path string) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("%s is longer than the %d bytes that the path of a socket may have", path, maxPath)
+	}
+	return nil
+}
+
+// dialTime bounds the connection to a target. (A Unix-domain socket answers at once.)
+const dialTime = 10 * time.Second
+
+// dial connects to the target.
+func (t Target) dial(ctx context.Context) (socket, error) {
+	d := net.Dialer{Timeout: dialTime}
+	var c net.Conn
+	var err error
+	if t.Path != "" {
+		c, err = d.DialContext(ctx, "unix", t.Path)
+	} else {
+		c, err = d.DialContext(ctx, "tcp", t.TCP.String())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.(socket), nil
+}
+
+// Map sends the guest's connections to a port of the host to a target.
+type Map struct {
+	Port   uint32
+	Target Target
+}
+
+// ParseMap reads PORT=TARGET.
+func ParseMap(s string) (m Map, err error) {
+	port, target, found := strings.Cut(s, "=")
+	if !found {
+		return m, fmt.Errorf("%q: want PORT=PATH or PORT=tcp:ADDR:PORT", s)
+	}
+	if m.Port, err = ParsePort(port); err == nil {
+		m.Target, err = ParseTarget(target)
+	}
+	if err != nil {
+		err = fmt.Errorf("%q: %w", s, err)
+	}
+	return m, err
+}
+
+// Publish leads connections to a place on the host to a port of the guest.
+type Publish struct {
+	Target Target // TCP port 0 picks a free one
+	Port   uint32
+}
+
+// ParsePublish reads TARGET=PORT.
+func ParsePublish(s string) (p Publish, err error) {
+	cut := strings.LastIndexByte(s, '=')
+	if cut < 0 {
+		return p, fmt.Errorf("%q: want tcp:ADDR:PORT=PORT or PATH=PORT", s)
+	}
+	if p.Target, err = ParseTarget(s[:cut]); err == nil {
+		p.Port, err = ParsePort(s[cut+1:])
+	}
+	if err != nil {
+		err = fmt.Errorf("%q: %w", s, err)
+	}
+	return p, err
+}
+
+// String returns the line that tells the user about p.
+func (p Publish) String() string {
+	where := p.Target.String()
+	if p.Target.Path != "" {
+		where = filepath.Clean(p.Target.Path)
+	}
+	return fmt.Sprintf("%s -> guest vsock port %d", strings.TrimPrefix(where, "tcp:"), p.Port)
+}
