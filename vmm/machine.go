@@ -43,6 +43,7 @@ type Machine struct {
 	Kernel *os.File // the kernel image; a descriptor that QEMU can open again by its number
 	Bundle *os.File // the initial RAM disk, the same
 	Pcap   *os.File // gets a capture of the network card if not nil
+	Vsock  *os.File // leads to a vhost-user-vsock device if not nil; see VsockPair
 }
 
 // Numbers of the descriptors that QEMU inherits, behind 0, 1 and 2. Of these 0 and 1 are the link.
@@ -52,6 +53,7 @@ const (
 	kernelFD
 	bundleFD
 	pcapFD
+	vsockFD
 )
 
 // Args returns QEMU's command line, without the program's name.
@@ -73,6 +75,9 @@ func (m *Machine) Args() []string {
 	)
 	if m.Pcap != nil {
 		args = append(args, "-object", "filter-dump,id=pcap,netdev=n0,file="+fdPath(pcapFD))
+	}
+	if m.Vsock != nil {
+		args = append(args, m.vsockArgs()...)
 	}
 	if m.GDB != 0 {
 		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")

@@ -15,7 +15,7 @@ func testMachine() *Machine {
 func TestGoldenCommandLines(t *testing.T) {
 	full := testMachine()
 	full.Type, full.CPUModel, full.CPUs, full.Memory, full.GDB = "q35", "max", 2, 100<<20+1<<10, 1234
-	full.Pcap = os.Stdout
+	full.Pcap, full.Vsock = os.Stdout, os.Stdout
 	full.Forwards = []Forward{
 		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
@@ -37,6 +37,8 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
 			"-netdev user,id=n0,hostfwd=udp:127.0.0.1:20000-:7,hostfwd=tcp:0.0.0.0:0-:80 " +
 			"-object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7 " +
+			"-object memory-backend-memfd,id=memory,share=on,size=102401k -machine memory-backend=memory " +
+			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-pci,chardev=vsock " +
 			"-gdb tcp:127.0.0.1:1234 -S"},
 		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +

@@ -45,10 +45,8 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	}
 	cmd := exec.Command(qemu, m.Args()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.theirs[toGuest], d.theirs[fromGuest], d.theirs[messages]
-	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle} // bootFD and so on
-	if m.Pcap != nil {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, m.Pcap)
-	}
+	// bootFD and so on. Those that are nil are closed in QEMU.
+	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle, m.Pcap, m.Vsock}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	vm := &VM{

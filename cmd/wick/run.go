@@ -30,6 +30,7 @@ const bootTimeout = 60 * time.Second
 type runFlags struct {
 	machineFlags
 	capture captureFlags
+	vsock   vsockFlags
 	dump    string
 	gdb     uint16
 	verbose bool
@@ -52,6 +53,11 @@ never slows the network down. What comes faster than the way to the host takes i
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
 
+With --vsock the machine has a vsock device, as Firecracker's have: who connects to the Unix-domain socket PATH and
+writes "CONNECT 52" and a newline reaches port 52 of the machine, and reads "OK" and a number, or "ERR" and a reason;
+connections from the machine to port 52 of CID 2, the host, arrive at PATH_52. Each connection that is refused is told
+on standard error.
+
 Exit status: the program's own; 128+N if signal N killed it or stopped the machine; 125 if wick, QEMU or
 the kernel failed, or the capture and nothing else; 126 if PROGRAM can't be run; 127 if there is no such file.
 
@@ -63,6 +69,7 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
   wick run --dump=full --pcap out.pcapng ./client   with all fields, and a capture for Wireshark
   wick run --pcap out.pcapng --rotate 10M:5 ./x     the newest 50 MiB of packets
   wick run --pcap >(wick dump --stats -) ./client   packets to another program, by a pipe of bash's
+  wick run --vsock ./v.sock ./server                vsock instead of a network: wick vsock connect ./v.sock 52
   echo hello | wick run ./filter | wc -c`,
 		Args: programArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return f.run(args) },
@@ -71,6 +78,7 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
 	cmd.Flags().StringVar(&f.dump, "dump", "", "print packets to standard error, in the `FORM` line (a line each) or full")
 	cmd.Flags().Lookup("dump").NoOptDefVal = "line"
 	f.capture.add(cmd.Flags())
+	f.vsock.add(cmd.Flags())
 	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the kernel log, unimplemented system calls and QEMU's command line")
 	return cmd
@@ -125,7 +133,11 @@ func (f *runFlags) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.start(qemu, terminal, capture)
+	vsock, err := f.vsock.open(&f.machine)
+	if err != nil {
+		return err
+	}
+	return f.start(qemu, terminal, capture, &vsock)
 }
 
 // leastMemory is what a machine needs besides what is loaded into it, in bytes: the kernel refuses to
@@ -230,7 +242,8 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 }
 
 // start starts the machine and stays until its end.
-func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture) error {
+func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vsock *vsockDevice) error {
+	defer vsock.close()
 	signals := session.Notify()
 	var bootLog *os.File
 	if f.verbose {
@@ -238,9 +251,13 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture) er
 		fmt.Fprintln(os.Stderr, "wick:", qemu, strings.Join(f.machine.Args(), " "))
 	}
 	vm, err := startVM(qemu, &f.machine, bootLog)
+	if f.machine.Vsock != nil {
+		f.machine.Vsock.Close()
+	}
 	if err != nil {
 		return err
 	}
+	vsock.serve()
 	defer vm.Kill()
 	if terminal != nil {
 		defer terminal.Restore()
@@ -253,7 +270,10 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture) er
 		VM: vm, Link: vm.Link,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal: terminal, Signals: signals,
-		OnReady: ports.print,
+		OnReady: func() {
+			ports.print()
+			vsock.print()
+		},
 	}
 	if c != nil {
 		s.Capture = c

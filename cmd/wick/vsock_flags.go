@@ -1,0 +1,122 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"wick/vmm"
+	"wick/vmm/vsockhost"
+	"wick/vsock"
+)
+
+// vsockFlags are the flags of wick run for vsock.
+type vsockFlags struct {
+	path      string
+	maps      []string
+	publishes []string
+	wait      time.Duration
+	cid       uint32
+}
+
+func (f *vsockFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.path, "vsock", "", "give the machine a vsock device: connect at the socket `PATH`, listen at PATH_PORT")
+	flags.StringArrayVar(&f.maps, "vsock-map", nil, "lead the program's connections to a vsock port of the host elsewhere: `PORT=TARGET`, a path or tcp:ADDR:PORT (repeatable)")
+	flags.StringArrayVar(&f.publishes, "vsock-publish", nil, "lead connections to a vsock port of the machine: `TARGET=PORT`; of tcp:ADDR:0 the port is picked (repeatable)")
+	flags.DurationVar(&f.wait, "vsock-wait", 0, "how long connections wait for a program that does not listen yet, such as 10s: `TIME`")
+	flags.Uint32Var(&f.cid, "vsock-cid", vsock.MinGuest, "the machine's vsock address: `CID`")
+}
+
+// config checks the flags. ok is false if none asks for a device.
+func (f *vsockFlags) config() (c vsockhost.Config, ok bool, err error) {
+	c = vsockhost.Config{CID: f.cid, Path: f.path, Wait: f.wait, Log: func(line string) { complain(errors.New("vsock: " + line)) }}
+	if f.cid < vsock.MinGuest || f.cid > vsock.MaxGuest {
+		return c, false, fmt.Errorf("--vsock-cid: %d is not between %d and %d", f.cid, vsock.MinGuest, vsock.MaxGuest)
+	}
+	if f.wait < 0 {
+		return c, false, fmt.Errorf("--vsock-wait: %v is negative", f.wait)
+	}
+	seen := make(map[uint32]bool)
+	for _, s := range f.maps {
+		m, err := vsockhost.ParseMap(s)
+		if err != nil {
+			return c, false, fmt.Errorf("--vsock-map: %w", err)
+		}
+		if seen[m.Port] {
+			return c, false, fmt.Errorf("--vsock-map: port %d is mapped twice", m.Port)
+		}
+		seen[m.Port] = true
+		c.Maps = append(c.Maps, m)
+	}
+	for _, s := range f.publishes {
+		p, err := vsockhost.ParsePublish(s)
+		if err != nil {
+			return c, false, fmt.Errorf("--vsock-publish: %w", err)
+		}
+		c.Publishes = append(c.Publishes, p)
+	}
+	return c, f.path != "" || len(c.Maps) > 0 || len(c.Publishes) > 0, nil
+}
+
+// vsockDevice is the device of a run; the zero one is none.
+type vsockDevice struct {
+	host   *vsockhost.Host
+	conn   *net.UnixConn
+	served chan error
+}
+
+// open opens the sockets of the host and has the machine get the device.
+func (f *vsockFlags) open(m *vmm.Machine) (d vsockDevice, err error) {
+	config, wanted, err := f.config()
+	if err != nil || !wanted {
+		return d, err
+	}
+	host, err := vsockhost.New(config)
+	if err != nil {
+		return d, fmt.Errorf("--vsock: %w", err)
+	}
+	if d.conn, m.Vsock, err = vmm.VsockPair(); err != nil {
+		host.Close()
+		return d, err
+	}
+	d.host = host
+	return d, nil
+}
+
+// serve serves the machine that has the other end.
+func (d *vsockDevice) serve() {
+	if d.host == nil {
+		return
+	}
+	d.served = make(chan error, 1)
+	go func() { d.served <- d.host.Serve(d.conn) }()
+}
+
+// print tells the user what leads into the machine.
+func (d *vsockDevice) print() {
+	if d.host == nil {
+		return
+	}
+	for _, p := range d.host.Publishes() {
+		fmt.Fprintln(os.Stderr, "wick:", p)
+	}
+}
+
+// close waits until what the machine has sent is where it belongs, if the machine has ended, and removes the sockets.
+func (d *vsockDevice) close() {
+	if d.host == nil {
+		return
+	}
+	if d.served == nil {
+		d.host.Close()
+		d.conn.Close()
+		return
+	}
+	if err := <-d.served; err != nil {
+		complain(fmt.Errorf("vsock: %w", err))
+	}
+}

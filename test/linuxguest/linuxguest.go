@@ -1,0 +1,194 @@
+// Package linuxguest boots another system than ours in QEMU, Debian's Linux, so that the host's side of wick is tested
+// with drivers that were not made for it.
+package linuxguest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"wick/test/programs"
+)
+
+// metaPackage is what depends on Debian's newest kernel for clouds, which has the drivers of virtual machines and few
+// others.
+const metaPackage = "linux-image-cloud-amd64"
+
+// Kernel is a kernel that was fetched.
+type Kernel struct {
+	Image   string // vmlinuz
+	modules string // folder
+}
+
+// Fetch downloads the kernel's package and unpacks it below out; nothing is installed. What is there already is taken.
+var Fetch = sync.OnceValues(func() (*Kernel, error) {
+	dir := filepath.Join(programs.Root(), "out", "linux")
+	root := filepath.Join(dir, "root")
+	if _, err := os.Stat(root); err != nil {
+		if err := download(dir); err != nil {
+			return nil, fmt.Errorf("Debian's kernel: %w", err)
+		}
+	}
+	images, _ := filepath.Glob(root + "/boot/vmlinuz-*")
+	modules, _ := filepath.Glob(root + "/lib/modules/*")
+	if len(images) != 1 || len(modules) != 1 {
+		return nil, fmt.Errorf("%s has %d kernels and %d folders of modules", root, len(images), len(modules))
+	}
+	return &Kernel{images[0], modules[0]}, nil
+})
+
+func download(dir string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	name, err := imagePackage()
+	if err != nil {
+		// The index may be missing, as in a container that is new.
+		update := []string{"apt-get", "update", "-qq"}
+		if os.Getuid() != 0 {
+			update = append([]string{"sudo"}, update...)
+		}
+		exec.Command(update[0], update[1:]...).Run()
+		if name, err = imagePackage(); err != nil {
+			return err
+		}
+	}
+	get := exec.Command("apt-get", "download", "-qq", name)
+	get.Dir = dir
+	if out, err := get.CombinedOutput(); err != nil {
+		return fmt.Errorf("apt-get download %s: %w\n%s", name, err, out)
+	}
+	debs, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+	if len(debs) == 0 {
+		return errors.New("apt-get download has left nothing")
+	}
+	// Whole or not at all: others may look.
+	partial, err := os.MkdirTemp(dir, "partial")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(partial)
+	if out, err := exec.Command("dpkg-deb", "-x", debs[0], partial).CombinedOutput(); err != nil {
+		return fmt.Errorf("dpkg-deb: %w\n%s", err, out)
+	}
+	os.Remove(debs[0])
+	if err := os.Rename(partial, filepath.Join(dir, "root")); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, unix.ENOTEMPTY) {
+		return err
+	}
+	return nil
+}
+
+// imagePackage returns the name of the package that has the kernel.
+func imagePackage() (string, error) {
+	out, err := exec.Command("apt-cache", "depends", metaPackage).Output()
+	if err != nil {
+		return "", fmt.Errorf("apt-cache depends %s: %w", metaPackage, err)
+	}
+	for _, word := range strings.Fields(string(out)) {
+		if strings.HasPrefix(word, "linux-image-") && word != metaPackage {
+			return word, nil
+		}
+	}
+	return "", fmt.Errorf("apt-cache knows no package for %s", metaPackage)
+}
+
+// Initrd writes an initial RAM disk to a file: a first program that loads modules, with those that they need, and runs a
+// program.
+func (k *Kernel) Initrd(path string, modules []string, program string, args ...string) error {
+	init, err := programs.GoBinary("/test/linuxguest/init")
+	if err != nil {
+		return err
+	}
+	var a archive
+	for _, dir := range []string{"dev", "proc", "lib", "tmp"} {
+		a.add(dir, unix.S_IFDIR|0o777, nil)
+	}
+	for _, f := range []struct{ name, from string }{{"init", init}, {"program", program}} {
+		data, err := os.ReadFile(f.from)
+		if err != nil {
+			return err
+		}
+		a.add(f.name, unix.S_IFREG|0o755, data)
+	}
+	list, err := k.addModules(&a, modules)
+	if err != nil {
+		return err
+	}
+	a.add("modules", unix.S_IFREG|0o644, []byte(strings.Join(list, "\n")))
+	a.add("arguments", unix.S_IFREG|0o644, []byte(strings.Join(args, "\n")))
+	a.add("TRAILER!!!", 0, nil)
+	return os.WriteFile(path, a.Bytes(), 0o666)
+}
+
+// addModules adds modules and what they depend on, and returns their paths in the order in which they are to be loaded.
+func (k *Kernel) addModules(a *archive, names []string) (list []string, err error) {
+	files := make(map[string]string)
+	err = filepath.WalkDir(k.modules, func(path string, d fs.DirEntry, err error) error {
+		if name, ok := strings.CutSuffix(filepath.Base(path), ".ko"); ok {
+			files[strings.ReplaceAll(name, "-", "_")] = path
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	done := make(map[string]bool)
+	var add func(name string) error
+	add = func(name string) error {
+		if name == "" || done[name] {
+			return nil
+		}
+		done[name] = true
+		data, err := os.ReadFile(files[name])
+		if err != nil {
+			return fmt.Errorf("module %s: %w", name, err)
+		}
+		// A module's information is a list of strings with a name each [modinfo(8)].
+		_, depends, _ := bytes.Cut(data, []byte("\x00depends="))
+		depends, _, _ = bytes.Cut(depends, []byte{0})
+		for _, other := range strings.Split(string(depends), ",") {
+			if err := add(other); err != nil {
+				return err
+			}
+		}
+		a.add("lib/"+name+".ko", unix.S_IFREG|0o644, data)
+		list = append(list, "/lib/"+name+".ko")
+		return nil
+	}
+	for _, name := range names {
+		if err := add(name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// archive is a cpio archive in the format that Linux takes, newc [Linux, Documentation/driver-api/early-userspace/
+// buffer-format.rst].
+type archive struct {
+	bytes.Buffer
+	files int
+}
+
+func (a *archive) add(name string, mode uint32, data []byte) {
+	a.files++
+	fmt.Fprintf(a, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
+		a.files, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0, name)
+	a.align()
+	a.Write(data)
+	a.align()
+}
+
+func (a *archive) align() {
+	for a.Len()%4 != 0 {
+		a.WriteByte(0)
+	}
+}

@@ -1,0 +1,33 @@
+package vmm
+
+import (
+	"net"
+	"os"
+	"strconv"
+)
+
+// VsockPair returns the two ends of the connection between QEMU and a vhost-user-vsock device: the device's, and the
+// one for Machine.Vsock.
+func VsockPair() (ours *net.UnixConn, theirs *os.File, err error) {
+	file, theirs, err := socketPair("vsock")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	c, err := net.FileConn(file)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return c.(*net.UnixConn), theirs, nil
+}
+
+// vsockArgs attaches the device. It works on the guest's memory, which therefore is a file that QEMU shares.
+func (m *Machine) vsockArgs() []string {
+	return []string{
+		"-object", "memory-backend-memfd,id=memory,share=on,size=" + memoryArg(m.Memory),
+		"-machine", "memory-backend=memory", // added to the options of -M
+		"-chardev", "socket,id=vsock,fd=" + strconv.Itoa(vsockFD),
+		"-device", "vhost-user-vsock-pci,chardev=vsock",
+	}
+}
