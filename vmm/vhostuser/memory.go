@@ -85,14 +85,13 @@ func (m *Memory) close() {
 // appendGuest appends to list the pieces of the memory at a guest physical address. Regions that follow each other are
 // as one to the guest.
 func (m *Memory) appendGuest(list [][]byte, addr uint64, size uint32) ([][]byte, error) {
-	for rest := uint64(size); rest > 0; {
-		piece := m.guestPiece(addr, rest)
+	for done := uint64(0); done < uint64(size); {
+		piece := m.guestPiece(addr+done, uint64(size)-done)
 		if piece == nil {
 			return list, fmt.Errorf("%w: %d bytes at %#x are not memory", ErrRing, size, addr)
 		}
 		list = append(list, piece)
-		addr += uint64(len(piece))
-		rest -= uint64(len(piece))
+		done += uint64(len(piece))
 	}
 	return list, nil
 }
@@ -102,8 +101,8 @@ func (m *Memory) guestPiece(addr, size uint64) []byte {
 	for i := range m.regions {
 		r := &m.regions[i]
 		if at := addr - r.guest; at < uint64(len(r.bytes)) {
-			b := r.bytes[at:]
-			return b[:min(uint64(len(b)), size):min(uint64(len(b)), size)]
+			end := at + min(uint64(len(r.bytes))-at, size)
+			return r.bytes[at:end:end]
 		}
 	}
 	return nil

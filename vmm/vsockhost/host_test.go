@@ -558,9 +558,11 @@ func TestEnds(t *testing.T) {
 			result <- s.Err()
 		}, func(c *net.UnixConn) error { return c.Close() }, nil},
 		{"the guest resets", func(s *stream, result chan<- error) {
+			_, err := s.Read(make([]byte, 1))
 			s.Reset()
-			result <- nil
+			result <- err
 		}, func(c *net.UnixConn) error {
+			c.Write([]byte("x"))
 			_, err := io.Copy(io.Discard, c)
 			return err
 		}, nil},

@@ -3,6 +3,7 @@ package vhosttest
 import (
 	"encoding/binary"
 	"os"
+	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,19 +42,33 @@ func newQueue(f *FrontEnd, index int, size uint16) *Queue {
 	q.desc = base
 	q.avail = q.desc + 16*uint64(size) + 2 // aligned to 2 only, which is allowed
 	q.used = (q.avail + 6 + 2*uint64(size) + 3) &^ 3
-	q.Kick, q.Call = eventfd(f), eventfd(f)
+	q.Kick, q.Call = EventFD(f.T), EventFD(f.T)
 	q.reset(false)
 	return q
 }
 
-func eventfd(f *FrontEnd) *os.File {
+// EventFD returns an eventfd that is closed at the end of the test.
+func EventFD(t testing.TB) *os.File {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		f.T.Fatal(err)
+		t.Fatal(err)
 	}
 	file := os.NewFile(uintptr(fd), "eventfd")
-	f.T.Cleanup(func() { file.Close() })
+	t.Cleanup(func() { file.Close() })
 	return file
+}
+
+// Rings returns the address of the descriptors, behind which the available ring begins.
+func (q *Queue) Rings() uint64 { return q.desc }
+
+// NoInterrupt tells the device whether to interrupt.
+func (q *Queue) NoInterrupt(no bool) {
+	flags := uint16(0)
+	if no {
+		flags = 1
+	}
+	binary.LittleEndian.PutUint16(q.f.Memory[q.avail:], flags)
+	fence()
 }
 
 func (q *Queue) reset(eventIdx bool) {
@@ -157,5 +172,11 @@ const patience = 20 * time.Second
 func (q *Queue) Interrupted() bool {
 	q.Call.SetReadDeadline(time.Now().Add(patience))
 	_, err := q.Call.Read(make([]byte, 8))
+	return err == nil
+}
+
+// Pending takes an interrupt if there is one.
+func (q *Queue) Pending() bool {
+	_, err := unix.Read(number(q.Call), make([]byte, 8))
 	return err == nil
 }
