@@ -53,11 +53,6 @@ never slows the network down. What comes faster than the way to the host takes i
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
 
-With --vsock the machine has a vsock device, as Firecracker's have: who connects to the Unix-domain socket PATH and
-writes "CONNECT 52" and a newline reaches port 52 of the machine, and reads "OK" and a number, or "ERR" and a reason;
-connections from the machine to port 52 of CID 2, the host, arrive at PATH_52. Each connection that is refused is told
-on standard error.
-
 Exit status: the program's own; 128+N if signal N killed it or stopped the machine; 125 if wick, QEMU or
 the kernel failed, or the capture and nothing else; 126 if PROGRAM can't be run; 127 if there is no such file.
 
@@ -69,7 +64,6 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
   wick run --dump=full --pcap out.pcapng ./client   with all fields, and a capture for Wireshark
   wick run --pcap out.pcapng --rotate 10M:5 ./x     the newest 50 MiB of packets
   wick run --pcap >(wick dump --stats -) ./client   packets to another program, by a pipe of bash's
-  wick run --vsock ./v.sock ./server                vsock instead of a network: wick vsock connect ./v.sock 52
   echo hello | wick run ./filter | wc -c`,
 		Args: programArgs,
 		RunE: func(_ *cobra.Command, args []string) error { return f.run(args) },

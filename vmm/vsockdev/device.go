@@ -34,7 +34,7 @@ type Config struct {
 	CID uint32 // the guest's
 	// Request is called with each connection that the guest asks for; see vsock.Config. It must not block.
 	Request func(*vsock.Conn)
-	// From tells whether the guest may reach a CID besides the host's. It may be nil.
+	// Reachable tells whether the guest may reach a CID besides the host's. It may be nil.
 	Reachable func(cid uint32) bool
 	// Log is called with what went wrong that no connection's owner is told. It may be nil.
 	Log func(error)
