@@ -15,6 +15,8 @@ func rdtsc() uint64
 func rdrand() (v uint64, ok bool)
 func cpuid(leaf, subleaf uint64) (a, b, c, d uint32)
 func readCR3() uint64
+func readCR4() uint64
+func writeCR4(v uint64)
 func writeCR3(root uint64)
 func invlpg(va uint64)
 func pause()
@@ -36,6 +38,9 @@ func addrIdleLoop() uint64
 func addrStartRuntime() uint64
 func addrAPEntry() uint64
 func addrVectors() uint64
+
+// tracksUse tells whether XGETBV knows that AVX state is initial, with XSAVE on for the moment for features.
+func tracksUse(features uint64) bool
 
 // enterUser leaves for ring 3 with the registers at u (a *regs.User) and returns when the thread is back.
 func enterUser(u uint64)

@@ -2,72 +2,7 @@
 
 #include "go_asm.h"
 #include "textflag.h"
-
-// Saves and loads the general registers at B, a thread or a regs.User, whose layouts agree. CX is the caller's matter.
-#define SAVE(B) \
-	MOVQ AX, thread_ax(B); MOVQ BX, thread_bx(B); MOVQ DX, thread_dx(B); \
-	MOVQ SI, thread_si(B); MOVQ DI, thread_di(B); MOVQ BP, thread_bp(B); \
-	MOVQ R8, thread_r8(B); MOVQ R9, thread_r9(B); MOVQ R10, thread_r10(B); MOVQ R11, thread_r11(B); \
-	MOVQ R12, thread_r12(B); MOVQ R13, thread_r13(B); MOVQ R14, thread_r14(B); MOVQ R15, thread_r15(B)
-
-#define LOAD(B) \
-	MOVQ thread_bx(B), BX; MOVQ thread_dx(B), DX; \
-	MOVQ thread_si(B), SI; MOVQ thread_di(B), DI; MOVQ thread_bp(B), BP; \
-	MOVQ thread_r8(B), R8; MOVQ thread_r9(B), R9; MOVQ thread_r10(B), R10; MOVQ thread_r11(B), R11; \
-	MOVQ thread_r12(B), R12; MOVQ thread_r13(B), R13; MOVQ thread_r14(B), R14; MOVQ thread_r15(B), R15; \
-	MOVQ thread_ax(B), AX
-
-#define XMMSAVE(off, B) \
-	MOVUPS X0, (off+0)(B); MOVUPS X1, (off+16)(B); MOVUPS X2, (off+32)(B); MOVUPS X3, (off+48)(B); \
-	MOVUPS X4, (off+64)(B); MOVUPS X5, (off+80)(B); MOVUPS X6, (off+96)(B); MOVUPS X7, (off+112)(B); \
-	MOVUPS X8, (off+128)(B); MOVUPS X9, (off+144)(B); MOVUPS X10, (off+160)(B); MOVUPS X11, (off+176)(B); \
-	MOVUPS X12, (off+192)(B); MOVUPS X13, (off+208)(B); MOVUPS X14, (off+224)(B); MOVUPS X15, (off+240)(B)
-
-#define XMMLOAD(off, B) \
-	MOVUPS (off+0)(B), X0; MOVUPS (off+16)(B), X1; MOVUPS (off+32)(B), X2; MOVUPS (off+48)(B), X3; \
-	MOVUPS (off+64)(B), X4; MOVUPS (off+80)(B), X5; MOVUPS (off+96)(B), X6; MOVUPS (off+112)(B), X7; \
-	MOVUPS (off+128)(B), X8; MOVUPS (off+144)(B), X9; MOVUPS (off+160)(B), X10; MOVUPS (off+176)(B), X11; \
-	MOVUPS (off+192)(B), X12; MOVUPS (off+208)(B), X13; MOVUPS (off+224)(B), X14; MOVUPS (off+240)(B), X15
-
-// Loads the FS base; clobbers AX, CX, DX.
-#define SETFS(value) \
-	MOVQ value, AX; MOVQ AX, DX; SHRQ $32, DX; MOVL $const_msrFSBase, CX; WRMSR
-
-// Offsets in the FXSAVE image [SDM1 10.5.1] in regs.User.
-#define fxMXCSR (userRegs_FX+24)
-#define fxXMM (userRegs_FX+160)
-
-// Saves the floating-point state at CX, a regs.User; clobbers AX. A thread that doesn't use x87 (or MMX) has it in its
-// initial state, which FNSTENV tells for a fraction of the cost of FXSAVE. FNSTENV masks the x87
-// exceptions, so the control word is taken from its image.
-#define FPSAVE \
-	STMXCSR fxMXCSR(CX); \
-	FSTENV cpu_x87Env(GS); \
-	CMPW cpu_x87Env+0(GS), $0x037f; \
-	JNE 10(PC); \
-	CMPW cpu_x87Env+4(GS), $0; \
-	JNE 8(PC); \
-	CMPW cpu_x87Env+8(GS), $0xffff; \
-	JNE 6(PC); \
-	MOVQ $0x037f, AX; \
-	MOVQ AX, userRegs_FX(CX); \
-	MOVQ $const_fpModeSSE, userRegs_FPMode(CX); \
-	MOVQ $0, cpu_x87Dirty(GS); \
-	JMP 6(PC); \
-	FXSAVE64 userRegs_FX(CX); \
-	MOVW cpu_x87Env+0(GS), AX; \
-	MOVW AX, userRegs_FX(CX); \
-	MOVQ $const_fpModeFull, userRegs_FPMode(CX); \
-	MOVQ $1, cpu_x87Dirty(GS); \
-	XMMSAVE(fxXMM, CX)
-
-// First words of Go code on a stack of ground.
-#define GOSTATE(g) \
-	MOVQ g, R14; XORL BP, BP; XORPS X15, X15; CLD
-
-// Calls a Go function by its closure with ABIInternal.
-#define CALLGO(fn) \
-	MOVQ fn, DX; MOVQ (DX), SI; CALL SI
+#include "macros_amd64.h"
 
 // func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
@@ -140,8 +75,7 @@ user:
 	MOVQ AX, userRegs_IP(CX)
 	MOVQ AX, userRegs_CX(CX)
 	MOVQ $const_vecSyscall, userRegs_Vec(CX)
-	FPSAVE
-	JMP ·backToGo(SB)
+	JMP ·saveState(SB)
 
 // Returns from enterUser in the goroutine that called it; CX is its regs.User.
 TEXT ·backToGo(SB),NOSPLIT|NOFRAME,$0
@@ -195,20 +129,30 @@ rootLoaded:
 	WRMSR
 gsLoaded:
 	SETFS(userRegs_FSBase(SI))
-	CMPQ userRegs_FPMode(SI), $const_fpModeSSE
-	JNE fpFull
-	CMPQ cpu_x87Dirty(GS), $0
-	JEQ fpSSE
-	FINIT
-	MOVQ $0, cpu_x87Dirty(GS)
-fpSSE:
-	LDMXCSR fxMXCSR(SI)
-	XMMLOAD(fxXMM, SI)
-	JMP fpDone
-fpFull:
-	FXRSTOR64 userRegs_FX(SI)
-	MOVQ $1, cpu_x87Dirty(GS)
-fpDone:
+	MOVQ cpu_xsave(GS), AX
+	CMPQ AX, ·xsaveKind(SB)
+	JNE xsaveOff
+	CMPQ userRegs_StateMode(SI), $const_stateSSE
+	JNE full
+	CMPQ cpu_restDirty(GS), $0
+	JNE dirty
+	JMP ·loadSSE(SB)
+xsaveOff:
+	JMP ·turnOnXSAVE(SB)
+full:
+	JMP ·loadRest(SB)
+dirty:
+	JMP ·resetRest(SB)
+kicked:
+	MOVQ $0, userRegs_Kicked(SI)
+	MOVQ $const_vecInterrupted, userRegs_Vec(SI)
+	MOVQ SI, CX
+	JMP ·backToGo(SB)
+
+// Goes on with the registers at SI when the floating-point state has been loaded.
+TEXT ·loadSSE(SB),NOSPLIT|NOFRAME,$0
+	LDMXCSR imageMXCSR(SI)
+	XMMLOAD(imageXMM, SI)
 	// SYSRET returns to RCX with the flags in R11, so it serves only the way back from a system call.
 	MOVQ userRegs_IP(SI), AX
 	MOVQ AX, DX
@@ -242,11 +186,6 @@ notCanonical:
 	MOVQ $0, userRegs_Err(SI)
 	MOVQ SI, CX
 	JMP ·backToGo(SB)
-kicked:
-	MOVQ $0, userRegs_Kicked(SI)
-	MOVQ $const_vecInterrupted, userRegs_Vec(SI)
-	MOVQ SI, CX
-	JMP ·backToGo(SB)
 
 // All vectors but the fatal ones come here with, on an interrupt stack: vector, error code, RIP, CS, RFLAGS, RSP, SS.
 TEXT ·trapEntry(SB),NOSPLIT|NOFRAME,$0
@@ -269,13 +208,7 @@ fromKernel:
 	MOVQ CR2, AX
 	MOVQ AX, thread_cr2(CX)
 	MOVQ $1, thread_full(CX)
-toGround:
-	MOVQ cpu_groundSP(GS), SP
-	SETFS(cpu_groundFS(GS))
-	GOSTATE(cpu_groundG(GS))
-	MOVQ cpu_cur(GS), AX
-	CALLGO(·trapFn(SB))
-	JMP ·resume(SB)
+	JMP ·toGround(SB)
 
 fromUser:
 	SWAPGS
@@ -292,32 +225,7 @@ fromUser:
 	POPQ userRegs_SP(CX)
 	MOVQ CR2, AX
 	MOVQ AX, userRegs_CR2(CX)
-	FPSAVE
-	CMPQ userRegs_Vec(CX), $const_vecPIC
-	JGE interrupt
-	JMP ·backToGo(SB)
-interrupt:
-	// The thread is made to look as if enterUser had returned.
-	MOVQ $0, userRegs_OnCPU(CX)
-	MOVQ userRegs_Vec(CX), AX
-	MOVQ $const_vecInterrupted, userRegs_Vec(CX)
-	MOVQ CX, DX
-	MOVQ cpu_cur(GS), CX
-	MOVQ AX, thread_vec(CX)
-	MOVQ DX, thread_resumeUser(CX)
-	MOVQ $0, thread_user(CX)
-	MOVQ $0, thread_full(CX)
-	MOVQ thread_userSP(CX), AX
-	MOVQ 0(AX), BX
-	MOVQ BX, thread_bp(CX)
-	MOVQ 8(AX), BX
-	MOVQ BX, thread_ip(CX)
-	ADDQ $16, AX
-	MOVQ AX, thread_sp(CX)
-	MOVQ thread_userG(CX), AX
-	MOVQ AX, thread_r14(CX)
-	LDMXCSR ·mxcsr(SB)
-	JMP toGround
+	JMP ·saveState(SB)
 
 pageFault:
 	// A page fault of ring 0: resolved on this stack, returning in place; else an exception of the thread.
@@ -376,6 +284,38 @@ pageFault:
 	JNE fromKernel
 	ADDQ $16, SP
 	IRETQ
+
+// An interrupt in ring 3 is for ground: the thread, whose regs.User is at CX, is made to look as if enterUser had returned.
+TEXT ·interrupted(SB),NOSPLIT|NOFRAME,$0
+	MOVQ $0, userRegs_OnCPU(CX)
+	MOVQ userRegs_Vec(CX), AX
+	MOVQ $const_vecInterrupted, userRegs_Vec(CX)
+	MOVQ CX, DX
+	MOVQ cpu_cur(GS), CX
+	MOVQ AX, thread_vec(CX)
+	MOVQ DX, thread_resumeUser(CX)
+	MOVQ $0, thread_user(CX)
+	MOVQ $0, thread_full(CX)
+	MOVQ thread_userSP(CX), AX
+	MOVQ 0(AX), BX
+	MOVQ BX, thread_bp(CX)
+	MOVQ 8(AX), BX
+	MOVQ BX, thread_ip(CX)
+	ADDQ $16, AX
+	MOVQ AX, thread_sp(CX)
+	MOVQ thread_userG(CX), AX
+	MOVQ AX, thread_r14(CX)
+	LDMXCSR ·mxcsr(SB)
+	JMP ·toGround(SB)
+
+// Calls trap for the current thread, whose registers are saved.
+TEXT ·toGround(SB),NOSPLIT|NOFRAME,$0
+	MOVQ cpu_groundSP(GS), SP
+	SETFS(cpu_groundFS(GS))
+	GOSTATE(cpu_groundG(GS))
+	MOVQ cpu_cur(GS), AX
+	CALLGO(·trapFn(SB))
+	JMP ·resume(SB)
 
 // NMI, double fault, machine check: on a stack of their own, never left. GS may be the user's if it struck beside a
 // SWAPGS, so it is told by its value.

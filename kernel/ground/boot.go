@@ -63,6 +63,7 @@ func boot(start uint64) {
 	bssStart, bssEnd = bootHeader[bootBSSStart], bootHeader[bootBSSEnd]
 	initIDT()
 	initCPU(0, &bootStack)
+	initState()
 	me().online = 1
 
 	info := direct + start

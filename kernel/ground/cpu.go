@@ -16,7 +16,8 @@ type cpu struct {
 	kernelGS    uint64 // value of the inactive GS base: that of the user thread
 	root        uint64 // CR3
 	locked      uint64 // this CPU holds the ground lock
-	x87Dirty    uint64 // the x87 state is not the initial one
+	restDirty   uint64 // the state besides SSE is not the initial one
+	xsave       uint64 // xsaveKind, from when XSAVE is on
 	id          uint64 // index in cpus
 	lapicID     uint64
 	flushSeen   uint64 // last TLB shootdown that this CPU answered
@@ -25,6 +26,7 @@ type cpu struct {
 	switchNow   uint64 // a device's thread wants this CPU
 	online      uint64
 	x87Env      [4]uint64 // FNSTENV image [SDM1 8.1.10], 28 bytes
+	upper       [2]uint64 // upper half of YMM0
 	fakeGWords  [64]uint64
 	faultGWords [64]uint64
 	groundTLS   [2]uint64 // FS-8 is the word of g
@@ -96,6 +98,7 @@ func initCPU(id uint64, s *stacks) {
 	c.id = id
 	c.root = readCR3()
 	c.armedNS = noTimer
+	c.restDirty = 1 // the state after a reset is not that of FNINIT
 	c.groundSP = addressOf(&s.ground) + groundStackSize
 	c.groundG, c.groundFS = fakeG(&c.fakeGWords, &c.groundTLS, addressOf(&s.ground))
 	c.faultG, c.faultFS = fakeG(&c.faultGWords, &c.faultTLS, addressOf(&s.fault))

@@ -17,8 +17,8 @@ const (
 	vecSyscall     = regs.Syscall
 	vecInterrupted = regs.Interrupted
 	vecProtection  = regs.GeneralProtection
-	fpModeSSE      = regs.FPModeSSE
-	fpModeFull     = regs.FPModeFull
+	stateSSE       = regs.StateSSE
+	stateFull      = regs.StateFull
 )
 
 // fatal reports an NMI, a double fault or a machine check.

@@ -112,6 +112,9 @@ func KernelMemory() (used, limit uint64) {
 	return atomic.LoadUint64(&kernelFrames) * pageSize, kernelShare * pageSize / 8 * 7
 }
 
+// Extent returns what state the CPU keeps for a user thread.
+func Extent() regs.Extent { return regs.Extent{Features: xcr0, Size: int(imageSize)} }
+
 // HWCAP returns what AT_HWCAP tells a program: CPUID leaf 1, EDX.
 func HWCAP() uint32 {
 	_, _, _, d := cpuid(1, 0)

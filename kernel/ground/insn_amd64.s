@@ -111,6 +111,18 @@ TEXT ·writeCR3(SB),NOSPLIT,$0-8
 	MOVQ AX, CR3
 	RET
 
+// func readCR4() uint64
+TEXT ·readCR4(SB),NOSPLIT,$0-8
+	MOVQ CR4, AX
+	MOVQ AX, ret+0(FP)
+	RET
+
+// func writeCR4(v uint64)
+TEXT ·writeCR4(SB),NOSPLIT,$0-8
+	MOVQ v+0(FP), AX
+	MOVQ AX, CR4
+	RET
+
 // func invlpg(va uint64)
 TEXT ·invlpg(SB),NOSPLIT,$0-8
 	MOVQ va+0(FP), AX

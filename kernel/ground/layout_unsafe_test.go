@@ -10,7 +10,7 @@ import (
 // SAFETY: this file only asks for offsets and sizes.
 
 // TestRegisterLayouts checks what the assembly takes for granted: the general registers of thread and regs.User are laid out
-// alike, and the FXSAVE image is aligned.
+// alike, and the XSAVE image is aligned.
 func TestRegisterLayouts(t *testing.T) {
 	var th thread
 	var u regs.User
@@ -38,12 +38,12 @@ func TestRegisterLayouts(t *testing.T) {
 			t.Errorf("%s: offset %d in thread, %d in regs.User", f.name, f.thread, f.user)
 		}
 	}
-	if off := unsafe.Offsetof(u.FX); off%16 != 0 {
-		t.Errorf("FX is at offset %d, not aligned to 16", off)
+	if off := unsafe.Offsetof(u.Image); off%64 != 0 {
+		t.Errorf("Image is at offset %d, not aligned to 64", off)
 	}
 	for range 100 {
-		if a := uintptr(unsafe.Pointer(regs.New())); a%16 != 0 {
-			t.Fatalf("regs.New returned %#x, not aligned to 16", a)
+		if a := uintptr(unsafe.Pointer(regs.New())); a%64 != 0 {
+			t.Fatalf("regs.New returned %#x, not aligned to 64", a)
 		}
 	}
 }

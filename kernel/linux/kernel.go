@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/ground/regs"
 	"wick/kernel/mm"
 	"wick/kernel/net"
 	"wick/kernel/task"
@@ -32,8 +33,9 @@ type Kernel struct {
 	CPUs     int    // number of CPUs that programs see, at least 1
 	Hostname string // uname's nodename
 
-	HWCap  uint64 // AT_HWCAP: EDX of CPUID leaf 1
-	HWCap2 uint64 // AT_HWCAP2: bit 1 if programs may use RDFSBASE and its kin
+	Extent regs.Extent // of the floating-point state that the CPU keeps for a thread
+	HWCap  uint64      // AT_HWCAP: EDX of CPUID leaf 1
+	HWCap2 uint64      // AT_HWCAP2: bit 1 if programs may use RDFSBASE and its kin
 
 	// Memory tells the bytes of memory that programs may use in all, and how many of them are free. May be nil.
 	Memory func() (total, free uint64)

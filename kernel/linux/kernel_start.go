@@ -65,7 +65,7 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	p.initLimits(threads)
 	p.Process = task.New(task.Options{
 		PID: prog.PID, Name: path.Base(prog.Path),
-		CPU: k.CPU, Space: space, Regs: u,
+		CPU: k.CPU, Extent: k.Extent, Space: space, Regs: u,
 		Syscall: p.syscall,
 		Ended:   prog.FDs.CloseAll,
 		Log:     func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
@@ -103,7 +103,7 @@ func (k *Kernel) load(space *mm.Space, prog *Program) (*regs.User, error) {
 	}
 	defer done()
 	prog.Path = image.Path
-	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack}
+	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack(k.Extent)}
 	rand.Read(aux.Random[:])
 	u := regs.New()
 	if u.IP, u.SP, err = task.Load(space, image, prog.Args, prog.Env, aux); err != nil {

@@ -92,7 +92,7 @@ func (p *Process) storeTID(addr uint64, tid int) error {
 	return p.Space.StoreUint32(addr, uint32(tid))
 }
 
-// inherit copies what a new thread has of its creator's registers. FX is valid, because the creator isn't in ring 3.
+// inherit copies what a new thread has of its creator's registers.
 func inherit(parent *regs.User) *regs.User {
 	u := regs.New()
 	u.AX, u.BX, u.CX, u.DX = parent.AX, parent.BX, parent.CX, parent.DX
@@ -102,6 +102,6 @@ func inherit(parent *regs.User) *regs.User {
 	u.IP, u.Flags = parent.IP, parent.Flags
 	u.FSBase, u.GSBase, u.Root = parent.FSBase, parent.GSBase, parent.Root
 	u.Vec = parent.Vec
-	u.SetFX(&parent.FX)
+	u.CopyState(parent)
 	return u
 }

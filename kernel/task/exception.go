@@ -44,7 +44,7 @@ func (t *Thread) exception() {
 	case regs.AlignmentCheck:
 		sig, code = unix.SIGBUS, busAdrAln
 	case regs.X87Error, regs.SIMDError:
-		sig, code, addr = unix.SIGFPE, floatCode(u), u.IP
+		sig, code, addr = unix.SIGFPE, t.floatCode(), u.IP
 		if code == 0 {
 			return // all exceptions are masked by now, so there is nothing to tell
 		}
@@ -53,13 +53,14 @@ func (t *Thread) exception() {
 }
 
 // floatCode returns the si_code of a floating-point exception, 0 if none is unmasked [SDM1 8.1.3, 10.2.3].
-func floatCode(u *regs.User) int32 {
+func (t *Thread) floatCode() int32 {
+	u := t.Regs
 	var raised uint32
 	if u.Vec == regs.X87Error {
-		control, status := le.Uint16(u.FX[0:]), le.Uint16(u.FX[2:])
+		control, status := u.X87Words(t.Process.options.Extent)
 		raised = uint32(status &^ control)
 	} else {
-		mxcsr := le.Uint32(u.FX[24:])
+		mxcsr := u.MXCSR()
 		raised = mxcsr &^ (mxcsr >> 7)
 	}
 	switch {

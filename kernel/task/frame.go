@@ -13,7 +13,7 @@ import (
 //	+8    ucontext   uc_flags, uc_link, uc_stack (24), uc_mcontext (256), uc_sigmask (8)
 //	+312  siginfo    128 bytes
 //	...
-//	fpstate          FXSAVE image, 512 bytes, 64-byte aligned; uc_mcontext points at it
+//	fpstate          XSAVE image and a magic number, or FXSAVE image, 64-byte aligned; uc_mcontext points at it
 //	...              red zone, 128 bytes, unless the handler has a stack of its own
 const (
 	frameSize      = 8 + ucontextSize + InfoSize
@@ -31,8 +31,6 @@ const (
 	mcOldmask     = 168
 	mcCR2         = 176
 	mcFpstate     = 184
-	fpstateSize   = 512
-	fpstateSW     = 464 // the bytes of an FXSAVE image that are for software
 	fpstateAlign  = 64
 	frameAlign    = 16
 	redZone       = 128
@@ -45,6 +43,7 @@ const (
 
 // uc_flags: SS is saved, and restored strictly. Without UC_FP_XSTATE the image is plain FXSAVE.
 const (
+	ucFPXstate        = 1
 	ucSigcontextSS    = 2
 	ucStrictRestoreSS = 4
 )
@@ -69,16 +68,12 @@ const (
 )
 
 // MinSignalStack is what a handler's frame takes of a stack at most, in bytes: AT_MINSIGSTKSZ.
-const MinSignalStack = redZone + fpstateAlign + fpstateSize + frameAlign + frameSize + 8
+func MinSignalStack(e regs.Extent) uint64 {
+	return redZone + fpstateAlign + fpstateSize(e) + frameAlign + frameSize + 8
+}
 
 // lowerHalf is the first address that is not a program's.
 const lowerHalf = 1 << 47
-
-// Initial floating-point control words, for a handler [SDM1 8.1.5, 10.2.3].
-const (
-	initialFCW   = 0x037f
-	initialMXCSR = 0x1f80
-)
 
 // frameRegs lists the registers in the order of struct sigcontext.
 func frameRegs(u *regs.User) [numFrameRegs]*uint64 {
@@ -86,7 +81,7 @@ func frameRegs(u *regs.User) [numFrameRegs]*uint64 {
 		&u.DI, &u.SI, &u.BP, &u.BX, &u.DX, &u.AX, &u.CX, &u.SP, &u.IP, &u.Flags}
 }
 
-// framePlace returns where the frame and the FXSAVE image go; ok is false if the alternate stack is too small.
+// framePlace returns where the frame and the floating-point state go; ok is false if the alternate stack is too small.
 func (t *Thread) framePlace(onstack bool) (frame, fpstate uint64, ok bool) {
 	sp := t.Regs.SP
 	nested := t.altStack.contains(sp)
@@ -96,7 +91,7 @@ func (t *Thread) framePlace(onstack bool) (frame, fpstate uint64, ok bool) {
 	} else {
 		sp -= redZone
 	}
-	fpstate = (sp - fpstateSize) &^ (fpstateAlign - 1)
+	fpstate = (sp - fpstateSize(t.Process.options.Extent)) &^ (fpstateAlign - 1)
 	frame = (fpstate-frameSize)&^(frameAlign-1) - 8
 	if (nested || entering) && !t.altStack.covers(frame) {
 		return 0, 0, false
@@ -116,13 +111,11 @@ func (t *Thread) pushFrame(info *Info, action *Action, mask Set) bool {
 	if !ok {
 		return false
 	}
-	fx := u.FX
-	clear(fx[fpstateSW:])
 	var b [frameSize]byte
 	le.PutUint64(b[0:], action.Restorer)
 	t.encodeContext(b[ucontextOffset:], fpstate, mask)
 	info.Encode(b[infoOffset:])
-	if space.CopyOut(fpstate, fx[:]) != nil || space.CopyOut(frame, b[:]) != nil {
+	if t.storeState(fpstate) != nil || space.CopyOut(frame, b[:]) != nil {
 		return false
 	}
 	if t.altStack.Flags&SsAutodisarm != 0 {
@@ -131,16 +124,17 @@ func (t *Thread) pushFrame(info *Info, action *Action, mask Set) bool {
 	u.SP, u.IP = frame, action.Handler
 	u.DI, u.SI, u.DX, u.AX = uint64(info.Signo), frame+infoOffset, frame+ucontextOffset, 0
 	u.Flags &^= flagDF | flagRF | flagTF
-	clear(fx[:])
-	le.PutUint16(fx[0:], initialFCW)
-	le.PutUint32(fx[24:], initialMXCSR)
-	u.SetFX(&fx)
+	u.ResetState()
 	return true
 }
 
 // encodeContext stores a ucontext in b.
 func (t *Thread) encodeContext(b []byte, fpstate uint64, mask Set) {
-	le.PutUint64(b[0:], ucSigcontextSS|ucStrictRestoreSS)
+	flags := uint64(ucSigcontextSS | ucStrictRestoreSS)
+	if t.Process.options.Extent.Features != 0 {
+		flags |= ucFPXstate
+	}
+	le.PutUint64(b[0:], flags)
 	t.altStack.Encode(b[ucStack:])
 	mc := b[ucMcontext:]
 	for i, r := range frameRegs(t.Regs) {
@@ -164,23 +158,14 @@ func (t *Thread) encodeContext(b []byte, fpstate uint64, mask Set) {
 func (t *Thread) SignalReturn() {
 	u, space := t.Regs, t.Process.Space
 	var b [ucontextSize]byte
-	var fx [fpstateSize]byte
 	// The handler's RET has popped pretcode, so SP points at the ucontext.
 	if space.CopyIn(b[:], u.SP) != nil {
 		t.badReturn()
 		return
 	}
 	mc := b[ucMcontext:]
-	if fpstate := le.Uint64(mc[mcFpstate:]); fpstate == 0 {
-		le.PutUint16(fx[0:], initialFCW)
-		le.PutUint32(fx[24:], initialMXCSR)
-	} else if space.CopyIn(fx[:], fpstate) != nil {
-		t.badReturn()
-		return
-	}
-	clear(fx[fpstateSW:])
 	ip := le.Uint64(mc[mcRegs+8*frameRegIP:])
-	if ip >= lowerHalf {
+	if ip >= lowerHalf || t.loadState(le.Uint64(mc[mcFpstate:])) != nil {
 		t.badReturn()
 		return
 	}
@@ -189,7 +174,6 @@ func (t *Thread) SignalReturn() {
 		*r = le.Uint64(mc[mcRegs+8*i:])
 	}
 	u.Flags = flags&^userFlags | u.Flags&userFlags | flag1 | flagIF
-	u.SetFX(&fx)
 	u.Vec = regs.Interrupted // RCX and R11 are the frame's: a return by SYSRET would lose them
 	t.SetMask(Set(le.Uint64(b[ucSigmask:])))
 	t.SetAltStack(DecodeStack(b[ucStack:])) // Linux ignores a refusal, too

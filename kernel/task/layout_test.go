@@ -95,7 +95,7 @@ func TestLayoutIsThatOfLinux(t *testing.T) {
 	want := map[string]int64{
 		"ucontext": ucontextOffset, "siginfo": infoOffset, "entry % 16": 8, "fpstate % 64": 0, "pretcode": 1,
 		"uc_flags": ucSigcontextSS | ucStrictRestoreSS, "segments": segmentData<<48 | segmentCode,
-		"ss_size": 65536, "sigmask": 2, "oldmask": 2, "mxcsr": initialMXCSR, "fcw": initialFCW,
+		"ss_size": 65536, "sigmask": 2, "oldmask": 2, "mxcsr": 0x1f80, "fcw": 0x37f,
 		"sizeof siginfo_t": InfoSize, "sizeof stack_t": StackSize,
 		"si_pid": 16, "si_uid": 20, "si_value": 24, "si_addr": 16,
 		"uc_stack": ucStack, "uc_mcontext": ucMcontext, "uc_sigmask": ucSigmask, "fpregs": ucMcontext + mcFpstate,

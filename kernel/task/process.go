@@ -28,9 +28,10 @@ type Options struct {
 	PID  int
 	Name string // comm: of the first thread, up to 15 bytes
 
-	CPU   CPU
-	Space *mm.Space  // released at the end
-	Regs  *regs.User // of the first thread: IP and SP are set, and the FX image is valid
+	CPU    CPU
+	Extent regs.Extent // of the state that the CPU keeps for a thread
+	Space  *mm.Space   // released at the end
+	Regs   *regs.User  // of the first thread: IP and SP are set
 
 	// Syscall does the system call that t.Regs describes and stores the result in t.Regs.AX. It runs on the
 	// thread's goroutine.

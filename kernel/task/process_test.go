@@ -117,7 +117,7 @@ func TestCloneSetsUpTheThreadAsAsked(t *testing.T) {
 	w.put(childTID, 0xffffffffffffffff)
 	var parent snapshot
 	w.cpu.Program(textAt).
-		Do(func(u *regs.User) { registers(u, 0x42); u.SP = stackAt; u.IP = textAt + 1; parent = snap(u) }).
+		Do(func(u *regs.User) { registers(u, avx, 0x42); u.SP = stackAt; u.IP = textAt + 1; parent = snap(u, avx) }).
 		Call(callClone, pthread|unix.CLONE_CHILD_SETTID, stack, parentTID, childTID, tls).Do(child(textAt+0x100)).
 		Do(func(u *regs.User) {
 			if u.AX != 2 || w.word(parentTID) != 2 {
@@ -149,8 +149,8 @@ func TestCloneSetsUpTheThreadAsAsked(t *testing.T) {
 		return do(th)
 	}
 	w.cpu.Program(textAt+0x100).Do(func(u *regs.User) {
-		got := snap(u)
-		if u.FSBase != tls || u.SP != stack || u.AX != 0 || got.fx != parent.fx || u.BX != parent.regs[11] || u.R15 != parent.regs[7] {
+		got := snap(u, avx)
+		if u.FSBase != tls || u.SP != stack || u.AX != 0 || got.state != parent.state || u.BX != parent.regs[11] || u.R15 != parent.regs[7] {
 			t.Errorf("child's registers: %+v", u)
 		}
 		if w.word(childTID) != 0xffffffff00000002 {

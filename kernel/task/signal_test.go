@@ -195,11 +195,10 @@ func TestResethandAndNodefer(t *testing.T) {
 
 func TestExceptionsBecomeSignals(t *testing.T) {
 	fx := func(u *regs.User, status uint16, mxcsr uint32) {
-		image := u.FX
+		image := make([]byte, regs.LegacySize)
 		le.PutUint16(image[2:], status)
-		le.PutUint16(image[0:], 0)
 		le.PutUint32(image[24:], mxcsr)
-		u.SetFX(&image)
+		u.LoadState(regs.Extent{}, image, ^uint64(0))
 	}
 	for _, c := range []struct {
 		name          string

@@ -46,6 +46,7 @@ var Suites = []Suite{
 	{Name: "c-signals", C: "signals"},
 	{Name: "c-memory", C: "memory"},
 	{Name: "c-fp", C: "fp"},
+	{Name: "c-xstate", C: "xstate"},
 	{Name: "c-hostile", C: "hostile"},
 	{Name: "c-posix", C: "posix"},
 	{Name: "c-sockets", C: "sockets", Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},

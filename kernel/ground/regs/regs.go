@@ -4,8 +4,6 @@
 // registers of a thread, and be tested on Linux.
 package regs
 
-import "encoding/binary"
-
 // Vectors that User.Vec holds after a thread has left ring 3 [SDM3 6.15].
 const (
 	DivideError       = 0
@@ -42,7 +40,7 @@ const (
 // User is the register file of one user thread while it is not in ring 3.
 //
 // The assembly of ground knows the offset of each field (asserted by its tests). The value must be
-// aligned to 16 bytes because of FX; use New.
+// aligned to 64 bytes because of Image; use New.
 type User struct {
 	AX, BX, CX, DX, SI, DI, BP, R8, R9, R10, R11, R12, R13, R14, R15 uint64
 
@@ -54,46 +52,13 @@ type User struct {
 
 	Root uint64 // physical address of the page-table root (CR3) to run in
 
-	// Kicked, OnCPU and FPMode belong to ground.
-	Kicked uint64    // not 0: the present or the next Enter returns at once
-	OnCPU  uint64    // the CPU that runs the thread in ring 3 now, plus one; 0: none
-	FPMode uint64    // how FX is loaded: FPModeSSE or FPModeFull
-	_      [5]uint64 // aligns FX to 16 bytes
+	// Kicked, OnCPU and StateMode belong to ground.
+	Kicked    uint64    // not 0: the present or the next Enter returns at once
+	OnCPU     uint64    // the CPU that runs the thread in ring 3 now, plus one; 0: none
+	StateMode uint64    // what of Image is valid: StateSSE or StateFull
+	_         [5]uint64 // aligns Image to 64 bytes
 
-	// FX is the FXSAVE image of the thread [SDM1 10.5.1], valid whenever the thread is not in ring 3.
-	// Change it with SetFX only.
-	FX [512]byte
-}
-
-// Values of User.FPMode.
-const (
-	FPModeSSE  = 0 // x87 is in its initial state; only SSE state is loaded
-	FPModeFull = 1 // everything is loaded
-)
-
-// Initial values of the control words [SDM1 8.1.5, 10.2.3].
-const (
-	initialFCW   = 0x037f
-	initialMXCSR = 0x1f80
-	mxcsrMask    = 0xffff // bits that may be set on every amd64 CPU, DAZ among them
-)
-
-// New returns a register file with initial floating-point state and everything else zero. It is always on the heap:
-// ground keeps its address as a number, and on a stack it would neither be aligned nor stay where it is.
-//
-//go:noinline
-func New() *User {
-	u := new(User)
-	binary.LittleEndian.PutUint16(u.FX[0:], initialFCW)
-	binary.LittleEndian.PutUint32(u.FX[24:], initialMXCSR)
-	return u
-}
-
-// SetFX replaces the floating-point state, say by that of a signal frame that a program may have changed. Bits of MXCSR
-// that no CPU has are cleared, so that loading it can't fault.
-func (u *User) SetFX(image *[512]byte) {
-	u.FX = *image
-	mxcsr := binary.LittleEndian.Uint32(u.FX[24:])
-	binary.LittleEndian.PutUint32(u.FX[24:], mxcsr&mxcsrMask)
-	u.FPMode = FPModeFull
+	// Image is the XSAVE image, in the standard format, of x87, SSE, AVX and AVX-512 state, on a CPU without XSAVE
+	// the FXSAVE image [SDM1 10.5.1, 13.4]. Read and write it with the methods of state.go.
+	Image [ImageSize]byte
 }

@@ -1,0 +1,43 @@
+// What the assembly of several files needs.
+
+// Saves and loads the general registers at B, a thread or a regs.User, whose layouts agree. CX is the caller's matter.
+#define SAVE(B) \
+	MOVQ AX, thread_ax(B); MOVQ BX, thread_bx(B); MOVQ DX, thread_dx(B); \
+	MOVQ SI, thread_si(B); MOVQ DI, thread_di(B); MOVQ BP, thread_bp(B); \
+	MOVQ R8, thread_r8(B); MOVQ R9, thread_r9(B); MOVQ R10, thread_r10(B); MOVQ R11, thread_r11(B); \
+	MOVQ R12, thread_r12(B); MOVQ R13, thread_r13(B); MOVQ R14, thread_r14(B); MOVQ R15, thread_r15(B)
+
+#define LOAD(B) \
+	MOVQ thread_bx(B), BX; MOVQ thread_dx(B), DX; \
+	MOVQ thread_si(B), SI; MOVQ thread_di(B), DI; MOVQ thread_bp(B), BP; \
+	MOVQ thread_r8(B), R8; MOVQ thread_r9(B), R9; MOVQ thread_r10(B), R10; MOVQ thread_r11(B), R11; \
+	MOVQ thread_r12(B), R12; MOVQ thread_r13(B), R13; MOVQ thread_r14(B), R14; MOVQ thread_r15(B), R15; \
+	MOVQ thread_ax(B), AX
+
+#define XMMSAVE(off, B) \
+	MOVUPS X0, (off+0)(B); MOVUPS X1, (off+16)(B); MOVUPS X2, (off+32)(B); MOVUPS X3, (off+48)(B); \
+	MOVUPS X4, (off+64)(B); MOVUPS X5, (off+80)(B); MOVUPS X6, (off+96)(B); MOVUPS X7, (off+112)(B); \
+	MOVUPS X8, (off+128)(B); MOVUPS X9, (off+144)(B); MOVUPS X10, (off+160)(B); MOVUPS X11, (off+176)(B); \
+	MOVUPS X12, (off+192)(B); MOVUPS X13, (off+208)(B); MOVUPS X14, (off+224)(B); MOVUPS X15, (off+240)(B)
+
+#define XMMLOAD(off, B) \
+	MOVUPS (off+0)(B), X0; MOVUPS (off+16)(B), X1; MOVUPS (off+32)(B), X2; MOVUPS (off+48)(B), X3; \
+	MOVUPS (off+64)(B), X4; MOVUPS (off+80)(B), X5; MOVUPS (off+96)(B), X6; MOVUPS (off+112)(B), X7; \
+	MOVUPS (off+128)(B), X8; MOVUPS (off+144)(B), X9; MOVUPS (off+160)(B), X10; MOVUPS (off+176)(B), X11; \
+	MOVUPS (off+192)(B), X12; MOVUPS (off+208)(B), X13; MOVUPS (off+224)(B), X14; MOVUPS (off+240)(B), X15
+
+// Loads the FS base; clobbers AX, CX, DX.
+#define SETFS(value) \
+	MOVQ value, AX; MOVQ AX, DX; SHRQ $32, DX; MOVL $const_msrFSBase, CX; WRMSR
+
+// First words of Go code on a stack of ground.
+#define GOSTATE(g) \
+	MOVQ g, R14; XORL BP, BP; XORPS X15, X15; CLD
+
+// Calls a Go function by its closure with ABIInternal.
+#define CALLGO(fn) \
+	MOVQ fn, DX; MOVQ (DX), SI; CALL SI
+
+// Offsets in regs.User of parts of the FXSAVE image [SDM1 10.5.1].
+#define imageMXCSR (userRegs_Image+24)
+#define imageXMM (userRegs_Image+160)
