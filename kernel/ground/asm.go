@@ -18,6 +18,8 @@ func readCR3() uint64
 func readCR4() uint64
 func writeCR4(v uint64)
 func writeCR3(root uint64)
+func writeDR6(v uint64)
+func writeDR7(v uint64)
 func invlpg(va uint64)
 func pause()
 func halt()

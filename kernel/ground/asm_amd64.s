@@ -6,11 +6,11 @@
 
 // func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
-	MOVQ $·bootStack(SB), AX
-	LEAQ const_groundStackSize(AX), SP
+	MOVQ $·bootStacks(SB), AX
+	LEAQ (const_bootHandler+const_bootSize-const_spill)(AX), SP
 	MOVQ $·cpus(SB), DI
 	LEAQ cpu_fakeGWords(DI), R14
-	LEAQ 1024(AX), CX
+	LEAQ (const_bootHandler+const_stackGuard)(AX), CX
 	MOVQ CX, 16(R14)
 	MOVQ CX, 24(R14)
 	MOVQ R14, cpu_groundTLS(DI)
@@ -28,16 +28,10 @@ TEXT ·apEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ $(const_direct+const_trampoline+const_trampolineCPU), SI
 	MOVQ 0(SI), DI // *cpu
 	MOVQ 8(SI), AX // kernel root
-	MOVQ 16(SI), BX // stacks
 	MOVQ AX, CR3
-	LEAQ const_groundStackSize(BX), SP
-	LEAQ cpu_fakeGWords(DI), R14
-	LEAQ 1024(BX), CX
-	MOVQ CX, 16(R14)
-	MOVQ CX, 24(R14)
-	MOVQ R14, cpu_groundTLS(DI)
-	LEAQ (cpu_groundTLS+8)(DI), SI
-	SETFS(SI)
+	MOVQ cpu_groundSP(DI), SP
+	MOVQ cpu_groundG(DI), R14
+	SETFS(cpu_groundFS(DI))
 	PUSHQ $0
 	POPQ BP
 	XORPS X15, X15
@@ -193,6 +187,8 @@ TEXT ·trapEntry(SB),NOSPLIT|NOFRAME,$0
 	JNZ fromUser
 	CMPQ 0(SP), $const_vecPageFault
 	JEQ pageFault
+	CMPQ 0(SP), $const_vecDebug
+	JEQ debug
 fromKernel:
 	PUSHQ CX
 	MOVQ cpu_cur(GS), CX
@@ -212,6 +208,10 @@ fromKernel:
 
 fromUser:
 	SWAPGS
+	CMPQ ·haveSMAP(SB), $0
+	JEQ noSMAP
+	CLAC
+noSMAP:
 	PUSHQ CX
 	MOVQ cpu_cur(GS), CX
 	MOVQ thread_user(CX), CX
@@ -227,8 +227,18 @@ fromUser:
 	MOVQ AX, userRegs_CR2(CX)
 	JMP ·saveState(SB)
 
+debug:
+	JMP ·surpriseEntry(SB)
+
+nested:
+	JMP ·fatalEntry(SB)
+
 pageFault:
-	// A page fault of ring 0: resolved on this stack, returning in place; else an exception of the thread.
+	// A page fault of ring 0: resolved on this stack, returning in place; else an exception of the thread. One that comes
+	// meanwhile has overwritten the frame of the first.
+	CMPQ cpu_inFault(GS), $0
+	JNE nested
+	MOVQ $1, cpu_inFault(GS)
 	PUSHQ AX
 	PUSHQ BX
 	PUSHQ CX
@@ -255,9 +265,11 @@ pageFault:
 	MOVQ CR2, AX
 	MOVQ (256+17*8+8)(SP), BX // error code
 	MOVQ (256+17*8+16)(SP), CX // RIP
-	SUBQ $64, SP // room for the callee to spill its arguments
+	MOVQ (256+17*8+40)(SP), DI // RSP
+	SUBQ $const_spill, SP
 	CALLGO(·faultFn(SB))
-	ADDQ $64, SP
+	ADDQ $const_spill, SP
+	MOVQ $0, cpu_inFault(GS)
 	MOVQ AX, cpu_scratch(GS)
 	POPQ AX
 	POPQ DX
@@ -316,29 +328,6 @@ TEXT ·toGround(SB),NOSPLIT|NOFRAME,$0
 	MOVQ cpu_cur(GS), AX
 	CALLGO(·trapFn(SB))
 	JMP ·resume(SB)
-
-// NMI, double fault, machine check: on a stack of their own, never left. GS may be the user's if it struck beside a
-// SWAPGS, so it is told by its value.
-TEXT ·fatalEntry(SB),NOSPLIT|NOFRAME,$0
-	MOVL $const_msrGSBase, CX
-	RDMSR
-	TESTL DX, DX
-	JS kernelGS
-	SWAPGS
-kernelGS:
-	MOVQ cpu_cur(GS), CX
-	POPQ thread_vec(CX)
-	POPQ thread_err(CX)
-	POPQ thread_ip(CX)
-	ADDQ $16, SP
-	POPQ thread_sp(CX)
-	MOVQ CR2, AX
-	MOVQ AX, thread_cr2(CX)
-	MOVQ $1, cpu_locked(GS) // whoever holds it is stopped by what follows
-	SETFS(cpu_groundFS(GS))
-	GOSTATE(cpu_groundG(GS))
-	CALLGO(·fatalFn(SB))
-	INT $3
 
 // Resumes cpu.cur, giving the ground lock back when nothing shared is used any more.
 TEXT ·resume(SB),NOSPLIT|NOFRAME,$0

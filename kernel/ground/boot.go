@@ -62,7 +62,8 @@ func boot(start uint64) {
 	kernelRoot = bootHeader[bootRoot]
 	bssStart, bssEnd = bootHeader[bootBSSStart], bootHeader[bootBSSEnd]
 	initIDT()
-	initCPU(0, &bootStack)
+	useBootStacks(cpuByID(0))
+	initCPU(0)
 	initState()
 	me().online = 1
 
@@ -78,6 +79,8 @@ func boot(start uint64) {
 	initMemory(direct+*p64(info + startMemMap), uint64(*p32(info + startMemMapLen)))
 	*p64(direct + kernelRoot) = 0 // the identity map of the boot stub; the lower half is for programs
 	writeCR3(kernelRoot)
+	mapStacks(0)
+	useStacks(me())
 
 	initPIC()
 	initLAPIC(true)

@@ -123,6 +123,18 @@ TEXT ·writeCR4(SB),NOSPLIT,$0-8
 	MOVQ AX, CR4
 	RET
 
+// func writeDR6(v uint64)
+TEXT ·writeDR6(SB),NOSPLIT,$0-8
+	MOVQ v+0(FP), AX
+	MOVQ AX, DR6
+	RET
+
+// func writeDR7(v uint64)
+TEXT ·writeDR7(SB),NOSPLIT,$0-8
+	MOVQ v+0(FP), AX
+	MOVQ AX, DR7
+	RET
+
 // func invlpg(va uint64)
 TEXT ·invlpg(SB),NOSPLIT,$0-8
 	MOVQ va+0(FP), AX

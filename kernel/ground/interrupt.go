@@ -11,13 +11,6 @@ const (
 	vectorSize  = 16 // bytes between the entry points in asm_amd64.s
 )
 
-// Interrupt stacks (IST numbers).
-const (
-	istTrap  = 1
-	istFault = 2
-	istFatal = 3
-)
-
 const (
 	vecDebug        = 1
 	vecNMI          = 2
@@ -31,12 +24,18 @@ const (
 // initIDT makes interrupt gates (interrupts off on entry) for all vectors [SDM3 6.14.1].
 func initIDT() {
 	for v := uint64(0); v < vectorCount; v++ {
-		ist, dpl := uint64(istTrap), uint64(0)
+		ist, dpl := uint64(stackTrap), uint64(0)
 		switch v {
 		case vecPageFault:
-			ist = istFault
-		case vecNMI, vecDoubleFault, vecMachineCheck:
-			ist = istFatal
+			ist = stackFault
+		case vecNMI:
+			ist = stackNMI
+		case vecDebug:
+			ist = stackDebug
+		case vecMachineCheck:
+			ist = stackMachineCheck
+		case vecDoubleFault:
+			ist = stackDoubleFault
 		case vecBreakpoint, vecOverflow:
 			dpl = 3 // INT3 and INTO are for programs too
 		}
@@ -104,6 +103,7 @@ const (
 	lapicICRHigh = 0x310
 	lapicTimer   = 0x320
 	lapicLINT0   = 0x350
+	lapicLINT1   = 0x360
 	lapicInitial = 0x380
 	lapicCurrent = 0x390
 	lapicDivide  = 0x3e0
@@ -111,6 +111,7 @@ const (
 	lapicBase = direct + 0xfee00000
 
 	lvtExtINT    = 0x700
+	lvtNMI       = 0x400
 	lvtMasked    = 1 << 16
 	svrEnable    = 1 << 8
 	icrPending   = 1 << 12
@@ -136,6 +137,7 @@ func initLAPIC(first bool) {
 	} else {
 		lapicWrite(lapicLINT0, lvtMasked)
 	}
+	lapicWrite(lapicLINT1, lvtNMI) // where PCs have it
 	me().lapicID = uint64(lapicRead(lapicID) >> 24)
 }
 

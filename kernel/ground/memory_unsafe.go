@@ -20,7 +20,3 @@ func addressOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 func threadAt(a uint64) *thread { return (*thread)(pointer(a)) }
 func cpuAt(a uint64) *cpu       { return (*cpu)(pointer(a)) }
 func userAt(a uint64) *userRegs { return (*userRegs)(pointer(a)) }
-
-const stacksSize = uint64(unsafe.Sizeof(stacks{}))
-
-func stacksAt(a uint64) *stacks { return (*stacks)(pointer(a)) }

@@ -15,11 +15,11 @@ const (
 	pteFrame = 0x000ffffffffff000
 )
 
-// The memory of the kernel's runtime: [mmapBase, mmapNext) is demand-zero. It has one entry of the top table, made at
-// boot, so that every page-table root can share it.
+// The memory of the kernel's runtime: [mmapBase, mmapNext) is demand-zero. With the stacks of the CPUs, from mmapTop on, it
+// has one entry of the top table, made at boot, so that every page-table root can share it.
 const (
 	mmapBase = 0xffffc00000000000
-	mmapTop  = mmapBase + 512<<30
+	mmapTop  = mmapBase + 511<<30
 )
 
 // The kernel image, with its demand-zero BSS.
@@ -56,9 +56,9 @@ func demandZero(va uint64) bool {
 	return va >= mmapBase && va < atomic.LoadUint64(&mmapNext) || va >= bssStart && va < bssEnd
 }
 
-// fault resolves a page fault of ring 0, on the page-fault stack. It returns 0 if the instruction can go on, 1 if the
-// fault is one of the running thread.
-func fault(cr2, errorCode, ip uint64) uint64 {
+// fault resolves a page fault of ring 0, on the page-fault stack; sp is the stack pointer at the fault. It returns 0 if the
+// instruction can go on, 1 if the fault is one of the running thread.
+func fault(cr2, errorCode, ip, sp uint64) uint64 {
 	c := me()
 	if errorCode&pteP == 0 && demandZero(cr2) {
 		held := c.locked != 0
@@ -73,9 +73,12 @@ func fault(cr2, errorCode, ip uint64) uint64 {
 		}
 		return 0
 	}
-	if c.locked != 0 {
+	if c.locked != 0 || onStacks(sp) {
 		t := threadAt(c.cur)
-		t.vec, t.err, t.cr2, t.ip = 14, errorCode, cr2, ip
+		t.vec, t.err, t.cr2, t.ip, t.sp = vecPageFault, errorCode, cr2, ip, sp
+		if onStacks(cr2) {
+			die("stack overflow in ground")
+		}
 		die("page fault in ground")
 	}
 	return 1

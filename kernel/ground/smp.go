@@ -145,15 +145,13 @@ const (
 
 // startCPU starts the CPU with the given APIC id [SDM3 8.4.4.1] and waits until it is up.
 func startCPU(apic uint64) {
-	stack := allocContiguous((stacksSize + pageMask) / pageSize)
-	if stack == 0 {
-		return
-	}
 	c := cpuByID(cpuCount)
 	c.id = cpuCount
+	mapStacks(c.id)
+	useStacks(c)
 	*p64(direct + trampoline + trampolineCPU) = addressOf(c)
 	*p64(direct + trampoline + trampolineRoot) = kernelRoot
-	*p64(direct + trampoline + trampolineStack) = direct + stack
+	*p64(direct + trampoline + trampolineStack) = c.groundSP
 	sendICR(apic, icrINIT)
 	delayNS(200000)
 	for try := 0; try < 2 && atomic.LoadUint64(&c.online) == 0; try++ {
@@ -178,8 +176,8 @@ func delayNS(ns uint64) {
 }
 
 // apBoot runs on a started CPU, on its ground stack. It ends in the idle loop.
-func apBoot(c *cpu, stack uint64) {
-	initCPU(c.id, stacksAt(stack))
+func apBoot(c *cpu) {
+	initCPU(c.id)
 	initLAPIC(false)
 	c.flushSeen = atomic.LoadUint64(&flushGen)
 	atomic.StoreUint64(&c.online, 1)

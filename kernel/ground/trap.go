@@ -13,6 +13,9 @@ func trap(t *thread) {
 	if v == vecSpurious {
 		return
 	}
+	if v < vecPIC && (c.locked != 0 || onStacks(t.sp)) {
+		die("exception in ground")
+	}
 	lock()
 	switch {
 	case v == vecResched:
@@ -31,9 +34,6 @@ func trap(t *thread) {
 	case v >= vecPIC:
 		die("unexpected vector")
 	default:
-		if t == &c.idle {
-			die("fault in the idle loop")
-		}
 		faultSignal(t)
 		schedule(false)
 	}

@@ -6,13 +6,14 @@
 #define PAD BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90; BYTE $0x90
 #define NOCODE(n) BYTE $0x6a; BYTE $0; BYTE $0x6a; BYTE $n; JMP ·trapEntry(SB); PAD
 #define CODE(n) BYTE $0x66; BYTE $0x90; BYTE $0x6a; BYTE $n; JMP ·trapEntry(SB); PAD
+#define SURPRISE(n) BYTE $0x6a; BYTE $0; BYTE $0x6a; BYTE $n; JMP ·surpriseEntry(SB); PAD
 #define FATAL(n) BYTE $0x6a; BYTE $0; BYTE $0x6a; BYTE $n; JMP ·fatalEntry(SB); PAD
 #define FATALCODE(n) BYTE $0x66; BYTE $0x90; BYTE $0x6a; BYTE $n; JMP ·fatalEntry(SB); PAD
 
 TEXT ·vectors(SB),NOSPLIT|NOFRAME,$0
 	NOCODE(0)
 	NOCODE(1)
-	FATAL(2)
+	SURPRISE(2)
 	NOCODE(3)
 	NOCODE(4)
 	NOCODE(5)

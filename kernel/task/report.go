@@ -11,6 +11,11 @@ import (
 // pageFault gets the thread the page that it wants, or the signal for it.
 func (t *Thread) pageFault() {
 	u := t.Regs
+	if t.systemFault() {
+		t.trap = trapState{u.Vec, u.Err, u.CR2}
+		t.force(faultInfo(unix.SIGSEGV, segvAccErr, u.CR2), "the CPU's own access to user memory at "+hex(u.CR2)+" is forbidden")
+		return
+	}
 	outcome := t.Process.Space.Fault(u.CR2, u.Err&regs.FaultWrite != 0, u.Err&regs.FaultFetch != 0)
 	if outcome == mm.Handled {
 		return
@@ -30,6 +35,21 @@ func (t *Thread) pageFault() {
 	if first {
 		t.report(&info, "no memory is left for the program; give the machine more")
 	}
+}
+
+// systemFault tells whether the page fault can't be resolved because SMAP forbids it: an access for which the CPU assumes
+// supervisor mode though it is in ring 3 [SDM3 4.6.1], to a page that is there. Without SMAP it may be a write to a page that
+// is to be copied, so the same fault must have come before. (QEMU's emulation takes the stack accesses of far calls and
+// returns for such.)
+func (t *Thread) systemFault() bool {
+	u := t.Regs
+	if u.Err&(regs.FaultPresent|regs.FaultUser) != regs.FaultPresent {
+		return false
+	}
+	place := [2]uint64{u.IP, u.CR2}
+	again := t.systemPlace == place
+	t.systemPlace = place
+	return again
 }
 
 // accessName tells what kind of access a page-fault error code is of.

@@ -193,6 +193,14 @@ func TestResethandAndNodefer(t *testing.T) {
 	}
 }
 
+// A program must not spin in a page fault that SMAP causes, which no page can resolve.
+func TestAFaultThatSMAPCausesEndsInSIGSEGV(t *testing.T) {
+	w := newWorld(t)
+	p := w.cpu.Program(textAt)
+	p.Leave(regs.PageFault, regs.FaultPresent, dataAt)
+	w.expect(w.run(), Status{Signal: unix.SIGSEGV})
+}
+
 func TestExceptionsBecomeSignals(t *testing.T) {
 	fx := func(u *regs.User, status uint16, mxcsr uint32) {
 		image := make([]byte, regs.LegacySize)

@@ -46,6 +46,8 @@ type Thread struct {
 	altStack Stack
 	trap     trapState
 
+	systemPlace [2]uint64 // IP and address of the last fault that systemFault has looked at
+
 	waiter     futexWaiter
 	robust     uint64 // address of the robust list's head
 	clearTID   uint64 // where to store 0 and wake at the end

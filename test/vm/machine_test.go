@@ -63,8 +63,9 @@ type options struct {
 	args    []string
 	stdin   io.Reader // nil: at its end from the start
 	limit   time.Duration
-	quiet   bool // without -v: standard error is the program's and wick's own only
-	capture bool // keep the packets of a run that fails, as QEMU sees them: all of them, also of a kernel that hangs
+	quiet   bool     // without -v: standard error is the program's and wick's own only
+	capture bool     // keep the packets of a run that fails, as QEMU sees them: all of them, also of a kernel that hangs
+	env     []string // of wick; nil: that of the test
 }
 
 // run is a wick that runs.
@@ -153,6 +154,7 @@ func start(t *testing.T, o options) *run {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	r.cmd = exec.CommandContext(ctx, wick, args...)
+	r.cmd.Env = o.env
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(unix.SIGTERM) }
 	r.cmd.WaitDelay = killDelay
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = o.stdin, r.stdout, r.stderr

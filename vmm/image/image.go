@@ -4,7 +4,8 @@
 // The image has the kernel's text, read-only data and data at low physical addresses and behind them a boot segment:
 //
 //	boot page      stub, its GDT, the PVH note (see stub.go)
-//	page tables    of the kernel, with 4 KiB pages, W^X; of the direct map, with 2 MiB pages; of the stub
+//	page tables    of the kernel, with 4 KiB pages, W^X; of the direct map, with 2 MiB pages but where the kernel can't be
+//	               written; of the stub
 //	ground's BSS   zero pages, in memory only
 //
 // The rest of the BSS has no memory: the kernel's ground gives it zero pages when they are touched.
@@ -113,7 +114,7 @@ func (k *kernel) layOut() ([]byte, error) {
 			t.mapKernel(page, page-KernelBase, s.flags)
 		}
 	}
-	t.mapDirect()
+	t.mapDirect(k.fixed)
 	t.mapStub(imageEnd)
 	// The tables grow while pages are mapped, so ground's BSS is mapped once to make them, then to its place behind them.
 	for range 2 {
@@ -135,6 +136,16 @@ func (k *kernel) layOut() ([]byte, error) {
 		return nil, err
 	}
 	return k.write(imageEnd, boot, bootMemory), nil
+}
+
+// fixed tells whether the page at a physical address holds text or read-only data of the kernel.
+func (k *kernel) fixed(pa uint64) bool {
+	for _, s := range k.segments {
+		if s.flags&elf.PF_W == 0 && pa+KernelBase >= pageDown(s.va) && pa+KernelBase < s.va+uint64(len(s.data)) {
+			return true
+		}
+	}
+	return false
 }
 
 // patchHeader fills in the words of ground's bootHeader, behind its magic: the demand-zero range, the end of the image, the

@@ -73,7 +73,8 @@ func (w *walker) entry(va uint64) uint64 {
 }
 
 // TestImageProtection checks the pages that the image starts with: each page of the program is where its segment is
-// loaded, none is writable and executable, the BSS is absent but for ground's, and the direct map isn't executable.
+// loaded, none is writable and executable, the BSS is absent but for ground's, and the direct map is neither executable nor a
+// way to write what is read-only.
 func TestImageProtection(t *testing.T) {
 	program, image := build(t)
 	w := newWalker(t, image)
@@ -89,10 +90,16 @@ func TestImageProtection(t *testing.T) {
 			if canWrite, canRun := e&writable != 0, e&noExec == 0; canWrite != (p.Flags&elf.PF_W != 0) || canRun != (p.Flags&elf.PF_X != 0) {
 				t.Fatalf("page %#x of a segment with flags %v: entry %#x", va, p.Flags, e)
 			}
+			alias := va - KernelBase + directMap
+			if e := w.entry(alias); e&present == 0 || e&noExec == 0 || (e&writable != 0) != (p.Flags&elf.PF_W != 0) {
+				t.Fatalf("page %#x of a segment with flags %v in the direct map: entry %#x", va, p.Flags, e)
+			}
 		}
 	}
-	if e := w.entry(directMap + 0x200000); e&present == 0 || e&noExec == 0 || e&writable == 0 {
-		t.Errorf("direct map: entry %#x", e)
+	for _, pa := range []uint64{0x8000, 64 << 20, 0xfee00000} {
+		if e := w.entry(directMap + pa); e&present == 0 || e&noExec == 0 || e&writable == 0 {
+			t.Errorf("direct map of %#x: entry %#x", pa, e)
+		}
 	}
 	if e := w.entry(image.Entry); e&frame != image.Entry || e&writable != 0 {
 		t.Errorf("boot stub: entry %#x", e)

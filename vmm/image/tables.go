@@ -73,11 +73,33 @@ func (t *tables) mapKernel(va, pa uint64, flags elf.ProgFlag) {
 	t.set(va, entry, 12)
 }
 
-// mapDirect maps physical memory, not executable.
-func (t *tables) mapDirect() {
+// mapDirect maps physical memory, not executable, and not writable where the kernel isn't: what fixed tells of a page. Large
+// pages that have some of that are mapped by small ones.
+func (t *tables) mapDirect(fixed func(pa uint64) bool) {
+	const flags = present | accessed | dirty | global | noExec
 	for pa := uint64(0); pa < directMapSize; pa += largePage {
-		t.set(directMap+pa, pa|present|writable|accessed|dirty|large|global|noExec, 21)
+		if !anyPage(pa, fixed) {
+			t.set(directMap+pa, pa|flags|writable|large, 21)
+			continue
+		}
+		for page := pa; page < pa+largePage; page += pageSize {
+			entry := page | flags
+			if !fixed(page) {
+				entry |= writable
+			}
+			t.set(directMap+page, entry, 12)
+		}
 	}
+}
+
+// anyPage tells whether fixed holds for any page of the large page at pa.
+func anyPage(pa uint64, fixed func(pa uint64) bool) bool {
+	for page := pa; page < pa+largePage; page += pageSize {
+		if fixed(page) {
+			return true
+		}
+	}
+	return false
 }
 
 // mapStub maps the page of the boot stub where it is, for the moment in which paging comes on.

@@ -1,0 +1,61 @@
+package ground
+
+// What strikes between any two instructions of ring 0, also where GS is the program's: non-maskable interrupts, debug exceptions,
+// machine checks, double faults. Each has a stack of its own, and finds out about GS by its value, which for
+// a program is never in the upper half (see Enter). It must not touch what may fault, and takes no lock.
+
+// maxReports bounds how many surprises a CPU tells.
+const maxReports = 10
+
+const flagTF = 0x100
+
+// dr6Initial and dr7Initial: no breakpoint has been hit, none is set [SDM3 17.2].
+const (
+	dr6Initial = 0xffff0ff0
+	dr7Initial = 0x400
+)
+
+// Offsets in the frame on an interrupt stack, in bytes.
+const (
+	frameVec   = 0
+	frameIP    = 16
+	frameFlags = 32
+	frameSP    = 40
+)
+
+// surprise tells of a non-maskable interrupt, or of a debug exception of ring 0. What was interrupted goes on: nothing of
+// a program's can cause them, but a debugger or an administrator may, to see where a CPU is.
+func surprise(frame uint64) {
+	c := me()
+	what := "non-maskable interrupt"
+	if *p64(frame + frameVec) == vecDebug {
+		what = "debug exception in the kernel"
+		writeDR6(dr6Initial)
+		writeDR7(dr7Initial)
+		*p64(frame + frameFlags) &^= flagTF
+	}
+	c.surprises++
+	if c.surprises > maxReports {
+		return
+	}
+	puts("\nwick: ")
+	puts(what)
+	puts(": cpu ")
+	putDec(c.id)
+	puts(" thread ")
+	putDec(threadAt(c.cur).tid)
+	putHex(" ip ", *p64(frame + frameIP))
+	putHex(" sp ", *p64(frame + frameSP))
+	puts("\n")
+}
+
+// fatal reports a double fault, a machine check, or a page fault on the page-fault stack. It doesn't return.
+func fatal() {
+	switch threadAt(me().cur).vec {
+	case vecDoubleFault:
+		die("double fault")
+	case vecPageFault:
+		die("page fault while resolving a page fault")
+	}
+	die("machine check")
+}
