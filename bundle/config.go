@@ -26,6 +26,8 @@ type Config struct {
 	SnapLen uint32 // bytes that the capture keeps of each packet; 0: all
 	Verbose bool   // kernel log, unimplemented system calls by name
 
+	FixedAddresses bool // no address-space randomisation
+
 	Seed []byte    // 32 fresh random bytes; never in a built image
 	Now  time.Time // wall clock at the start; zero: read the real-time clock
 }

@@ -24,7 +24,8 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	abi := &linux.Kernel{
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
 		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
-		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()), Memory: ground.Memory, Short: k.shortage.short,
+		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
+		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.short,
 	}
 	return abi.Start(linux.Program{
 		Path: c.Path, Args: c.Args, Env: c.Env, Cwd: c.Cwd, FDs: fs.NewTable(), Paths: fs.NewPaths(),

@@ -219,6 +219,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 	cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
 	cfg.Dump, cfg.Verbose = f.dump, f.verbose
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
+	cfg.FixedAddresses = f.gdb != 0 // breakpoints are set before the program is loaded
 	cfg.Seed = make([]byte, 32)
 	rand.Read(cfg.Seed) // never fails
 	cfg.Now = time.Now()

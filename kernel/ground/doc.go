@@ -20,6 +20,9 @@
 // itself may touch demand-zero memory of the runtime. What belongs to ground is never
 // demand-zero: vmm/image gives its variables real pages.
 //
+// Non-maskable interrupts, debug exceptions, machine checks and double faults may strike anywhere, and have stacks of
+// their own, too (see surprise.go). All stacks lie apart (see stacks.go).
+//
 // # Restricted Go
 //
 // The Go code here runs without a g of the runtime, so it must not allocate, store pointers outside the stack,

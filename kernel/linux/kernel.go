@@ -37,6 +37,10 @@ type Kernel struct {
 	HWCap  uint64      // AT_HWCAP: EDX of CPUID leaf 1
 	HWCap2 uint64      // AT_HWCAP2: bit 1 if programs may use RDFSBASE and its kin
 
+	// FixedAddresses has programs find everything at the same place each time, as under ADDR_NO_RANDOMIZE of
+	// personality(2).
+	FixedAddresses bool
+
 	// Memory tells the bytes of memory that programs may use in all, and how many of them are free. May be nil.
 	Memory func() (total, free uint64)
 

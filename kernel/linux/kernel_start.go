@@ -3,6 +3,7 @@ package linux
 import (
 	"crypto/rand"
 	"errors"
+	"math/bits"
 	"path"
 	"strings"
 
@@ -45,6 +46,9 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 		}
 	}
 	limits, threads := mm.Limits{Stack: defaultStack}, task.DefaultMaxThreads
+	if !k.FixedAddresses {
+		limits.Pick = pick
+	}
 	if k.Memory != nil {
 		total, _ := k.Memory()
 		limits.Commit = total + overcommit
@@ -111,6 +115,14 @@ func (k *Kernel) load(space *mm.Space, prog *Program) (*regs.User, error) {
 	}
 	u.Flags, u.Root = initialFlags, uint64(space.Root())
 	return u, nil
+}
+
+// pick returns a random number from 0 to n-1.
+func pick(n uint64) uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	high, _ := bits.Mul64(le.Uint64(b[:]), n)
+	return high
 }
 
 // openImage opens a program's file. done closes it; what has been mapped stays.

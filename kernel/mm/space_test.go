@@ -55,3 +55,29 @@ func TestAnonymousMemoryIsZeroAndKeepsWhatIsWritten(t *testing.T) {
 		t.Errorf("fault after munmap: %v", o)
 	}
 }
+
+// Whatever is picked, everything has its place: stack above mappings above programs, with the gaps that Linux leaves.
+func TestRandomLayoutKeepsThingsApart(t *testing.T) {
+	least := func(uint64) uint64 { return 0 }
+	most := func(n uint64) uint64 { return n - 1 }
+	for _, pick := range []func(uint64) uint64{nil, least, most} {
+		for _, stack := range []uint64{0, 64 << 10, 1 << 30, 1 << 60} {
+			m := mmtest.New(t, 100)
+			l := m.NewSpace(mm.Limits{Stack: stack, Pick: pick}).Layout()
+			for _, a := range []uint64{l.StackTop, l.StackSize, l.MmapBase, l.PIEBase, l.BrkGap} {
+				if a%mm.PageSize != 0 {
+					t.Errorf("%+v: %#x is not a multiple of the page size", l, a)
+				}
+			}
+			if l.StackGap%16 != 0 || l.StackGap >= 8<<10 || l.BrkGap >= 32<<20 {
+				t.Errorf("%+v", l)
+			}
+			if l.StackTop > mm.TaskEnd || l.StackTop < mm.TaskEnd-16<<30 {
+				t.Errorf("%+v: the stack is moved by more than 16 GiB", l)
+			}
+			if l.MmapBase > l.StackTop-l.StackSize-1<<20 || l.PIEBase > l.MmapBase-1<<40 {
+				t.Errorf("%+v: no room between stack, mappings and program", l)
+			}
+		}
+	}
+}

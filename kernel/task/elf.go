@@ -50,7 +50,7 @@ func Load(space *mm.Space, image Image, argv, envp []string, aux AuxInfo) (entry
 		}
 		end = max(end, seg.vaddr+seg.memsz)
 	}
-	space.SetBrk(end)
+	space.SetBrk(end + space.Layout().BrkGap)
 	if err := space.MapStack(p.execStack); err != nil {
 		return 0, 0, loadError(image.Path, "leaves no room for its stack", unix.ENOMEM)
 	}

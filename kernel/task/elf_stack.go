@@ -69,7 +69,7 @@ func (p *program) auxv(bias uint64) []auxEntry {
 //
 //	top     8 zero bytes
 //	        strings: path, environment, arguments, platform; the random bytes
-//	        padding to 16 bytes
+//	        padding to 16 bytes; a gap at random
 //	        auxiliary vector, ended by AT_NULL
 //	        environment pointers, 0
 //	        argument pointers, 0
@@ -128,7 +128,7 @@ func writeStack(space *mm.Space, image *Image, argv, envp []string, aux *AuxInfo
 	for _, a := range append(auxv, auxEntry{atNull, 0}) {
 		words = append(words, a.kind, a.value)
 	}
-	sp = (s.at - uint64(8*len(words))) &^ 15
+	sp = (s.at - layout.StackGap - uint64(8*len(words))) &^ 15
 	vectors := make([]byte, 0, 8*len(words))
 	for _, w := range words {
 		vectors = binary.LittleEndian.AppendUint64(vectors, w)

@@ -167,6 +167,31 @@ func TestLoadPIE(t *testing.T) {
 	}
 }
 
+func TestLoadMovesThingsAtRandom(t *testing.T) {
+	f := goodELF()
+	f.kind, f.entry = etDyn, 0x100
+	f.headers[0].vaddr, f.headers[1].vaddr = 0, 0x2800
+	data := f.bytes()
+	place := func(pick func(uint64) uint64) (entry, sp, brk uint64) {
+		m := mmtest.New(t, 1000)
+		s := m.NewSpace(mm.Limits{Pick: pick})
+		file := m.NewFile(data, true)
+		entry, sp, err := Load(s, Image{Path: "/bin/prog", File: file, Size: file.Size()}, []string{"a"}, nil, AuxInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := readStack(t, s, sp); len(v.argv) != 1 || v.argv[0] != "a" || sp%16 != 0 {
+			t.Errorf("SP %#x, arguments %q", sp, v.argv)
+		}
+		return entry, sp, s.Brk(0)
+	}
+	entry, sp, brk := place(nil)
+	movedEntry, movedSP, movedBrk := place(func(n uint64) uint64 { return 1 })
+	if movedEntry != entry+mm.PageSize || movedBrk != brk+2*mm.PageSize || movedSP != sp-mm.PageSize-16 {
+		t.Errorf("entry %#x, SP %#x, break %#x; without %#x, %#x, %#x", movedEntry, movedSP, movedBrk, entry, sp, brk)
+	}
+}
+
 func TestLoadErrors(t *testing.T) {
 	tests := []struct {
 		name   string
