@@ -173,6 +173,13 @@ func (d *debugger) do(packet string) string {
 	}
 }
 
+// release lets the machine run.
+func (d *debugger) release() {
+	d.t.Helper()
+	d.do("D")
+	d.conn.Close()
+}
+
 // Numbers of registers in the protocol for amd64.
 const (
 	debugRIP    = 16
