@@ -38,7 +38,7 @@ const com2Line = 3
 
 // openHost opens the channel to wick, or, where there is none, the plain serial port.
 func openHost(c *bundle.Config) (host, error) {
-	interrupt, err := hw.OpenInterrupt(com2Line)
+	interrupt, err := hw.OpenInterrupt(com2Line, hw.Edge)
 	if err != nil {
 		return nil, err
 	}

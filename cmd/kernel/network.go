@@ -30,7 +30,7 @@ func startCard(tap e1000.Tap) (*e1000.Device, error) {
 		return nil, fmt.Errorf("network card %v: the firmware has given it no interrupt line", f.Address)
 	}
 	f.Enable()
-	interrupt, err := hw.OpenInterrupt(line)
+	interrupt, err := hw.OpenInterrupt(line, hw.Level)
 	if err != nil {
 		return nil, fmt.Errorf("network card %v: interrupt line %d: %w", f.Address, line, err)
 	}

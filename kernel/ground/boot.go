@@ -82,8 +82,9 @@ func boot(start uint64) {
 	mapStacks(0)
 	useStacks(me())
 
-	initPIC()
-	initLAPIC(true)
+	readTables()
+	initIOAPICs()
+	initLAPIC()
 	calibrate()
 	installVDSO()
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))

@@ -66,7 +66,7 @@ const sfmask = 0x47700
 var (
 	cpus     [maxCPUs]cpu
 	cpuCount uint64 = 1
-	idt      [128]uint64
+	idt      [2 * vectorCount]uint64
 )
 
 func me() *cpu { return cpuAt(currentCPU()) }
@@ -95,7 +95,7 @@ func initCPU(id uint64) {
 	// LGDT and LIDT take a 16-bit limit and a 64-bit base.
 	ptr := addressOf(&c.tablePtrs)
 	*p16(ptr), *p64(ptr + 2) = 8*8-1, addressOf(&c.gdt)
-	*p16(ptr + 16), *p64(ptr + 18) = 64*16-1, addressOf(&idt)
+	*p16(ptr + 16), *p64(ptr + 18) = vectorCount*16-1, addressOf(&idt)
 	loadTables(ptr, ptr+16, c.self)
 
 	wrmsr(msrKernelGSBase, 0)

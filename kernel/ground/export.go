@@ -121,6 +121,11 @@ func HWCAP() uint32 {
 	return d
 }
 
+// Message returns what a device has to write, and where, to raise the interrupt of message file n [SDM3 10.11].
+func Message(n uint8) (address uint64, data uint32) {
+	return lapicBase - direct | cpuByID(0).lapicID<<12, vecLine + maxLines + uint32(n)
+}
+
 // PowerOff ends the machine. QEMU's isa-debug-exit makes status<<1 | 1 of it.
 func PowerOff(status uint8) { call(callPowerOff, uint64(status), 0, 0) }
 

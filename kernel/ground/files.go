@@ -14,7 +14,7 @@ const maxFiles = 32
 
 type file struct {
 	kind  uint64
-	line  uint64 // of an interrupt file
+	line  uint64 // of an interrupt file; maxLines and up: a message
 	count uint64 // of events not read yet
 
 	watched uint64 // in the epoll set
@@ -38,32 +38,62 @@ func openFile(kind, line uint64) uint64 {
 	return negErrno(emfile)
 }
 
-// openInterrupt opens "/dev/irq/N", N in decimal; anything else doesn't exist.
+// openInterrupt opens the file of an interrupt: "/dev/irq/edge/N" and "/dev/irq/level/N" of line N, "/dev/irq/message/N" of
+// message N, with N in decimal. Anything else doesn't exist.
 func openInterrupt(path uint64) uint64 {
-	const prefix = "/dev/irq/"
-	for i := uint64(0); i < uint64(len(prefix)); i++ {
-		if *p8(path + i) != prefix[i] {
-			return negErrno(enoent)
+	const (
+		edge    = "/dev/irq/edge/"
+		level   = "/dev/irq/level/"
+		message = "/dev/irq/message/"
+	)
+	switch {
+	case hasPrefix(path, message):
+		if n, ok := number(path + uint64(len(message))); ok && n < maxMessages {
+			return openFile(fileInterrupt, maxLines+n)
 		}
+	case hasPrefix(path, edge):
+		return openLineFile(path+uint64(len(edge)), false)
+	case hasPrefix(path, level):
+		return openLineFile(path+uint64(len(level)), true)
 	}
-	line := uint64(0)
-	digits := path + uint64(len(prefix))
-	for n := 0; *p8(digits) != 0; n++ {
-		d := uint64(*p8(digits)) - '0'
-		if d > 9 || n == 2 {
-			return negErrno(enoent)
-		}
-		line = line*10 + d
-		digits++
-	}
-	if line >= picLines || line == slaveLine {
+	return negErrno(enoent)
+}
+
+func openLineFile(digits uint64, level bool) uint64 {
+	line, ok := number(digits)
+	if !ok || line >= maxLines {
 		return negErrno(enoent)
 	}
 	fd := openFile(fileInterrupt, line)
-	if fd < maxFiles {
-		unmaskLine(line)
+	if fd < maxFiles && !openLine(line, level) {
+		fileAt(fd).kind = fileNone
+		return negErrno(enoent)
 	}
 	return fd
+}
+
+// hasPrefix tells whether the text at a begins with prefix.
+func hasPrefix(a uint64, prefix string) bool {
+	for i := 0; i < len(prefix); i++ {
+		if *p8(a + uint64(i)) != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// number reads the one or two decimal digits at a, behind which the text must end.
+func number(a uint64) (n uint64, ok bool) {
+	for digits := 0; *p8(a) != 0; digits++ {
+		d := uint64(*p8(a)) - '0'
+		if d > 9 || digits == 2 {
+			return 0, false
+		}
+		n = n*10 + d
+		ok = true
+		a++
+	}
+	return n, ok
 }
 
 // readFile reads the event count of an eventfd or interrupt file: 8 bytes, as eventfd(2).
@@ -82,7 +112,7 @@ func readFile(fd, buf, size uint64) uint64 {
 	return 8
 }
 
-// writeFile adds an event to an eventfd, unmasks an interrupt line, or writes to the console.
+// writeFile adds an event to an eventfd, unmasks a level-triggered line, or writes to the console.
 func writeFile(fd, buf, size uint64) uint64 {
 	f := fileAt(fd)
 	switch {
@@ -103,7 +133,8 @@ func writeFile(fd, buf, size uint64) uint64 {
 	return size
 }
 
-// interrupt delivers a line's interrupt to its file. The line stays masked until the file is written to.
+// interrupt delivers the interrupt of a line or message to its file. A level-triggered line stays masked until the file is
+// written to.
 func interrupt(line uint64) {
 	for fd := uint64(3); fd < maxFiles; fd++ {
 		if f := fileAt(fd); f.kind == fileInterrupt && f.line == line {

@@ -1,14 +1,14 @@
 package ground
 
-// Vectors. 0–31 are the CPU's, then the 8259's sixteen lines, then ground's own.
+// Vectors. 0–31 are the CPU's, then the interrupt lines', the messages', then ground's own.
 const (
-	vecPIC      = 32
-	vecResched  = 48 // IPI: look at the run queue
-	vecFlush    = 49 // IPI: answer a TLB shootdown
-	vecTimer    = 50 // the local APIC's timer
-	vecSpurious = 63 // low four bits set, as old APICs want
-	vectorCount = 64
-	vectorSize  = 16 // bytes between the entry points in asm_amd64.s
+	vecLine     = 32
+	vecResched  = 112 // IPI: look at the run queue
+	vecFlush    = 113 // IPI: answer a TLB shootdown
+	vecTimer    = 114 // the local APIC's timer
+	vecSpurious = 127 // low four bits set, as old APICs want
+	vectorCount = 128
+	vectorSize  = 16 // bytes between the entry points in vectors_amd64.s
 )
 
 const (
@@ -40,58 +40,9 @@ func initIDT() {
 			dpl = 3 // INT3 and INTO are for programs too
 		}
 		entry := addrVectors() + v*vectorSize
-		idt[v*2%128] = entry&0xffff | selKernelCode<<16 | ist<<32 | (0x8e|dpl<<5)<<40 | (entry>>16&0xffff)<<48
-		idt[(v*2+1)%128] = entry >> 32
+		idt[v*2%(2*vectorCount)] = entry&0xffff | selKernelCode<<16 | ist<<32 | (0x8e|dpl<<5)<<40 | (entry>>16&0xffff)<<48
+		idt[(v*2+1)%(2*vectorCount)] = entry >> 32
 	}
-}
-
-// 8259 interrupt controllers [8259A].
-const (
-	picMaster = 0x20
-	picSlave  = 0xa0
-	picEOI    = 0x20
-	picLines  = 16
-	slaveLine = 2
-)
-
-func initPIC() {
-	for _, base := range [2]uint64{picMaster, picSlave} {
-		vector, wiring := uint8(vecPIC), uint8(1<<slaveLine)
-		if base == picSlave {
-			vector, wiring = vecPIC+8, slaveLine
-		}
-		out8(base, 0x11) // ICW1: edge, cascade, ICW4
-		out8(base+1, vector)
-		out8(base+1, wiring)
-		out8(base+1, 1) // ICW4: 8086 mode
-		out8(base+1, 0xff)
-	}
-	unmaskLine(slaveLine)
-}
-
-// picPort returns the mask register and the bit of a line.
-func picPort(line uint64) (port uint64, bit uint8) {
-	if line < 8 {
-		return picMaster + 1, 1 << line
-	}
-	return picSlave + 1, 1 << (line - 8)
-}
-
-func unmaskLine(line uint64) {
-	port, bit := picPort(line)
-	out8(port, in8(port)&^bit)
-}
-
-func maskLine(line uint64) {
-	port, bit := picPort(line)
-	out8(port, in8(port)|bit)
-}
-
-func ackLine(line uint64) {
-	if line >= 8 {
-		out8(picSlave, picEOI)
-	}
-	out8(picMaster, picEOI)
 }
 
 // Local APIC registers, offsets [SDM3 10.4].
@@ -110,7 +61,6 @@ const (
 
 	lapicBase = direct + 0xfee00000
 
-	lvtExtINT    = 0x700
 	lvtNMI       = 0x400
 	lvtMasked    = 1 << 16
 	svrEnable    = 1 << 8
@@ -126,17 +76,13 @@ func lapicRead(reg uint64) uint32 { return mmioRead32(lapicBase + reg) }
 
 func lapicWrite(reg uint64, v uint32) { mmioWrite32(lapicBase+reg, v) }
 
-// initLAPIC enables this CPU's local APIC; the first CPU gets the 8259's interrupts through LINT0.
-func initLAPIC(first bool) {
+// initLAPIC enables this CPU's local APIC.
+func initLAPIC() {
 	wrmsr(msrAPICBase, rdmsr(msrAPICBase)|1<<11)
 	lapicWrite(lapicSVR, svrEnable|vecSpurious)
 	lapicWrite(lapicDivide, divideBy1)
 	lapicWrite(lapicTimer, vecTimer)
-	if first {
-		lapicWrite(lapicLINT0, lvtExtINT)
-	} else {
-		lapicWrite(lapicLINT0, lvtMasked)
-	}
+	lapicWrite(lapicLINT0, lvtMasked)
 	lapicWrite(lapicLINT1, lvtNMI) // where PCs have it
 	me().lapicID = uint64(lapicRead(lapicID) >> 24)
 }

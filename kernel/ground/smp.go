@@ -2,72 +2,19 @@ package ground
 
 import "sync/atomic"
 
-// ACPI tables [ACPI 5.2]: where the number of CPUs stands.
-const (
-	sdtLength     = 4
-	sdtHeaderSize = 36
-	madtEntries   = 44
-	madtLocalAPIC = 0
-	madtEnabled   = 1 << 0
-)
-
-// findRSDP looks where firmware puts the root pointer if the boot loader didn't say [ACPI 5.2.5.1].
-func findRSDP() uint64 {
-	if rsdp != 0 {
-		return rsdp
-	}
-	const signature = 0x2052545020445352 // "RSD PTR "
-	for a := uint64(0xe0000); a < 0x100000; a += 16 {
-		if *p64(direct + a) == signature {
-			return a
-		}
-	}
-	return 0
-}
-
-// findMADT returns the physical address of the table that lists the CPUs, or 0.
-func findMADT() uint64 {
-	const signature = 0x43495041 // "APIC"
-	r := findRSDP()
-	if r == 0 || r >= fourGiB {
-		return 0
-	}
-	// The RSDT: 32-bit addresses, which every machine of QEMU has.
-	root := uint64(*p32(direct + r + 16))
-	if root == 0 {
-		return 0
-	}
-	n := (uint64(*p32(direct + root + sdtLength)) - sdtHeaderSize) / 4
-	for i := uint64(0); i < n && i < 64; i++ {
-		table := uint64(*p32(direct + root + sdtHeaderSize + i*4))
-		if *p32(direct + table) == signature {
-			return table
-		}
-	}
-	return 0
-}
-
 // startCPUs starts the other CPUs, one after the other.
 func startCPUs() {
-	madt := findMADT()
-	if madt == 0 {
-		return
-	}
-	end := madt + uint64(*p32(direct + madt + sdtLength))
-	tables := uint64(0)
-	for e := madt + madtEntries; e+8 <= end && cpuCount < maxCPUs; {
-		kind, size := *p8(direct + e), uint64(*p8(direct + e + 1))
-		if size < 2 {
-			break
+	prepared := false
+	for i := uint64(0); i < foundCPUCount && cpuCount < maxCPUs; i++ {
+		apic := foundCPUs[i%maxCPUs]
+		if apic == me().lapicID {
+			continue
 		}
-		apic := uint64(*p8(direct + e + 3))
-		if kind == madtLocalAPIC && *p32(direct + e + 4)&madtEnabled != 0 && apic != me().lapicID {
-			if tables == 0 {
-				tables = prepareTrampoline()
-			}
-			startCPU(apic)
+		if !prepared {
+			prepareTrampoline()
+			prepared = true
 		}
-		e += size
+		startCPU(apic)
 	}
 }
 
@@ -82,8 +29,8 @@ const (
 )
 
 // prepareTrampoline writes the trampoline and makes page tables that are the kernel's with the trampoline's page mapped
-// at its physical address. It returns their root.
-func prepareTrampoline() uint64 {
+// at its physical address.
+func prepareTrampoline() {
 	root := allocFrame()
 	copyWords(direct+root, direct+kernelRoot, pageSize/8)
 	low, dir, table := allocFrame(), allocFrame(), allocFrame()
@@ -133,7 +80,6 @@ func prepareTrampoline() uint64 {
 	*p32(direct + trampoline + trampolineGDTR + 2) = trampoline + trampolineGDT
 	gdt := uint64(direct + trampoline + trampolineGDT)
 	*p64(gdt), *p64(gdt + 8), *p64(gdt + 16), *p64(gdt + 24) = 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cf9b000000ffff
-	return root
 }
 
 // Control registers at boot; vmm/image uses the same values.
@@ -178,7 +124,7 @@ func delayNS(ns uint64) {
 // apBoot runs on a started CPU, on its ground stack. It ends in the idle loop.
 func apBoot(c *cpu) {
 	initCPU(c.id)
-	initLAPIC(false)
+	initLAPIC()
 	c.flushSeen = atomic.LoadUint64(&flushGen)
 	atomic.StoreUint64(&c.online, 1)
 }

@@ -87,7 +87,7 @@ saved:
 	MOVQ DI, CX
 	CMPQ userRegs_Vec(CX), $const_vecSyscall
 	JEQ toGo
-	CMPQ userRegs_Vec(CX), $const_vecPIC
+	CMPQ userRegs_Vec(CX), $const_vecLine
 	JLT toGo
 	JMP ·interrupted(SB)
 toGo:

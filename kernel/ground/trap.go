@@ -13,7 +13,7 @@ func trap(t *thread) {
 	if v == vecSpurious {
 		return
 	}
-	if v < vecPIC && (c.locked != 0 || onStacks(t.sp)) {
+	if v < vecLine && (c.locked != 0 || onStacks(t.sp)) {
 		die("exception in ground")
 	}
 	lock()
@@ -28,35 +28,15 @@ func trap(t *thread) {
 		c.armedNS = noTimer
 		expire(c)
 		schedule(true)
-	case v >= vecPIC && v < vecPIC+picLines:
-		lineInterrupt(v - vecPIC)
+	case v >= vecLine && v < vecLine+maxSources:
+		maskLine(v - vecLine)
+		lapicWrite(lapicEOI, 0)
+		interrupt(v - vecLine)
 		schedule(false)
-	case v >= vecPIC:
+	case v >= vecLine:
 		die("unexpected vector")
 	default:
 		faultSignal(t)
 		schedule(false)
 	}
-}
-
-// lineInterrupt masks a line, which is level-triggered for PCI, until its driver has served the device.
-func lineInterrupt(line uint64) {
-	const spuriousMaster, spuriousSlave, inService = 7, 15, 0x0b
-	if line == spuriousMaster || line == spuriousSlave {
-		// The 8259 raises its last line when the real one has gone away [8259A, default IR7].
-		base := uint64(picMaster)
-		if line == spuriousSlave {
-			base = picSlave
-		}
-		out8(base, inService)
-		if in8(base)&0x80 == 0 {
-			if line == spuriousSlave {
-				out8(picMaster, picEOI)
-			}
-			return
-		}
-	}
-	maskLine(line)
-	ackLine(line)
-	interrupt(line)
 }

@@ -40,12 +40,12 @@ type Allocator interface {
 	AllocDMA(size int) (DMA, error)
 }
 
-// Interrupt is one interrupt line.
+// Interrupt is one interrupt line, or a message that a device writes.
 type Interrupt interface {
-	// Wait blocks until the interrupt has fired, also if it did before the call; it is then masked.
-	// An error means that none will come any more.
+	// Wait blocks until the interrupt has fired, also if it did before the call. A line that is a level is then
+	// masked. An error means that none will come any more.
 	Wait() error
 
-	// Unmask lets it fire again.
+	// Unmask lets a level fire again; it does nothing for others.
 	Unmask() error
 }

@@ -50,8 +50,8 @@ func TestInterruptFile(t *testing.T) {
 	if err := <-waited; err == nil {
 		t.Error("Wait on a closed file succeeded")
 	}
-	if _, err := OpenInterrupt(3); err == nil {
-		t.Error("this machine has /dev/irq/3?")
+	if _, err := OpenInterrupt(3, Edge); err == nil {
+		t.Error("this machine has /dev/irq/edge/3?")
 	}
 }
 

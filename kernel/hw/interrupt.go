@@ -6,16 +6,33 @@ import (
 )
 
 // InterruptFile is an Interrupt on one of ground's interrupt files: Read blocks until the interrupt
-// has fired, which masks it, and Write unmasks it.
+// has fired, and Write unmasks it.
 type InterruptFile struct {
 	file *os.File
 	buf  [8]byte
 	word [4]byte
 }
 
-// OpenInterrupt opens the interrupt file of an interrupt line.
-func OpenInterrupt(line uint8) (*InterruptFile, error) {
-	file, err := os.OpenFile("/dev/irq/"+strconv.Itoa(int(line)), os.O_RDWR, 0)
+// Trigger is how a line tells of an interrupt.
+type Trigger string
+
+// The triggers. The bus of a device determines which it is: PCI's lines are levels [PCI 3.0 2.2.6], those of ISA
+// and of virtio-mmio are edges.
+const (
+	Edge  Trigger = "edge"
+	Level Trigger = "level"
+)
+
+// OpenInterrupt opens an interrupt line.
+func OpenInterrupt(line uint8, t Trigger) (*InterruptFile, error) {
+	return openInterrupt(string(t), line)
+}
+
+// OpenMessage opens the interrupt that a device raises by writing message n [PCI 3.0 6.8], which ground describes.
+func OpenMessage(n uint8) (*InterruptFile, error) { return openInterrupt("message", n) }
+
+func openInterrupt(kind string, number uint8) (*InterruptFile, error) {
+	file, err := os.OpenFile("/dev/irq/"+kind+"/"+strconv.Itoa(int(number)), os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
