@@ -2,6 +2,7 @@
 package vmm
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -24,15 +25,44 @@ const (
 )
 
 // MachineTypes are the values of Machine.Type.
-var MachineTypes = []string{"pc", "q35"}
+var MachineTypes = []string{"pc", "q35", microvm}
 
-// NICs are the network cards that the kernel has a driver for.
-var NICs = []string{"e1000"}
+// microvm is the machine without a PCI bus and with little else, which starts fastest.
+const microvm = "microvm"
+
+// NICs are the values of Machine.NIC: the network cards that the kernel has a driver for, and none.
+var NICs = []string{"e1000", NoNIC}
+
+// NoNIC stands for a machine without a network card.
+const NoNIC = "none"
+
+// DefaultNIC returns the network card that a type of machine gets if none is named.
+func DefaultNIC(machineType string) string {
+	if machineType == microvm {
+		return NoNIC
+	}
+	return "e1000"
+}
+
+// CheckNIC tells why a type of machine can't have a network card.
+func CheckNIC(machineType, nic string) error {
+	if machineType == microvm && nic == "e1000" {
+		return errors.New("an e1000 needs a PCI bus, which microvm hasn't")
+	}
+	return nil
+}
+
+// Values of Machine.Accel: what executes the guest's instructions.
+const (
+	TCG = "tcg" // QEMU emulates the processor
+	KVM = "kvm" // the host's processor does it itself
+)
 
 // Machine describes a virtual machine.
 type Machine struct {
 	Type     string // one of MachineTypes
-	CPUModel string // QEMU's -cpu; "" for QEMU's default
+	Accel    string // TCG or KVM
+	CPUModel string // QEMU's -cpu; "" for the host's with KVM, else QEMU's default
 	CPUs     int
 	Memory   int64  // bytes
 	NIC      string // one of NICs
@@ -66,12 +96,12 @@ func (m *Machine) Args() []string {
 		"-chardev", "socket,id=boot,fd="+strconv.Itoa(bootFD),
 		"-serial", "chardev:boot",
 		// COM2: the frames of package hostlink, by two pipes. QEMU writes each byte by itself: into a
-		// pipe that goes twice as fast as into a socket, which needs a buffer for each.
+		// pipe that goes twice as fast as into a socket, which needs a buffer for each. Of -serial a microvm
+		// takes only the first.
 		"-chardev", "stdio,id=link,signal=off",
-		"-serial", "chardev:link",
+		"-device", "isa-serial,chardev=link,index=1",
 		"-chardev", "socket,id=monitor,fd="+strconv.Itoa(monitorFD),
 		"-mon", "chardev=monitor,mode=control",
-		"-netdev", m.netdev(),
 	)
 	if m.Pcap != nil {
 		args = append(args, "-object", "filter-dump,id=pcap,netdev=n0,file="+fdPath(pcapFD))
@@ -92,26 +122,37 @@ func (m *Machine) ByHand(kernel, bundle string) []string {
 		"-kernel", kernel,
 		"-initrd", bundle,
 		"-serial", "stdio",
-		"-netdev", m.netdev(),
 	)
 }
 
 // common returns what both command lines begin with.
 func (m *Machine) common() []string {
-	args := []string{
-		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-M", m.Type,
-		"-accel", "tcg",
+	args := []string{"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"}
+	if m.Type == microvm {
+		// Without ACPI the firmware is faster, devices are on the kernel's command line, and CPUs in the MP table.
+		args = append(args, "-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false")
+	} else {
+		args = append(args, "-M", m.Type)
 	}
-	if m.CPUModel != "" {
+	args = append(args, "-accel", m.Accel)
+	switch {
+	case m.CPUModel != "":
 		args = append(args, "-cpu", m.CPUModel)
+	case m.Accel == KVM:
+		args = append(args, "-cpu", "host")
 	}
-	return append(args,
+	args = append(args,
 		"-smp", strconv.Itoa(m.CPUs),
 		"-m", memoryArg(m.Memory),
 		"-device", "isa-debug-exit,iobase=0x"+strconv.FormatUint(DebugExitPort, 16)+",iosize=0x04",
+	)
+	if m.NIC == NoNIC {
+		return args
+	}
+	return append(args,
 		// Without its option ROM the firmware has no network boot to prepare.
 		"-device", m.NIC+",netdev=n0,mac="+MAC+",romfile=",
+		"-netdev", m.netdev(),
 	)
 }
 

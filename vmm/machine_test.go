@@ -8,7 +8,7 @@ import (
 )
 
 func testMachine() *Machine {
-	return &Machine{Type: "pc", CPUs: 1, Memory: 128 << 20, NIC: "e1000"}
+	return &Machine{Type: "pc", Accel: TCG, CPUs: 1, Memory: 128 << 20, NIC: "e1000"}
 }
 
 // TestGoldenCommandLines has QEMU's command lines in full: whoever changes one should see it.
@@ -20,23 +20,25 @@ func TestGoldenCommandLines(t *testing.T) {
 		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
 	}
+	small := testMachine()
+	small.Type, small.Accel, small.NIC, small.Vsock = "microvm", KVM, NoNIC, os.Stdout
 	const start = "-nodefaults -no-user-config -no-reboot -display none "
 	const files = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
 		"-chardev socket,id=boot,fd=3 -serial chardev:boot " +
-		"-chardev stdio,id=link,signal=off -serial chardev:link " +
-		"-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control "
+		"-chardev stdio,id=link,signal=off -device isa-serial,chardev=link,index=1 " +
+		"-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control"
 	tests := []struct{ name, got, want string }{
 		{"default", strings.Join(testMachine().Args(), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
-			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
-			"-netdev user,id=n0"},
+			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " +
+			"-netdev user,id=n0 " + files},
 		{"everything", strings.Join(full.Args(), " "), start +
 			"-M q35 -accel tcg -cpu max -smp 2 -m 102401k " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
-			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " + files +
-			"-netdev user,id=n0,hostfwd=udp:127.0.0.1:20000-:7,hostfwd=tcp:0.0.0.0:0-:80 " +
-			"-object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7 " +
+			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " +
+			"-netdev user,id=n0,hostfwd=udp:127.0.0.1:20000-:7,hostfwd=tcp:0.0.0.0:0-:80 " + files +
+			" -object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7 " +
 			"-object memory-backend-memfd,id=memory,share=on,size=102401k -machine memory-backend=memory " +
 			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-pci,chardev=vsock " +
 			"-gdb tcp:127.0.0.1:1234 -S"},
@@ -44,7 +46,12 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-M pc -accel tcg -smp 1 -m 128M " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
 			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " +
-			"-kernel k.img -initrd i.img -serial stdio -netdev user,id=n0"},
+			"-netdev user,id=n0 -kernel k.img -initrd i.img -serial stdio"},
+		{"microvm", strings.Join(small.Args(), " "), start +
+			"-M microvm,acpi=off -global virtio-mmio.force-legacy=false -accel kvm -cpu host -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " + files +
+			" -object memory-backend-memfd,id=memory,share=on,size=128M -machine memory-backend=memory " +
+			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-device,chardev=vsock"},
 	}
 	for _, tt := range tests {
 		if tt.got != tt.want {

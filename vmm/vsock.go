@@ -24,10 +24,14 @@ func VsockPair() (ours *net.UnixConn, theirs *os.File, err error) {
 
 // vsockArgs attaches the device. It works on the guest's memory, which therefore is a file that QEMU shares.
 func (m *Machine) vsockArgs() []string {
+	device := "vhost-user-vsock-pci"
+	if m.Type == microvm {
+		device = "vhost-user-vsock-device"
+	}
 	return []string{
 		"-object", "memory-backend-memfd,id=memory,share=on,size=" + memoryArg(m.Memory),
 		"-machine", "memory-backend=memory", // added to the options of -M
 		"-chardev", "socket,id=vsock,fd=" + strconv.Itoa(vsockFD),
-		"-device", "vhost-user-vsock-pci,chardev=vsock",
+		"-device", device + ",chardev=vsock",
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wick/bundle"
+	"wick/vmm"
 	"wick/vmm/preflight"
 )
 
@@ -42,6 +43,9 @@ The flags other than -o and -e set what the script starts with; the image does n
 			}
 			if err := f.parse(); err != nil {
 				return err
+			}
+			if f.machine.Accel == autoAccel {
+				f.machine.Accel = vmm.TCG
 			}
 			return f.build(cmd.OutOrStdout(), dir, args)
 		},

@@ -133,7 +133,7 @@ func checkScript(t *testing.T, dir string) {
 	}
 	for _, want := range []string{
 		"\n-kernel\n" + dir + "/kernel.img\n-initrd\n" + dir + "/initrd.img\n", "\n-m\n64M\n",
-		"\nuser,id=n0,hostfwd=tcp:127.0.0.1:8080-:80\n-cpu\nmax\na b\n",
+		"\n-accel\ntcg\n", "\nuser,id=n0,hostfwd=tcp:127.0.0.1:8080-:80\n", "\nstdio\n-cpu\nmax\na b\n",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in %s", want, out)

@@ -145,13 +145,11 @@ func (d *doctor) has(what string, want []string, path string, list func(string) 
 }
 
 func (d *doctor) kvm() {
-	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
-		d.add(note, "KVM", "not available; not needed, wick emulates the processor (TCG)", "")
+	if err := vmm.CheckKVM(); err != nil {
+		d.add(note, "KVM", err.Error()+"; not needed, wick emulates the processor (TCG)", "")
 		return
 	}
-	f.Close()
-	d.add(note, "KVM", "available; this wick does not use it yet, it emulates the processor (TCG)", "")
+	d.add(good, "KVM", "works, and wick uses it", "")
 }
 
 // lowMemory is how much free memory a machine of the default size may need, in bytes.

@@ -23,6 +23,10 @@ type machineFlags struct {
 	env      []string
 }
 
+// autoAccel is KVM where it works when wick run starts a machine, else TCG; for the script of wick build, which may run
+// elsewhere, always TCG.
+const autoAccel = "auto"
+
 // maxCPUs is the most virtual CPUs that the kernel starts (kernel/ground).
 const maxCPUs = 8
 
@@ -33,9 +37,10 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.memory, "memory", "m", "128M", "memory of the machine: `SIZE` with K, M or G, M if bare")
 	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
-	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc or q35")
-	flags.StringVar(&f.machine.NIC, "nic", "e1000", "network `CARD`: e1000")
-	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, max for all it can emulate")
+	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc, q35 or microvm")
+	flags.StringVar(&f.machine.NIC, "nic", "", "network `CARD`: e1000 or none; e1000 unless given, none on microvm")
+	flags.StringVar(&f.machine.Accel, "accel", autoAccel, "what executes the program: `ACCEL` kvm, tcg (QEMU emulates the processor), or auto")
+	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, the host's with kvm; max for all it can emulate")
 	flags.MarkHidden("cpu-model") // for tests of the kernel
 }
 
@@ -51,8 +56,20 @@ func (f *machineFlags) parse() error {
 	if !slices.Contains(vmm.MachineTypes, f.machine.Type) {
 		return fmt.Errorf("--machine: %q is not one of %s", f.machine.Type, strings.Join(vmm.MachineTypes, ", "))
 	}
+	if a := f.machine.Accel; a != autoAccel && a != vmm.KVM && a != vmm.TCG {
+		return fmt.Errorf("--accel: %q is not one of auto, kvm, tcg", a)
+	}
+	if f.machine.NIC == "" {
+		f.machine.NIC = vmm.DefaultNIC(f.machine.Type)
+	}
 	if !slices.Contains(vmm.NICs, f.machine.NIC) {
 		return fmt.Errorf("--nic: %q is not one of %s", f.machine.NIC, strings.Join(vmm.NICs, ", "))
+	}
+	if err := vmm.CheckNIC(f.machine.Type, f.machine.NIC); err != nil {
+		return fmt.Errorf("--nic: %w", err)
+	}
+	if len(f.forwards) > 0 && f.machine.NIC == vmm.NoNIC {
+		return fmt.Errorf("--publish: %w", errNoNIC)
 	}
 	for _, s := range f.forwards {
 		forward, err := vmm.ParseForward(s)
@@ -71,6 +88,9 @@ func (f *machineFlags) parse() error {
 	}
 	return nil
 }
+
+// errNoNIC is what is wrong with flags that need a network card.
+var errNoNIC = errors.New("the machine has no network card (see --nic)")
 
 // flagError says in wick's words what is wrong with a flag.
 func flagError(cmd *cobra.Command, err error) error {

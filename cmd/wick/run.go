@@ -89,8 +89,14 @@ func (f *runFlags) run(args []string) error {
 	if err := f.capture.parse(); err != nil {
 		return err
 	}
+	if f.machine.NIC == vmm.NoNIC && (f.dump != "" || f.capture.path != "" || f.capture.qemu != "") {
+		return fmt.Errorf("--dump, --pcap: %w", errNoNIC)
+	}
 	qemu, err := vmm.FindQEMU()
 	if err != nil {
+		return err
+	}
+	if err := f.chooseAccel(); err != nil {
 		return err
 	}
 	kernel := openKernelEarly()
@@ -132,6 +138,26 @@ func (f *runFlags) run(args []string) error {
 		return err
 	}
 	return f.start(qemu, terminal, capture, &vsock)
+}
+
+// chooseAccel makes KVM or TCG of autoAccel, and sees that KVM works if it was asked for.
+func (f *runFlags) chooseAccel() error {
+	if f.machine.Accel == vmm.TCG {
+		return nil
+	}
+	err := vmm.CheckKVM()
+	switch {
+	case err == nil:
+		f.machine.Accel = vmm.KVM
+	case f.machine.Accel == vmm.KVM:
+		return fmt.Errorf("--accel: KVM can't be used: %w", err)
+	default:
+		f.machine.Accel = vmm.TCG
+		if f.verbose {
+			complain(fmt.Errorf("KVM can't be used, so the processor is emulated: %w", err))
+		}
+	}
+	return nil
 }
 
 // leastMemory is what a machine needs besides what is loaded into it, in bytes: the kernel refuses to

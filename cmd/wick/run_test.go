@@ -75,7 +75,7 @@ func TestInputAndOutput(t *testing.T) {
 }
 
 func TestWhatTheGuestIsTold(t *testing.T) {
-	got := wick(t, nil, "run", "-e", "A=b c", "-e", "HOME=/x", "--dump", "--pcap", "x", "--snaplen", "96", "-v", "--machine", "q35", "-c", "2", "-m", "1G", "--cpu-model", "max", "./program", "describe", "-p", "--", "x y")
+	got := wick(t, nil, "run", "-e", "A=b c", "-e", "HOME=/x", "--dump", "--pcap", "x", "--snaplen", "96", "-v", "--machine", "q35", "--accel", "tcg", "-c", "2", "-m", "1G", "--cpu-model", "max", "./program", "describe", "-p", "--", "x y")
 	if got.status != 0 {
 		t.Fatalf("got %+v", got)
 	}
@@ -149,7 +149,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run -v=perhaps ./program", statusFailure, "true or false"},
 		{"run -e X ./program", statusFailure, "not K=V"},
 		{"run -e =X ./program", statusFailure, "not K=V"},
-		{"run --machine isapc ./program", statusFailure, "pc, q35"},
+		{"run --machine isapc ./program", statusFailure, "pc, q35, microvm"},
+		{"run --machine microvm --nic e1000 ./program", statusFailure, "PCI"},
+		{"run --nic none -p 80:80 ./program", statusFailure, "no network card"},
+		{"run --nic none --dump ./program", statusFailure, "no network card"},
+		{"run --nic none --pcap x ./program", statusFailure, "no network card"},
+		{"run --accel hax ./program", statusFailure, "auto, kvm, tcg"},
 		{"run --nic rtl8139 ./program", statusFailure, "e1000"},
 		{"run --dump=all ./program", statusFailure, "neither line nor full"},
 		{"run --gdb 70000 ./program", statusFailure, "--gdb: 70000 is out of range"},

@@ -8,6 +8,8 @@ type Suite struct {
 	Go   string // folder of a Go program, or ""
 	C    string // name of a C program, or ""
 
+	Network bool // it needs a network card
+
 	// Flags and Env are what the program needs to find its peers.
 	Flags func(p Peers) []string
 	Env   func(p Peers) []string
@@ -38,10 +40,10 @@ var Suites = []Suite{
 	{Name: "memory", Go: "memory"},
 	{Name: "epoll", Go: "epoll"},
 	{Name: "system", Go: "system"},
-	{Name: "tcp", Go: "tcp", Flags: func(p Peers) []string { return []string{"-peer", p.TCP} },
+	{Name: "tcp", Go: "tcp", Network: true, Flags: func(p Peers) []string { return []string{"-peer", p.TCP} },
 		Heavy: []string{"loopback-64m", "peer-64m", "peer-in-a-row", "peer-at-once"}},
-	{Name: "udp", Go: "udp", Flags: func(p Peers) []string { return []string{"-peer", p.UDP} }},
-	{Name: "netif", Go: "netif", Flags: netifFlags},
+	{Name: "udp", Go: "udp", Network: true, Flags: func(p Peers) []string { return []string{"-peer", p.UDP} }},
+	{Name: "netif", Go: "netif", Network: true, Flags: netifFlags},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
 	{Name: "c-memory", C: "memory"},
@@ -49,7 +51,7 @@ var Suites = []Suite{
 	{Name: "c-xstate", C: "xstate"},
 	{Name: "c-hostile", C: "hostile"},
 	{Name: "c-posix", C: "posix"},
-	{Name: "c-sockets", C: "sockets", Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},
+	{Name: "c-sockets", C: "sockets", Network: true, Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},
 }
 
 func netifFlags(p Peers) []string {

@@ -31,7 +31,7 @@ const killDelay = 20 * time.Second
 
 // configuration is a kind of virtual machine.
 type configuration struct {
-	machine string // pc or q35
+	machine string // pc, q35 or microvm
 	cpus    int
 	model   string // "default" or a model of QEMU's
 }
@@ -40,7 +40,11 @@ type configuration struct {
 var configurations = []configuration{
 	{"pc", 1, "default"}, {"pc", 2, "max"}, {"q35", 1, "max"}, {"q35", 2, "default"},
 	{"pc", 2, "default"}, {"pc", 1, "max"}, {"q35", 1, "default"}, {"q35", 2, "max"},
+	{"microvm", 1, "default"}, {"microvm", 2, "max"}, {"microvm", 2, "default"}, {"microvm", 1, "max"},
 }
+
+// networked tells whether the machine has a network card; microvm has none yet.
+func (c configuration) networked() bool { return c.machine != "microvm" }
 
 // plain is the configuration of tests for which the kind of machine makes no difference.
 var plain = configurations[0]
@@ -48,7 +52,7 @@ var plain = configurations[0]
 func (c configuration) String() string { return fmt.Sprintf("%s-%d-%s", c.machine, c.cpus, c.model) }
 
 func (c configuration) flags() []string {
-	flags := []string{"--machine", c.machine, "-c", fmt.Sprint(c.cpus)}
+	flags := []string{"--machine", c.machine, "--accel", "tcg", "-c", fmt.Sprint(c.cpus)}
 	if c.model != "default" {
 		flags = append(flags, "--cpu-model", c.model)
 	}
@@ -142,7 +146,7 @@ func start(t *testing.T, o options) *run {
 	if !o.quiet {
 		args = append(args, "-v")
 	}
-	if o.capture {
+	if o.capture && o.networked() {
 		args = append(args, "--qemu-pcap", filepath.Join(r.dir, "capture.pcap"))
 	}
 	args = append(append(args, o.flags...), o.program)

@@ -16,6 +16,9 @@ import (
 // TestPublishedTCP exchanges streams with a server in the machine.
 func TestPublishedTCP(t *testing.T) {
 	for _, c := range configurations {
+		if !c.networked() {
+			continue
+		}
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, capture: true,
@@ -131,6 +134,9 @@ func atOnce(t *testing.T, addr string, many int) {
 // TestEcho runs the example that make run runs, with all three of its ports published.
 func TestEcho(t *testing.T) {
 	for _, c := range configurations {
+		if !c.networked() {
+			continue
+		}
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, program: goProgram(t, "/examples/echo"), capture: true,
@@ -209,6 +215,9 @@ func fetch(t *testing.T, url, want string) {
 // TestNettests runs the lab's exchanges with the lab's server.
 func TestNettests(t *testing.T) {
 	for _, c := range configurations {
+		if !c.networked() {
+			continue
+		}
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startPeers(t)

@@ -106,6 +106,9 @@ func TestSuites(t *testing.T) {
 	for i, c := range configurations {
 		for j := range programs.Suites {
 			s := &programs.Suites[j]
+			if s.Network && !c.networked() {
+				continue
+			}
 			libc := programs.Libcs[(i+j)%len(programs.Libcs)]
 			name := c.String() + "/" + s.Name
 			if s.C != "" {
