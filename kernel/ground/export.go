@@ -97,6 +97,15 @@ func CommandLine() string {
 	return string(text)
 }
 
+// DSDT returns the table of ACPI that describes the machine's devices; nil if there is none.
+func DSDT() []byte {
+	table := findDSDT(direct, findRSDP(direct, rsdp))
+	if table == 0 {
+		return nil
+	}
+	return physical(table-direct, tableLength(table))
+}
+
 // CPUs returns the number of CPUs that run.
 func CPUs() int { return int(cpuCount) }
 
