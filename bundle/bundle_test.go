@@ -17,7 +17,7 @@ func fullConfig() *Config {
 		Path: "/bin/server", Cwd: "/tmp",
 		Terminal: [3]bool{true, false, true}, Rows: 24, Columns: 80,
 		Address: "10.0.2.15/24", Gateway: "10.0.2.2", DNS: "10.0.2.3", Host: "wick",
-		Dump: "line", Capture: true, SnapLen: 96, Verbose: true,
+		Dump: "line", Capture: true, SnapLen: 96, Verbose: true, Timing: true,
 		Seed: bytes.Repeat([]byte{7}, 32), Now: time.Unix(1700000000, 123456789),
 	}
 }

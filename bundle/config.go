@@ -25,6 +25,7 @@ type Config struct {
 	Capture bool   // send a capture of the card to the host
 	SnapLen uint32 // bytes that the capture keeps of each packet; 0: all
 	Verbose bool   // kernel log, unimplemented system calls by name
+	Timing  bool   // the host wants to know how long the boot takes
 
 	FixedAddresses bool // no address-space randomisation
 

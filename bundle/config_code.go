@@ -24,6 +24,7 @@ const (
 	tagSeed     = 13
 	tagNow      = 14 // seconds since 1970 (8 bytes) and nanoseconds (4)
 	tagCapture  = 15 // SnapLen (4 bytes)
+	tagTiming   = 16 // no bytes
 )
 
 // appendConfig appends the records of c to b.
@@ -63,6 +64,9 @@ func appendConfig(b []byte, c *Config) []byte {
 	}
 	if c.Capture {
 		b = appendRecord(b, tagCapture, binary.LittleEndian.AppendUint32(nil, c.SnapLen))
+	}
+	if c.Timing {
+		b = appendRecord(b, tagTiming, "")
 	}
 	return b
 }
@@ -135,6 +139,8 @@ func decodeRecord(tag uint64, value []byte, c *Config) error {
 		if size := r.take(4); size != nil {
 			c.Capture, c.SnapLen = true, binary.LittleEndian.Uint32(size)
 		}
+	case tagTiming:
+		c.Timing = true
 	default:
 		field := stringField(tag, c)
 		if field == nil {
@@ -143,7 +149,7 @@ func decodeRecord(tag uint64, value []byte, c *Config) error {
 		*field = string(value)
 	}
 	switch tag {
-	case tagTerminal, tagWindow, tagVerbose, tagNow, tagCapture:
+	case tagTerminal, tagWindow, tagVerbose, tagNow, tagCapture, tagTiming:
 		if r.failed || len(r.rest) != 0 {
 			return &Error{What: "a config record of the wrong length", Got: tag}
 		}

@@ -88,8 +88,8 @@ func TestReaderNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ bytes, want string }{
 		{"SeaBIOS (", "first byte of a frame at byte 9: got 83, want 167"},
 		{"\xa7\x58\x01\x00\x00\x00\x00\x00", "second byte of a frame at byte 10: got 88, want 87"},
-		{"\xa7\x57\x00\x00\x00\x00\x00\x00", "frame type at byte 11: got 0, want 1 to 13"},
-		{"\xa7\x57\x0e\x00\x00\x00\x00\x00", "frame type at byte 11: got 14, want 1 to 13"},
+		{"\xa7\x57\x00\x00\x00\x00\x00\x00", "frame type at byte 11: got 0, want 1 to 14"},
+		{"\xa7\x57\x0f\x00\x00\x00\x00\x00", "frame type at byte 11: got 15, want 1 to 14"},
 		{"\xa7\x57\x01\x02\x00\x00\x00\x00", "reserved byte at byte 12: got 2, want 0"},
 		{"\xa7\x57\x04\x00\x01\x00\x01\x00", "payload length at byte 13: got 65537, want at most 65536"},
 	} {

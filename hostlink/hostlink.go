@@ -34,10 +34,11 @@ const (
 	Dump     Type = 11 // G>H: text of the packet dump
 	Capture  Type = 12 // G>H: bytes of a pcapng capture
 	Credit   Type = 13 // G>H: the guest can take N more bytes of Stdin (LE 32 bit)
+	Timing   Type = 14 // G>H: when the boot reached its stages, before the program's first instruction (6 × LE 64 bit)
 )
 
 // lastType is the highest type of this version.
-const lastType = Credit
+const lastType = Timing
 
 // Sizes, in bytes.
 const (
@@ -54,7 +55,7 @@ const (
 var typeNames = [...]string{
 	Ready: "Ready", Stdin: "Stdin", StdinEOF: "StdinEOF", Stdout: "Stdout", Stderr: "Stderr",
 	Signal: "Signal", WinSize: "WinSize", TermMode: "TermMode", Exit: "Exit", Log: "Log",
-	Dump: "Dump", Capture: "Capture", Credit: "Credit",
+	Dump: "Dump", Capture: "Capture", Credit: "Credit", Timing: "Timing",
 }
 
 // String returns the name of the constant.

@@ -104,6 +104,36 @@ func ParseCredit(payload []byte) (uint32, error) {
 	return binary.LittleEndian.Uint32(payload), nil
 }
 
+// BootTimes is the payload of Timing: when the boot reached its stages, in nanoseconds since the machine's clock (the
+// TSC) was zero.
+type BootTimes struct {
+	Stub    uint64 // the first instruction of the kernel image
+	Ground  uint64 // the layer below the Go runtime
+	Runtime uint64 // the Go runtime
+	Kernel  uint64 // the kernel's main function
+	Ready   uint64 // the frame Ready had been sent
+	Program uint64 // the program's first instruction
+}
+
+// Append appends the payload.
+func (b BootTimes) Append(dst []byte) []byte {
+	for _, v := range [...]uint64{b.Stub, b.Ground, b.Runtime, b.Kernel, b.Ready, b.Program} {
+		dst = binary.LittleEndian.AppendUint64(dst, v)
+	}
+	return dst
+}
+
+// ParseTiming reads the payload of Timing.
+func ParseTiming(payload []byte) (b BootTimes, err error) {
+	if err := check(Timing, payload, 6*8); err != nil {
+		return b, err
+	}
+	for i, v := range [...]*uint64{&b.Stub, &b.Ground, &b.Runtime, &b.Kernel, &b.Ready, &b.Program} {
+		*v = binary.LittleEndian.Uint64(payload[8*i:])
+	}
+	return b, nil
+}
+
 // AppendSignal appends the payload of Signal, a Linux signal number.
 func AppendSignal(dst []byte, number uint8) []byte { return append(dst, number) }
 

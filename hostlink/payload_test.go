@@ -19,6 +19,10 @@ func TestPayloadsRoundTrip(t *testing.T) {
 	if got, err := ParseTermMode(modes.Append(nil)); err != nil || got != modes {
 		t.Errorf("TermMode: got %v %v", got, err)
 	}
+	times := BootTimes{Stub: 1, Ground: 1 << 40, Runtime: 3, Kernel: 4, Ready: 5, Program: 1<<64 - 1}
+	if got, err := ParseTiming(times.Append(nil)); err != nil || got != times {
+		t.Errorf("Timing: got %v %v", got, err)
+	}
 	if got, err := ParseCredit(AppendCredit(nil, 1<<20)); err != nil || got != 1<<20 {
 		t.Errorf("Credit: got %v %v", got, err)
 	}
@@ -31,7 +35,7 @@ func TestPayloadsRoundTrip(t *testing.T) {
 }
 
 func TestPayloadsAreChecked(t *testing.T) {
-	for size := range 16 {
+	for size := range 50 {
 		p := make([]byte, size)
 		for _, c := range []struct {
 			typ   Type
@@ -42,6 +46,7 @@ func TestPayloadsAreChecked(t *testing.T) {
 			{WinSize, 4, func(p []byte) error { _, err := ParseWinSize(p); return err }},
 			{TermMode, 12, func(p []byte) error { _, err := ParseTermMode(p); return err }},
 			{Credit, 4, func(p []byte) error { _, err := ParseCredit(p); return err }},
+			{Timing, 48, func(p []byte) error { _, err := ParseTiming(p); return err }},
 			{Signal, 1, func(p []byte) error { _, err := ParseSignal(p); return err }},
 			{Ready, 1, ParseReady},
 		} {

@@ -9,12 +9,15 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // VM is a running virtual machine.
 type VM struct {
+	Started time.Time // when QEMU's process was about to be made
+
 	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2; open until Wait
 
 	process  *os.Process
@@ -50,6 +53,7 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	vm := &VM{
+		Started: time.Now(),
 		Link:    link{d.ours[fromGuest], d.ours[toGuest]},
 		monitor: d.ours[monitor], forwards: m.Forwards,
 		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),

@@ -12,6 +12,7 @@ import (
 	"wick/hostlink"
 	"wick/kernel/console"
 	"wick/kernel/driver/uart"
+	"wick/kernel/ground"
 	"wick/kernel/hw"
 	"wick/kernel/linux"
 	"wick/kernel/task"
@@ -29,6 +30,8 @@ type host interface {
 	capture() (write func(b []byte) bool, room <-chan struct{})
 	// signals has the host's signals delivered to the program.
 	signals(p *linux.Process)
+	// timing tells how long the boot has taken until now.
+	timing()
 	// end tells how the program ended, when all it wrote has been sent.
 	end(s task.Status)
 }
@@ -49,6 +52,7 @@ func openHost(c *bundle.Config) (host, error) {
 	h := new(wickHost)
 	h.Console = console.New(port, console.Config{
 		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
+		Ready: func() { h.ready.Store(ground.Uptime()) },
 	})
 	return h, nil
 }
@@ -57,6 +61,7 @@ func openHost(c *bundle.Config) (host, error) {
 type wickHost struct {
 	*console.Console
 	program atomic.Pointer[linux.Process]
+	ready   atomic.Uint64 // what ground.Uptime was when the host had been told that the guest listens
 }
 
 // Stream implements vfs.Console.
@@ -71,6 +76,8 @@ func (h *wickHost) dump() (func([]byte) bool, <-chan struct{}) {
 func (h *wickHost) capture() (func([]byte) bool, <-chan struct{}) {
 	return func(b []byte) bool { return h.TryWrite(hostlink.Capture, b) }, h.Room(hostlink.Capture)
 }
+
+func (h *wickHost) timing() { h.Timing(bootTimes(began, h.ready.Load())) }
 
 func (h *wickHost) signals(p *linux.Process) { h.program.Store(p) }
 

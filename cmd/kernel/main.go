@@ -21,12 +21,16 @@ import (
 const exitFailed = 1
 
 func main() {
+	began = ground.Uptime()
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "wick: kernel:", err)
 		ground.PowerOff(exitFailed)
 	}
 	ground.PowerOff(0)
 }
+
+// began is what ground.Uptime was when main began.
+var began uint64
 
 func run() error {
 	base, initrd := ground.Initrd()

@@ -33,6 +33,8 @@ func (plainHost) dump() (func([]byte) bool, <-chan struct{}) {
 
 func (plainHost) capture() (func([]byte) bool, <-chan struct{}) { return nil, nil }
 
+func (plainHost) timing() {}
+
 func (plainHost) signals(*linux.Process) {}
 
 func (plainHost) end(s task.Status) {

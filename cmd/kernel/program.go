@@ -27,6 +27,9 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
 		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.short,
 	}
+	if c.Timing {
+		abi.CPU = &timedCPU{tell: k.host.timing}
+	}
 	return abi.Start(linux.Program{
 		Path: c.Path, Args: c.Args, Env: c.Env, Cwd: c.Cwd, FDs: fs.NewTable(), Paths: fs.NewPaths(),
 	})

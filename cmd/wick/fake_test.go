@@ -147,6 +147,14 @@ func (g *fakeGuest) play(scene string, args []string) {
 	case "exit":
 		g.ready()
 		g.exit(hostlink.ExitStatus{Number: number(args)})
+	case "timing":
+		if !g.config.Timing {
+			fail("the guest isn't told to take the time")
+		}
+		g.ready()
+		g.send(hostlink.Timing, hostlink.BootTimes{Stub: 1e6, Ground: 3e6}.Append(nil))
+		g.print("output\n")
+		g.exit(hostlink.ExitStatus{})
 	case "signal":
 		g.ready()
 		g.exit(hostlink.ExitStatus{Signalled: true, Number: number(args)})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,9 @@ const (
 	statusNoProg   = 127 // there is no such program
 	statusBySignal = 128 // and the number of the signal
 )
+
+// began is when wick began, as far as its own code can tell.
+var began = time.Now()
 
 func main() { os.Exit(run(os.Args[1:])) }
 

@@ -34,6 +34,7 @@ type runFlags struct {
 	dump    string
 	gdb     uint16
 	verbose bool
+	timing  bool
 }
 
 func newRun() *cobra.Command {
@@ -74,6 +75,7 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
 	f.capture.add(cmd.Flags())
 	f.vsock.add(cmd.Flags())
 	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
+	cmd.Flags().BoolVar(&f.timing, "timing", false, "print how long the start took, part by part, after the program's first output")
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the kernel log, unimplemented system calls and QEMU's command line")
 	return cmd
 }
@@ -243,7 +245,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 		}
 	}
 	cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
-	cfg.Dump, cfg.Verbose = f.dump, f.verbose
+	cfg.Dump, cfg.Verbose, cfg.Timing = f.dump, f.verbose, f.timing
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
 	cfg.FixedAddresses = f.gdb != 0 // breakpoints are set before the program is loaded
 	cfg.Seed = make([]byte, 32)
@@ -302,9 +304,16 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 	if f.gdb == 0 {
 		s.BootTimeout = bootTimeout
 	}
+	report := func(t session.Times) string { return "wick: " + t.Report(began, vm.Started) }
+	if f.timing {
+		s.OnOutput = report
+	}
 	result := s.Run()
 	if terminal != nil {
 		terminal.Restore()
+	}
+	if f.timing && result.Times.Output.IsZero() {
+		fmt.Fprint(os.Stderr, report(result.Times))
 	}
 	err = conclude(vm, &result, f.verbose)
 	if c != nil && !c.close(result.Exited) && err == nil {

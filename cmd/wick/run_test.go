@@ -100,6 +100,17 @@ func TestWhatTheGuestIsTold(t *testing.T) {
 	}
 }
 
+func TestTiming(t *testing.T) {
+	got := wick(t, nil, "run", "--timing", "./program", "timing")
+	if got.status != 0 || got.stdout != "output\n" || !strings.HasPrefix(got.stderr, "wick: timing, in milliseconds:\n") ||
+		!strings.Contains(got.stderr, "    2.000  boot stub") || !strings.HasSuffix(got.stderr, "  total\n") {
+		t.Errorf("got %+v", got)
+	}
+	if got := wick(t, nil, "run", "--timing", "./program", "exit", "3"); got.status != 3 || got.stderr != "wick: timing: the program did not start\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestSeedIsFresh(t *testing.T) {
 	// The seed itself is not printed: its bundle is compared.
 	file := filepath.Join(t.TempDir(), "x")

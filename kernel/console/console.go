@@ -42,6 +42,8 @@ type Config struct {
 	// another size of the terminal. They run on the receiving goroutine and must not wait.
 	Signal func(number uint8)
 	Resize func()
+	// Ready, if not nil, is called when the host has been told that the guest listens, on the sending goroutine.
+	Ready func()
 }
 
 // Sizes in bytes. The memory of a queue is allocated when it is first used.
@@ -64,6 +66,7 @@ type Console struct {
 	terminal [3]bool
 	signal   func(number uint8)
 	resize   func()
+	ready    func()
 
 	streams [3]Stream
 
@@ -109,7 +112,7 @@ func New(channel Channel, c Config) *Console {
 
 func newConsole(channel Channel, c Config) *Console {
 	con := &Console{
-		channel: channel, terminal: c.Terminal, signal: c.Signal, resize: c.Resize,
+		channel: channel, terminal: c.Terminal, signal: c.Signal, resize: c.Resize, ready: c.Ready,
 		output: queue{capacity: outputSize}, dump: queue{capacity: dumpSize}, capture: queue{capacity: captureSize},
 		credit: inputSize, rows: c.Rows, columns: c.Columns,
 	}
@@ -220,6 +223,17 @@ func (c *Console) Room(t hostlink.Type) <-chan struct{} {
 		return c.sides[1].room
 	}
 	return c.sides[0].room
+}
+
+// Timing tells the host how long the boot has taken. It doesn't wait: if there is no room, the host isn't told.
+func (c *Console) Timing(t hostlink.BootTimes) {
+	p := t.Append(nil)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended && c.output.room(hostlink.Timing) >= len(p) {
+		c.output.push(hostlink.Timing, p)
+		c.work.Signal()
+	}
 }
 
 // Log returns a writer to the kernel log. Its Write waits for room.

@@ -290,3 +290,18 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestTimingComesBeforeOutput: the host knows the stages of the boot when the program's first output arrives.
+func TestTimingComesBeforeOutput(t *testing.T) {
+	ready := make(chan struct{})
+	c, h := start(t, Config{Ready: func() { close(ready) }})
+	<-ready
+	times := hostlink.BootTimes{Stub: 1, Program: 2}
+	c.Timing(times)
+	c.Stream(1).Write([]byte("output"))
+	h.expect(hostlink.Timing, times.Append(nil))
+	h.expect(hostlink.Stdout, []byte("output"))
+	c.Exit(hostlink.ExitStatus{}, time.Now()) // the host doesn't read: it is past the deadline
+	c.Timing(times)                           // nobody wants it any more
+	h.expect(hostlink.Exit, hostlink.ExitStatus{}.Append(nil))
+}

@@ -9,7 +9,7 @@ import (
 // send is the sending goroutine.
 func (c *Console) send() {
 	frame := make([]byte, 0, hostlink.HeaderSize+chunkSize)
-	for {
+	for first := true; ; first = false {
 		next, room := c.next(frame[:0])
 		if room {
 			c.notify(waiter.WritableEvents)
@@ -17,6 +17,9 @@ func (c *Console) send() {
 		if _, err := c.channel.Write(next); err != nil {
 			c.fail(err)
 			return
+		}
+		if first && c.ready != nil {
+			c.ready()
 		}
 	}
 }

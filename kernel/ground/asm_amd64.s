@@ -4,8 +4,13 @@
 #include "textflag.h"
 #include "macros_amd64.h"
 
-// func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address.
+// func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address, BP and DI are
+// the halves of what the TSC was at first.
 TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
+	MOVL DI, R8
+	MOVL BP, R9
+	SHLQ $32, R9
+	ORQ R9, R8
 	MOVQ $·bootStacks(SB), AX
 	LEAQ (const_bootHandler+const_bootSize-const_spill)(AX), SP
 	MOVQ $·cpus(SB), DI
@@ -20,6 +25,7 @@ TEXT ·entry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	POPQ BP // ends the chain of frame pointers
 	XORPS X15, X15
 	MOVQ BX, AX
+	MOVQ R8, BX
 	CALLGO(·bootFn(SB))
 	JMP ·resume(SB)
 

@@ -55,9 +55,10 @@ var (
 
 const flagIF = 0x200
 
-// boot runs first, on the first CPU's ground stack; start is the physical address of the start info.
-func boot(start uint64) {
-	bootTSC = rdtsc()
+// boot runs first, on the first CPU's ground stack; start is the physical address of the start info, stub what the TSC was
+// at the first instruction of the image.
+func boot(start, stub uint64) {
+	stubTSC, bootTSC = stub, rdtsc()
 	initConsole()
 	kernelRoot = bootHeader[bootRoot]
 	bssStart, bssEnd = bootHeader[bootBSSStart], bootHeader[bootBSSEnd]
@@ -179,6 +180,7 @@ func startRuntime() {
 	t.tid, topThread = 1, 1
 	t.ip, t.sp, t.flags, t.full = addrStartRuntime(), sp, flagIF, 1
 	switchTo(me(), t)
+	runtimeTSC = rdtsc()
 }
 
 // formatLimit writes "GOMEMLIMIT=<bytes>" at a and returns the address behind its NUL.

@@ -8,7 +8,9 @@ var (
 	nsPerTick  uint64 // nanoseconds a TSC tick, times 2^32
 	timerPer   uint64 // ticks of the local APIC's timer a TSC tick, times 2^32
 	wallOffset int64  // nanoseconds from the monotonic to the wall clock
-	bootTSC    uint64 // when ground was entered
+
+	// When the boot stub, ground and the runtime began.
+	stubTSC, bootTSC, runtimeTSC uint64
 )
 
 // noTimer is a time that never comes.

@@ -72,8 +72,13 @@ func Kick(u *regs.User) {
 // SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970.
 func SetWallClock(ns int64) { atomic.StoreInt64(&wallOffset, ns-int64(nowNS())) }
 
-// SinceBoot returns the nanoseconds since the kernel image was entered, which is before the clock started.
-func SinceBoot() int64 { return int64(ticksToNS(rdtsc() - bootTSC)) }
+// Uptime returns the nanoseconds since the TSC was zero, which it is when QEMU or Firecracker starts a machine.
+func Uptime() uint64 { return ticksToNS(rdtsc()) }
+
+// BootTimes returns what Uptime was when the boot stub, ground, and the kernel's runtime began.
+func BootTimes() (stub, ground, runtime uint64) {
+	return ticksToNS(stubTSC), ticksToNS(bootTSC), ticksToNS(runtimeTSC)
+}
 
 // Initrd returns the initial RAM disk and its physical address; nil if there is none.
 func Initrd() (pa uint64, data []byte) {

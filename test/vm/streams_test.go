@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -241,5 +242,45 @@ func TestRandomIsFresh(t *testing.T) {
 	}
 	if len(seen) != 6 {
 		t.Errorf("%d draws, want 6", len(seen))
+	}
+}
+
+// TestTiming: the parts of a start are all there, none is negative, they add up, and take no longer than the run.
+func TestTiming(t *testing.T) {
+	for _, c := range configurations {
+		if c.model != "default" {
+			continue
+		}
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			r := start(t, options{configuration: c, quiet: true, flags: []string{"--timing"}, program: goProgram(t, "stdio"), args: []string{"args", "x"}})
+			r.want(0)
+			longest := float64(time.Since(began).Microseconds()) / 1000
+			var names []string
+			var sum, total float64
+			for _, line := range lines(r.stderr.String())[1:] {
+				var ms float64
+				var name string
+				if _, err := fmt.Sscan(line, &ms, &name); err != nil {
+					t.Fatalf("line %q: %v", line, err)
+				}
+				if ms < 0 {
+					t.Errorf("negative: %q", line)
+				}
+				if name == "total" {
+					total = ms
+					continue
+				}
+				names = append(names, name)
+				sum += ms
+			}
+			if want := []string{"wick", "QEMU", "firmware", "boot", "ground", "runtime", "kernel", "program"}; !slices.Equal(names, want) {
+				t.Errorf("parts %q, want %q", names, want)
+			}
+			if d := sum - total; total <= 0 || total > longest || d > 0.01 || d < -0.01 {
+				t.Errorf("the parts are %.3f ms, the total is %.3f ms, the whole run took %.3f ms:\n%s", sum, total, longest, r.stderr)
+			}
+		})
 	}
 }

@@ -68,6 +68,11 @@ func (a *assembler) link() error {
 // makeStub returns the boot page, which will be at physical address pa.
 func makeStub(pa uint64, t *tables, entry uint64) ([]byte, error) {
 	a := &assembler{origin: pa, fixups: map[int]string{}, labels: map[string]int{}}
+	a.op(0xfa, 0xfc) // cli; cld
+	a.op(0x89, 0xde) // mov esi, ebx
+	a.op(0x0f, 0x31) // rdtsc
+	a.op(0x89, 0xc7) // mov edi, eax
+	a.op(0x89, 0xd5) // mov ebp, edx
 	a.checkCPU()
 	a.op32(t.root, 0xb8)                    // mov eax, root
 	a.op(0x0f, 0x22, 0xd8)                  // mov cr3, eax
@@ -108,12 +113,9 @@ func makeStub(pa uint64, t *tables, entry uint64) ([]byte, error) {
 	return page, nil
 }
 
-// checkCPU goes on only if CPUID 0x80000001 tells long mode and no-execute, else to "refuse". The start info's address
-// moves to ESI.
+// checkCPU goes on only if CPUID 0x80000001 tells long mode and no-execute, else to "refuse".
 func (a *assembler) checkCPU() {
 	const needed = 1<<29 | 1<<20
-	a.op(0xfa, 0xfc)           // cli; cld
-	a.op(0x89, 0xde)           // mov esi, ebx
 	a.op32(0x80000000, 0xb8)   // mov eax, 0x80000000
 	a.op(0x0f, 0xa2)           // cpuid
 	a.op32(0x80000001, 0x3d)   // cmp eax, 0x80000001

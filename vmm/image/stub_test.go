@@ -22,6 +22,9 @@ func TestStubDisassembles(t *testing.T) {
 cli
 cld
 mov esi, ebx
+rdtsc
+mov edi, eax
+mov ebp, edx
 mov eax, 0x80000000
 cpuid
 cmp eax, 0x80000001
@@ -43,7 +46,7 @@ wrmsr
 mov eax, 0x80010033
 mov cr0, eax
 lgdt ptr [0x400840]
-jmp far 0x8, 0x40005d
+jmp far 0x8, 0x400063
 mov ebx, esi
 mov rax, -0x7fdedcc0
 jmp rax

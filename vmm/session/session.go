@@ -37,6 +37,8 @@ type Session struct {
 
 	// OnReady, if not nil, is called when the guest is ready, before any of its output.
 	OnReady func()
+	// OnOutput, if not nil, is called after the first output of the program has been written. What it returns is printed.
+	OnOutput func(Times) string
 	// BootTimeout is how long the guest may take until it is ready; 0: as long as it likes.
 	BootTimeout time.Duration
 
@@ -57,6 +59,7 @@ type Result struct {
 	Stopped  syscall.Signal // the signal that made wick stop the machine; 0: none
 	TimedOut bool           // the guest was not ready within BootTimeout
 	Ready    bool           // the guest got as far as to listen
+	Times    Times          // when what arrived
 	Skipped  uint64         // bytes of the channel that were no frames
 	Err      error          // what ended the session, if not the machine or a signal
 }
@@ -142,8 +145,23 @@ func (s *Session) readFrames() (result Result) {
 	}
 }
 
-// handle does what a frame says. An error ends the session.
-func (s *Session) handle(f hostlink.Frame, result *Result) (err error) {
+// handle does what a frame says, and notes when it came. An error ends the session.
+func (s *Session) handle(f hostlink.Frame, result *Result) error {
+	first := result.Times.Output.IsZero()
+	if err := result.Times.note(f); err != nil {
+		return notUnderstood(err)
+	}
+	if err := s.obey(f, result); err != nil {
+		return err
+	}
+	if first && !result.Times.Output.IsZero() && s.OnOutput != nil {
+		return write("error", s.Stderr, s.asLines([]byte(s.OnOutput(result.Times))))
+	}
+	return nil
+}
+
+// obey does what a frame says.
+func (s *Session) obey(f hostlink.Frame, result *Result) (err error) {
 	switch f.Type {
 	case hostlink.Ready:
 		if err = hostlink.ParseReady(f.Payload); err == nil {
@@ -178,9 +196,13 @@ func (s *Session) handle(f hostlink.Frame, result *Result) (err error) {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("the kernel and this wick don't understand each other: %w", err)
+		return notUnderstood(err)
 	}
 	return nil
+}
+
+func notUnderstood(err error) error {
+	return fmt.Errorf("the kernel and this wick don't understand each other: %w", err)
 }
 
 func (s *Session) becomeReady() {
