@@ -3,7 +3,6 @@ package ground
 import "sync/atomic"
 
 var (
-	tscHz      uint64
 	tscStart   uint64 // the zero of the monotonic clock
 	nsPerTick  uint64 // nanoseconds a TSC tick, times 2^32
 	timerPer   uint64 // ticks of the local APIC's timer a TSC tick, times 2^32
@@ -15,56 +14,6 @@ var (
 
 // noTimer is a time that never comes.
 const noTimer = 1<<64 - 1
-
-// 8254 timer [8254]: counts down at pitHz.
-const (
-	pitHz       = 1193182
-	pitCounter0 = 0x40
-	pitControl  = 0x43
-)
-
-func pitCount() uint64 {
-	out8(pitControl, 0) // latch counter 0
-	low := in8(pitCounter0)
-	return uint64(low) | uint64(in8(pitCounter0))<<8
-}
-
-// calibrate measures the TSC and the APIC's timer against the PIT. A window that the host interrupts looks longer than it
-// was, so the shortest of several counts.
-func calibrate() {
-	const (
-		windows     = 5
-		windowTicks = 1194 // 1 ms
-	)
-	out8(pitControl, 0x34) // counter 0, both bytes, mode 2
-	out8(pitCounter0, 0xff)
-	out8(pitCounter0, 0xff)
-	bestTSC, bestTimer, bestTicks := uint64(noTimer), uint64(0), uint64(1)
-	for i := 0; i < windows; i++ {
-		// The TSC is read before and after the PIT, so that an interruption in between never makes the window look short.
-		lapicWrite(lapicInitial, timerMaximum)
-		t0 := rdtsc()
-		a0 := lapicRead(lapicCurrent)
-		c0 := pitCount()
-		ticks := uint64(0)
-		for ticks < windowTicks {
-			ticks = (c0 - pitCount()) & 0xffff
-		}
-		a := uint64(a0 - lapicRead(lapicCurrent))
-		t := rdtsc() - t0
-		if t/ticks < bestTSC/bestTicks {
-			bestTSC, bestTimer, bestTicks = t, a, ticks
-		}
-	}
-	lapicWrite(lapicInitial, 0)
-	tscHz = bestTSC * pitHz / bestTicks
-	if tscHz == 0 || bestTimer == 0 {
-		refuse("no usable clock: neither TSC nor APIC timer advances")
-	}
-	nsPerTick = (1000000000 << 32) / tscHz
-	timerPer = bestTimer << 32 / bestTSC
-	tscStart = rdtsc()
-}
 
 // nowNS is the monotonic clock in nanoseconds.
 func nowNS() uint64 { return ticksToNS(rdtsc() - tscStart) }
