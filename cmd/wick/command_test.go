@@ -174,6 +174,18 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
+// TestDoctorIsContent: a complete QEMU lacks nothing.
+func TestDoctorIsContent(t *testing.T) {
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		t.Skipf("without QEMU there is nothing to examine: %v", err)
+	}
+	cmd := wickCommand(t, "doctor")
+	cmd.Env = append(cmd.Env, "WICK_QEMU=")
+	if got := runCommand(t, cmd, nil); got.status != 0 || strings.Contains(got.stdout, "MISSING") {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestDoctorPrints(t *testing.T) {
 	var d doctor
 	d.add(good, "QEMU", "7.2", "")
