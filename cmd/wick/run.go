@@ -98,9 +98,7 @@ func (f *runFlags) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.chooseAccel(); err != nil {
-		return err
-	}
+	kvm := f.checkKVMEarly()
 	kernel := openKernelEarly()
 	defer kernel.close()
 	program, err := preflight.Open(args[0])
@@ -131,6 +129,9 @@ func (f *runFlags) run(args []string) error {
 	if err := f.checkMemory(); err != nil {
 		return err
 	}
+	if err := f.chooseAccel(kvm); err != nil {
+		return err
+	}
 	capture, err := f.capture.open(args[0])
 	if err != nil {
 		return err
@@ -142,12 +143,22 @@ func (f *runFlags) run(args []string) error {
 	return f.start(qemu, terminal, capture, &vsock)
 }
 
-// chooseAccel makes KVM or TCG of autoAccel, and sees that KVM works if it was asked for.
-func (f *runFlags) chooseAccel() error {
+// checkKVMEarly starts to find out whether KVM works, unless it isn't wanted: that takes a few milliseconds, too.
+func (f *runFlags) checkKVMEarly() <-chan error {
 	if f.machine.Accel == vmm.TCG {
 		return nil
 	}
-	err := vmm.CheckKVM()
+	result := make(chan error, 1)
+	go func() { result <- vmm.CheckKVM() }()
+	return result
+}
+
+// chooseAccel makes KVM or TCG of autoAccel, and sees that KVM works if it was asked for. kvm tells whether it does.
+func (f *runFlags) chooseAccel(kvm <-chan error) error {
+	if f.machine.Accel == vmm.TCG {
+		return nil
+	}
+	err := <-kvm
 	switch {
 	case err == nil:
 		f.machine.Accel = vmm.KVM
