@@ -226,6 +226,24 @@ func TestHello(t *testing.T) {
 	}
 }
 
+// TestCPUs: every CPU that the machine has is found, and runs.
+func TestCPUs(t *testing.T) {
+	all := slices.Clone(configurations)
+	for _, machine := range []string{"q35", "microvm"} {
+		all = append(all, configuration{machine: machine, cpus: 8, model: "default"})
+	}
+	for _, c := range all {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, options{configuration: c, program: goProgram(t, "stdio"), args: []string{"cpus"}})
+			r.want(0)
+			if got, want := r.stdout.String(), fmt.Sprintln(c.cpus); got != want {
+				t.Errorf("%s CPUs, want %s", got, want)
+			}
+		})
+	}
+}
+
 // TestRandomIsFresh: no two runs draw the same.
 func TestRandomIsFresh(t *testing.T) {
 	t.Parallel()

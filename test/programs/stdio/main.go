@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ var actions = map[string]func(args []string) error{
 	"nil":     func([]string) error { var p *int; *p = 1; return nil },
 	"stack":   stack,
 	"closed":  closed,
+	"cpus":    func([]string) error { fmt.Println(runtime.NumCPU()); return nil },
 	"random":  random,
 }
 
