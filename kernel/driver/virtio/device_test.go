@@ -19,7 +19,7 @@ func TestNegotiation(t *testing.T) {
 		if tr.Type() != TypeEntropy {
 			t.Errorf("%s: type %d", name, tr.Type())
 		}
-		d, err := Open(tr, m, wanted)
+		d, err := Open(tr, m, func(Features) Features { return wanted })
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -63,7 +63,7 @@ func TestDevicesThatCantBeOpened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(tr, m, 0); !errors.Is(err, c.want) {
+		if _, err := Open(tr, m, nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if failed := m.Status()&virtiotest.StatusFailed != 0; failed != c.failed {
@@ -79,7 +79,7 @@ func TestConfig(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Open(tr, m, 0)
+		d, err := Open(tr, m, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -162,7 +162,7 @@ func TestPCICapabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(tr, m, 0)
+	d, err := Open(tr, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestServe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := Open(tr, m, 0)
+		d, err := Open(tr, m, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

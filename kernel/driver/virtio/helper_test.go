@@ -31,7 +31,7 @@ func open(t *testing.T, m *virtiotest.Device) *Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(transport, m, 0)
+	d, err := Open(transport, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@
 //
 // A driver takes a device over like this:
 //
-//	d, err := virtio.Open(transport, memory, wanted) // reset, negotiate
+//	d, err := virtio.Open(transport, memory, choose) // reset, negotiate
 //	q, err := d.NewQueue(0, virtio.QueueConfig{…})   // for each of its queues
 //	err = d.Start()                                  // the device is live
 //	err = d.Serve(func(config bool) error { … })     // on a goroutine, until the end
@@ -49,7 +49,7 @@ const (
 	FeatureAccessPlatform Features = 1 << 33 // VIRTIO_F_ACCESS_PLATFORM: addresses are those of the bus, and so without an IOMMU physical
 )
 
-// coreFeatures are what this package accepts, whatever the driver wants.
+// coreFeatures are what this package accepts, whatever the driver chooses.
 const coreFeatures = FeatureIndirect | FeatureEventIdx | FeatureVersion1 | FeatureAccessPlatform
 
 // Has tells whether all of some features are there.
@@ -88,28 +88,32 @@ type Device struct {
 	features  Features
 }
 
-// Open resets the device and negotiates features [virtio 3.1.1]: of those that it offers it gets the wanted ones and those
-// of this package. It becomes live with Start, when the driver has made its queues. If the driver can't go on, it calls Fail.
-func Open(t Transport, memory hw.Allocator, wanted Features) (*Device, error) {
+// Open resets the device and negotiates features [virtio 3.1.1]: those that choose returns of what the device offers, nil
+// standing for none, and those of this package. It becomes live with Start, when the driver has made its queues. If the
+// driver can't go on, it calls Fail.
+func Open(t Transport, memory hw.Allocator, choose func(offered Features) Features) (*Device, error) {
 	d := &Device{transport: t, memory: memory}
 	if err := d.Reset(); err != nil {
 		return nil, err
 	}
 	d.setStatus(StatusAcknowledge)
 	d.setStatus(StatusDriver)
-	if err := d.negotiate(wanted); err != nil {
+	if err := d.negotiate(choose); err != nil {
 		d.Fail()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *Device) negotiate(wanted Features) error {
+func (d *Device) negotiate(choose func(offered Features) Features) error {
 	offered := d.transport.DeviceFeatures()
 	if !offered.Has(FeatureVersion1) {
 		return ErrLegacy
 	}
-	d.features = offered & (wanted | coreFeatures)
+	d.features = offered & coreFeatures
+	if choose != nil {
+		d.features |= offered & choose(offered)
+	}
 	d.transport.SetDriverFeatures(d.features)
 	d.setStatus(StatusFeaturesOK)
 	if d.transport.Status()&StatusFeaturesOK == 0 {

@@ -161,6 +161,13 @@ func (q *Queue) walkLocked(id uint16) Chain {
 	}
 }
 
+// Return makes the last n chains that were popped available again, as if they hadn't been.
+func (q *Queue) Return(n int) {
+	q.device.mu.Lock()
+	defer q.device.mu.Unlock()
+	q.next -= uint16(n)
+}
+
 // Push gives a chain back, of which the device has written so many bytes. The driver doesn't see it before Signal.
 func (q *Queue) Push(id uint16, written int) { q.PushRaw(uint32(id), uint32(written)) }
 
