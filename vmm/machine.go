@@ -26,8 +26,11 @@ const (
 // MachineTypes are the values of Machine.Type.
 var MachineTypes = []string{"pc", "q35"}
 
-// NICs are the network cards that the kernel has a driver for.
-var NICs = []string{"e1000"}
+// NICs are the network cards that the kernel has drivers for; the first is the default.
+var NICs = []string{"virtio", "e1000"}
+
+// nicDevices are QEMU's names of NICs on PCI. disable-legacy: without the interface of before virtio 1.
+var nicDevices = map[string]string{"virtio": "virtio-net-pci,disable-legacy=on", "e1000": "e1000"}
 
 // Machine describes a virtual machine.
 type Machine struct {
@@ -111,7 +114,7 @@ func (m *Machine) common() []string {
 		"-m", memoryArg(m.Memory),
 		"-device", "isa-debug-exit,iobase=0x"+strconv.FormatUint(DebugExitPort, 16)+",iosize=0x04",
 		// Without its option ROM the firmware has no network boot to prepare.
-		"-device", m.NIC+",netdev=n0,mac="+MAC+",romfile=",
+		"-device", nicDevices[m.NIC]+",netdev=n0,mac="+MAC+",romfile=",
 	)
 }
 

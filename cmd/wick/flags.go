@@ -34,7 +34,7 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
 	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc or q35")
-	flags.StringVar(&f.machine.NIC, "nic", "e1000", "network `CARD`: e1000")
+	flags.StringVar(&f.machine.NIC, "nic", vmm.NICs[0], "network `CARD`: virtio or e1000")
 	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, max for all it can emulate")
 	flags.MarkHidden("cpu-model") // for tests of the kernel
 }

@@ -65,6 +65,9 @@ func netifFlags(p Peers) []string {
 	return flags
 }
 
+// Network tells whether the program talks to its peers over the network card.
+func (s *Suite) Network() bool { return s.Flags != nil || s.Env != nil }
+
 // Build builds the program; a Go program takes no libc.
 func (s *Suite) Build(libc Libc) (string, error) {
 	if s.Go != "" {
