@@ -29,8 +29,23 @@ var MachineTypes = []string{"pc", "q35"}
 // NICs are the network cards that the kernel has drivers for; the first is the default.
 var NICs = []string{"virtio", "e1000"}
 
-// nicDevices are QEMU's names of NICs on PCI. disable-legacy: without the interface of before virtio 1.
-var nicDevices = map[string]string{"virtio": "virtio-net-pci,disable-legacy=on", "e1000": "e1000"}
+// NICDevice returns QEMU's name of a network card on PCI.
+func NICDevice(nic string) string {
+	if nic == "virtio" {
+		return "virtio-net-pci"
+	}
+	return nic
+}
+
+// nic returns the -device option of the network card.
+func (m *Machine) nic() string {
+	// Without its option ROM the firmware has no network boot to prepare.
+	device := NICDevice(m.NIC) + ",netdev=n0,mac=" + MAC + ",romfile="
+	if m.NIC == "virtio" {
+		device += ",disable-legacy=on" // without the interface of before virtio 1
+	}
+	return device
+}
 
 // Machine describes a virtual machine.
 type Machine struct {
@@ -113,8 +128,7 @@ func (m *Machine) common() []string {
 		"-smp", strconv.Itoa(m.CPUs),
 		"-m", memoryArg(m.Memory),
 		"-device", "isa-debug-exit,iobase=0x"+strconv.FormatUint(DebugExitPort, 16)+",iosize=0x04",
-		// Without its option ROM the firmware has no network boot to prepare.
-		"-device", nicDevices[m.NIC]+",netdev=n0,mac="+MAC+",romfile=",
+		"-device", m.nic(),
 	)
 }
 

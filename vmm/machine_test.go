@@ -20,6 +20,8 @@ func TestGoldenCommandLines(t *testing.T) {
 		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
 	}
+	virtio := testMachine()
+	virtio.NIC = "virtio"
 	const start = "-nodefaults -no-user-config -no-reboot -display none "
 	const files = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
 		"-chardev socket,id=boot,fd=3 -serial chardev:boot " +
@@ -40,6 +42,11 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-object memory-backend-memfd,id=memory,share=on,size=102401k -machine memory-backend=memory " +
 			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-pci,chardev=vsock " +
 			"-gdb tcp:127.0.0.1:1234 -S"},
+		{"virtio", strings.Join(virtio.Args(), " "), start +
+			"-M pc -accel tcg -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56,romfile=,disable-legacy=on " + files +
+			"-netdev user,id=n0"},
 		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +

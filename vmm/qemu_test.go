@@ -57,7 +57,7 @@ func TestQEMUAnswers(t *testing.T) {
 			t.Errorf("got %v, %v, which lacks %s", list, err, q.want)
 		}
 	}
-	for device, want := range map[string]bool{"e1000": true, "nosuch": false} {
+	for device, want := range map[string]bool{"e1000": true, "virtio-net-pci": true, "nosuch": false} {
 		if got, err := QEMUHasDevice(qemu, device); err != nil || got != want {
 			t.Errorf("%s: got %v, %v, want %v", device, got, err, want)
 		}

@@ -114,7 +114,7 @@ func (d *doctor) qemu() {
 	d.has("accelerator", []string{"tcg"}, path, vmm.QEMUAccelerators)
 	d.has("user networking", []string{"user"}, path, vmm.QEMUNetdevs)
 	for _, nic := range vmm.NICs {
-		if found, err := vmm.QEMUHasDevice(path, nic); err != nil || !found {
+		if found, err := vmm.QEMUHasDevice(path, vmm.NICDevice(nic)); err != nil || !found {
 			d.add(problem, "network card", "this QEMU has no "+nic, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
 		} else {
 			d.add(good, "network card", nic, "")

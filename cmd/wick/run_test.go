@@ -150,7 +150,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run -e X ./program", statusFailure, "not K=V"},
 		{"run -e =X ./program", statusFailure, "not K=V"},
 		{"run --machine isapc ./program", statusFailure, "pc, q35"},
-		{"run --nic rtl8139 ./program", statusFailure, "e1000"},
+		{"run --nic rtl8139 ./program", statusFailure, "virtio, e1000"},
 		{"run --dump=all ./program", statusFailure, "neither line nor full"},
 		{"run --gdb 70000 ./program", statusFailure, "--gdb: 70000 is out of range"},
 		{"run --gdb " + taken + " ./program", statusFailure, "is taken"},
