@@ -105,7 +105,7 @@ func (m *mmio) SetDriverFeatures(f Features) {
 // QueueMax implements Transport.
 func (m *mmio) QueueMax(i uint16) int {
 	m.window.Store32(mmioQueueSel, uint32(i))
-	return int(min(m.window.Load32(mmioQueueNumMax), 1<<16))
+	return int(min(m.window.Load32(mmioQueueNumMax), maxQueueSize))
 }
 
 // SetQueue implements Transport [virtio 4.2.3.2].

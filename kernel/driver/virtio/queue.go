@@ -84,10 +84,13 @@ type Used struct {
 	Written int // bytes that the device has written from the start of the writable segments; at most as many as they have
 }
 
+// maxQueueSize is how many descriptors a queue can have [virtio 2.7].
+const maxQueueSize = 1 << 15
+
 // NewQueue makes queue i of the device and tells the device of it. That is to be done before Start. It interrupts only
 // once EnableInterrupts has been called.
 func (d *Device) NewQueue(i uint16, c QueueConfig) (*Queue, error) {
-	most := min(d.transport.QueueMax(i), c.Size)
+	most := min(d.transport.QueueMax(i), c.Size, maxQueueSize)
 	if most < 2 {
 		return nil, fmt.Errorf("%w: %d, of 2 to %d descriptors", ErrNoQueue, i, c.Size)
 	}

@@ -121,7 +121,8 @@ type Device struct {
 	tap     Tap
 	address [6]byte
 	mtu     int
-	check   time.Duration
+
+	check, sendPatience, stopPatience time.Duration
 
 	rx rxQueue
 	tx txQueue
@@ -148,7 +149,10 @@ func New(c Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{device: device, tap: c.Tap, check: c.CheckInterval, done: make(chan struct{})}
+	d := &Device{
+		device: device, tap: c.Tap, done: make(chan struct{}),
+		check: c.CheckInterval, sendPatience: sendPatience, stopPatience: stopPatience,
+	}
 	if d.check == 0 {
 		d.check = defaultCheckInterval
 	}

@@ -287,27 +287,33 @@ func (d *Device) dropReceived(why Counter, frame []byte, length int, checksum pa
 func (d *Device) watch() {
 	ticker := time.NewTicker(d.check)
 	defer ticker.Stop()
-	seen := uint64(0)
+	var last look
 	for {
 		select {
 		case <-ticker.C:
 		case <-d.done:
 			return
 		}
-		seen = d.lookForLost(seen)
+		last = d.lookForLost(last)
 	}
 }
 
-// lookForLost does the work of the receiving goroutine if something has waited in the queue since the last look, when so
-// many buffers had been taken.
-func (d *Device) lookForLost(seen uint64) uint64 {
+// look is what watch has seen of the queue.
+type look struct {
+	seen    uint64 // buffers taken in all
+	pending bool   // there was something to be taken
+}
+
+// lookForLost does the work of the receiving goroutine if what has been in the queue at the last look is still there.
+func (d *Device) lookForLost(last look) look {
 	d.rx.mu.Lock()
 	defer d.rx.mu.Unlock()
-	if d.rx.seen == seen && d.rx.queue.Pending() {
+	now := look{d.rx.seen, d.rx.queue.Pending()}
+	if now == last && now.pending {
 		d.counters.add(InterruptsLost, 1)
 		if err := d.drainLocked(); err != nil {
 			d.fail(err)
 		}
 	}
-	return d.rx.seen
+	return now
 }

@@ -171,12 +171,31 @@ func (t *txQueue) segment(i, length int) virtio.Segment {
 	return virtio.Segment{Addr: t.addr + uint64(i*bufferSize), Len: uint32(length)}
 }
 
-// sendPatience is how long a frame waits for the card to send others. Cards send within microseconds of being told, or, if
-// the host is busy, of a few milliseconds; one that takes longer is as good as unplugged.
-const sendPatience = 20 * time.Millisecond
+// How long a frame waits for the card to send others, and the end of the use for it to send all. Cards send within
+// microseconds of being told, or, if the host is busy, when they get to it; one that takes longer is as good as unplugged.
+const (
+	sendPatience = time.Second
+	stopPatience = 5 * time.Second
+)
 
-// awaitRoomLocked waits until n buffers are free and the queue takes a chain of them. It waits by looking: the receiving
+// awaitLocked looks until done is true or the patience is over, and tells whether it was. It waits by looking: the receiving
 // goroutine sends too, so nobody may need to be woken by it.
+func awaitLocked(patience time.Duration, done func() bool) bool {
+	end := time.Now().Add(patience)
+	for looks := 0; !done(); looks++ {
+		if looks < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(100 * time.Microsecond) // the card may need our CPU
+		}
+		if time.Now().After(end) {
+			return done()
+		}
+	}
+	return true
+}
+
+// awaitRoomLocked waits until n buffers are free and the queue takes a chain of them.
 func (d *Device) awaitRoomLocked(n int) (room bool, err error) {
 	t := &d.tx
 	if t.roomLocked(n) {
@@ -186,14 +205,11 @@ func (d *Device) awaitRoomLocked(n int) (room bool, err error) {
 		return err == nil && t.roomLocked(n), err
 	}
 	d.counters.add(TxWaits, 1)
-	for end := time.Now().Add(sendPatience); time.Now().Before(end); {
-		runtime.Gosched()
-		if err := d.reclaimLocked(); err != nil || t.roomLocked(n) {
-			return err == nil, err
-		}
-	}
-	t.stuck = true
-	return false, nil
+	t.stuck = !awaitLocked(d.sendPatience, func() bool {
+		err = d.reclaimLocked()
+		return err != nil || t.roomLocked(n)
+	})
+	return err == nil && !t.stuck, err
 }
 
 func (t *txQueue) roomLocked(n int) bool { return n <= t.free && t.queue.Room(n) }
@@ -231,15 +247,10 @@ func (d *Device) stopTransmit() {
 		return
 	}
 	t.stopped = true
-	for end := time.Now().Add(stopPatience); d.broken.Load() == nil && time.Now().Before(end); runtime.Gosched() {
-		if d.reclaimLocked() != nil || t.queue.Outstanding() == 0 {
-			return
-		}
-	}
+	awaitLocked(d.stopPatience, func() bool {
+		return d.broken.Load() != nil || d.reclaimLocked() != nil || t.queue.Outstanding() == 0
+	})
 }
-
-// stopPatience is how long the end of the use waits for the card to send.
-const stopPatience = time.Second
 
 // refuseLocked counts a frame as dropped before it was sent, and returns err.
 func (d *Device) refuseLocked(why Counter, o packet.Offload, length int, pieces [][]byte, err error) error {

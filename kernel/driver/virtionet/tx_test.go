@@ -131,6 +131,7 @@ func TestFullQueue(t *testing.T) {
 		m.HoldTransmit = true
 		tap, taps := newTap()
 		d := start(t, m, func(c *Config) { c.Tap = tap; c.TxBuffers = 8 })
+		d.sendPatience = 10 * time.Millisecond
 		for i := range 8 {
 			if err := d.Transmit(frame(60, i)); err != nil {
 				t.Fatalf("%s: frame %d: %v", name, i, err)
@@ -164,6 +165,7 @@ func TestBusyCard(t *testing.T) {
 	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
 	m.HoldTransmit = true
 	d := start(t, m, func(c *Config) { c.TxBuffers = 8 })
+	d.sendPatience = time.Minute
 	stop := make(chan bool)
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -178,17 +180,16 @@ func TestBusyCard(t *testing.T) {
 			}
 		}
 	}()
-	lost := 0
-	for i := range 10_000 {
+	for i := range 2_000 {
 		if err := d.Transmit(frame(60, i)); err != nil {
-			lost++ // a loaded machine can stop the card's goroutine for longer than the patience
+			t.Fatal(err)
 		}
 	}
 	close(stop)
 	wg.Wait()
 	m.Release()
-	if n := len(m.Sent()); n+lost != 10_000 || lost != int(counter(d, TxRingFull)) {
-		t.Errorf("%d frames were sent and %d lost", n, lost)
+	if n := len(m.Sent()); n != 2_000 {
+		t.Errorf("%d frames were sent", n)
 	}
 }
 
@@ -216,6 +217,7 @@ func TestStop(t *testing.T) {
 	if err := d.Transmit(frame(60, 1)); err != nil {
 		t.Fatal(err)
 	}
+	d.stopPatience = time.Minute
 	time.AfterFunc(10*time.Millisecond, m.Release)
 	deliver(t, m, frame(60, 2))
 	d.Stop()
@@ -240,6 +242,7 @@ func TestStopOfAStuckCard(t *testing.T) {
 	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
 	m.HoldTransmit = true
 	d := start(t, m, nil)
+	d.stopPatience = 10 * time.Millisecond
 	attach(d)
 	if err := d.Transmit(frame(60, 1)); err != nil {
 		t.Fatal(err)
