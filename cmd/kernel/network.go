@@ -11,7 +11,6 @@ import (
 	"wick/kernel/driver/e1000"
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtionet"
-	"wick/kernel/ground"
 	"wick/kernel/hw"
 	"wick/kernel/hw/pci"
 	"wick/kernel/net"
@@ -42,7 +41,7 @@ type slot struct {
 
 // findCard finds the first network card that there is a driver for.
 func findCard() slot {
-	for _, f := range pci.NewBus(machine{}).Scan() {
+	for _, f := range functions() {
 		if kind, ok := virtio.PCIType(&f); ok && kind == virtio.TypeNetwork {
 			return slot{f, "virtio network card", startVirtioNet}
 		}
@@ -64,19 +63,6 @@ func (s *slot) start(tap func(packet.Frame)) (*card, error) {
 		return nil, err
 	}
 	return s.driver(&s.function, interrupt, tap)
-}
-
-// openInterrupt opens the interrupt line of a PCI function.
-func openInterrupt(f *pci.Function) (hw.Interrupt, error) {
-	line, ok := f.InterruptLine()
-	if !ok {
-		return nil, fmt.Errorf("pci %v: the firmware has given it no interrupt line", f.Address)
-	}
-	interrupt, err := hw.OpenInterrupt(line)
-	if err != nil {
-		return nil, fmt.Errorf("pci %v: interrupt line %d: %w", f.Address, line, err)
-	}
-	return interrupt, nil
 }
 
 func startE1000(f *pci.Function, interrupt hw.Interrupt, tap func(packet.Frame)) (*card, error) {
@@ -116,14 +102,6 @@ func startVirtioNet(f *pci.Function, interrupt hw.Interrupt, tap func(packet.Fra
 			visit(virtionet.Counter(c).String(), n)
 		}
 	}}, nil
-}
-
-// window makes the registers in a BAR reachable.
-func window(bar pci.BAR) (hw.Window, error) {
-	if bar.IO || bar.Address+bar.Size > 1<<32 {
-		return nil, fmt.Errorf("no registers in memory below 4 GiB: %d bytes at %#x", bar.Size, bar.Address)
-	}
-	return hw.MMIO(ground.MMIO(bar.Address, int(bar.Size))), nil
 }
 
 // tellFailure tells when the card fails.

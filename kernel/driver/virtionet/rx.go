@@ -20,6 +20,7 @@ type rxQueue struct {
 	batch   int    // how many buffers are given back at once
 	owed    int    // guarded by mu; buffers that haven't been
 	seen    uint64 // guarded by mu; buffers taken in all, for the search for lost interrupts
+	ended   bool   // guarded by mu; the card isn't used any more
 
 	// The frame that is put together of several buffers. guarded by mu
 	parts  int    // buffers that are still to come
@@ -97,6 +98,9 @@ func (d *Device) run() {
 		d.err = *d.broken.Load()
 	}
 	d.stopTransmit()
+	d.rx.mu.Lock()
+	d.rx.ended = true
+	d.rx.mu.Unlock()
 	if err := d.device.Reset(); d.err == nil {
 		d.err = err
 	}
@@ -309,7 +313,7 @@ func (d *Device) lookForLost(last look) look {
 	d.rx.mu.Lock()
 	defer d.rx.mu.Unlock()
 	now := look{d.rx.seen, d.rx.queue.Pending()}
-	if now == last && now.pending {
+	if now == last && now.pending && !d.rx.ended {
 		d.counters.add(InterruptsLost, 1)
 		if err := d.drainLocked(); err != nil {
 			d.fail(err)
