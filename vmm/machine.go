@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"wick/hostlink"
 )
 
 // The devices of the machine that the kernel and QEMU must agree on.
@@ -55,6 +57,8 @@ type Machine struct {
 	Memory   int64  // bytes
 	NIC      string // one of NICs
 
+	SerialLink bool // the frames go over COM2, as on machines without virtio
+
 	Forwards []Forward
 	GDB      uint16 // port on 127.0.0.1 where the machine waits for a debugger; 0: none
 
@@ -83,10 +87,11 @@ func (m *Machine) Args() []string {
 		// COM1: what the kernel says while it boots and when it panics, as plain text.
 		"-chardev", "socket,id=boot,fd="+strconv.Itoa(bootFD),
 		"-serial", "chardev:boot",
-		// COM2: the frames of package hostlink, by two pipes. QEMU writes each byte by itself: into a
-		// pipe that goes twice as fast as into a socket, which needs a buffer for each.
+		// The frames of package hostlink, by two pipes.
 		"-chardev", "stdio,id=link,signal=off",
-		"-serial", "chardev:link",
+	)
+	args = append(args, m.link()...)
+	args = append(args,
 		"-chardev", "socket,id=monitor,fd="+strconv.Itoa(monitorFD),
 		"-mon", "chardev=monitor,mode=control",
 		"-netdev", m.netdev(),
@@ -101,6 +106,18 @@ func (m *Machine) Args() []string {
 		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")
 	}
 	return args
+}
+
+// link returns the device at whose guest's end the frames are: a virtio port, not a console, which would lose bytes while we
+// read none; or COM2, where QEMU writes each byte by itself.
+func (m *Machine) link() []string {
+	if m.SerialLink {
+		return []string{"-serial", "chardev:link"}
+	}
+	return []string{
+		"-device", "virtio-serial-pci,disable-legacy=on,max_ports=2",
+		"-device", "virtserialport,chardev=link,name=" + hostlink.PortName,
+	}
 }
 
 // ByHand returns a command line for somebody who starts QEMU without wick: the program's output

@@ -20,12 +20,15 @@ func TestGoldenCommandLines(t *testing.T) {
 		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
 	}
+	serial := testMachine()
+	serial.SerialLink = true
 	virtio := testMachine()
 	virtio.NIC = "virtio"
 	const start = "-nodefaults -no-user-config -no-reboot -display none "
 	const files = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
 		"-chardev socket,id=boot,fd=3 -serial chardev:boot " +
-		"-chardev stdio,id=link,signal=off -serial chardev:link " +
+		"-chardev stdio,id=link,signal=off -device virtio-serial-pci,disable-legacy=on,max_ports=2 " +
+		"-device virtserialport,chardev=link,name=wick.link " +
 		"-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control "
 	tests := []struct{ name, got, want string }{
 		{"default", strings.Join(testMachine().Args(), " "), start +
@@ -47,6 +50,7 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
 			"-device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56,romfile=,disable-legacy=on " + files +
 			"-netdev user,id=n0"},
+		{"serial link", strings.Join(serial.Args()[25:29], " "), "-chardev stdio,id=link,signal=off -serial chardev:link"},
 		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +

@@ -15,7 +15,7 @@ import (
 
 // VM is a running virtual machine.
 type VM struct {
-	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2; open until Wait
+	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's port; open until Wait
 
 	process  *os.Process
 	monitor  *os.File

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,10 @@ import (
 	"wick/hostlink"
 	"wick/kernel/console"
 	"wick/kernel/driver/uart"
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtioconsole"
 	"wick/kernel/hw"
+	"wick/kernel/hw/pci"
 	"wick/kernel/linux"
 	"wick/kernel/task"
 	"wick/kernel/vfs"
@@ -36,21 +40,62 @@ type host interface {
 // com2Line is the interrupt line of the second serial port, on which wick listens.
 const com2Line = 3
 
+// portPatience is how long the host may take to tell of the port of its virtio device. It does so at once, unless there is no
+// port of ours.
+const portPatience = 10 * time.Second
+
 // openHost opens the channel to wick, or, where there is none, the plain serial port.
 func openHost(c *bundle.Config) (host, error) {
+	channel, err := openChannel()
+	if err != nil {
+		return nil, err
+	}
+	if channel == nil {
+		return plainHost{}, nil
+	}
+	h := new(wickHost)
+	h.Console = console.New(channel, console.Config{
+		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
+	})
+	return h, nil
+}
+
+// openChannel returns the way to wick: a port of a virtio device, or the second serial port; nil if there is neither.
+func openChannel() (console.Channel, error) {
+	for _, f := range functions() {
+		if kind, ok := virtio.PCIType(&f); !ok || kind != virtio.TypeConsole {
+			continue
+		}
+		port, err := openPort(&f)
+		switch {
+		case err == nil:
+			return port, nil
+		case errors.Is(err, virtioconsole.ErrNoPort), errors.Is(err, virtioconsole.ErrNoPorts): // somebody else's
+		default:
+			return nil, err
+		}
+	}
 	interrupt, err := hw.OpenInterrupt(com2Line)
 	if err != nil {
 		return nil, err
 	}
 	port, err := uart.New(machine{}, uart.COM2, interrupt)
 	if err != nil {
-		return plainHost{}, interrupt.Close()
+		return nil, interrupt.Close()
 	}
-	h := new(wickHost)
-	h.Console = console.New(port, console.Config{
-		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
-	})
-	return h, nil
+	return port, nil
+}
+
+func openPort(f *pci.Function) (*virtioconsole.Port, error) {
+	interrupt, err := openInterrupt(f)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := virtio.NewPCI(f, window, interrupt)
+	if err != nil {
+		return nil, err
+	}
+	return virtioconsole.New(virtioconsole.Config{Transport: transport, Memory: machine{}, Name: hostlink.PortName}, portPatience)
 }
 
 // wickHost is wick at the other end of a channel of typed frames.

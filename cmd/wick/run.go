@@ -74,6 +74,8 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
 	f.capture.add(cmd.Flags())
 	f.vsock.add(cmd.Flags())
 	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
+	cmd.Flags().BoolVar(&f.machine.SerialLink, "serial-link", false, "talk to the kernel over its second serial port")
+	cmd.Flags().MarkHidden("serial-link") // for tests of the kernel
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the kernel log, unimplemented system calls and QEMU's command line")
 	return cmd
 }
