@@ -49,7 +49,7 @@ Ctrl-C reaches the program as SIGINT; a second one, or SIGTERM or SIGHUP to wick
 In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
 
 The capture of --pcap is the kernel's own: names, directions and nanoseconds, and why it dropped what it dropped. It
-never slows the network down. What comes faster than the way to the host takes it, about a megabyte a second, waits in
+never slows the network down. What comes faster than the way to the host takes it, some ten megabytes a second, waits in
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
 

@@ -18,6 +18,7 @@ const (
 	RxRunt                         // dropped: shorter than an Ethernet header
 	RxOversized                    // dropped: longer than a frame can be
 	RxNoReceiver                   // dropped: nobody attached
+	RxScreened                     // dropped: for a reason of the receiver's, which the tap is told
 	TxFrames                       // frames given to the card
 	TxBytes                        // their bytes
 	TxChecksums                    // those of them whose checksum is left to the card
@@ -37,7 +38,7 @@ const (
 
 var counterNames = [NumCounters]string{
 	"rx-frames", "rx-bytes", "rx-merged", "rx-segments", "rx-short-header", "rx-bad-buffers", "rx-bad-offload", "rx-runt",
-	"rx-oversized", "rx-no-receiver", "tx-frames", "tx-bytes", "tx-checksums", "tx-segments", "tx-notifications", "tx-waits",
+	"rx-oversized", "rx-no-receiver", "rx-screened", "tx-frames", "tx-bytes", "tx-checksums", "tx-segments", "tx-notifications", "tx-waits",
 	"tx-ring-full", "tx-too-long", "tx-too-short", "tx-bad-offload", "tx-stopped", "interrupts", "interrupts-lost", "link-changes",
 }
 

@@ -115,7 +115,7 @@ var (
 	ErrMTU        = errors.New("virtionet: the card's MTU is too small")
 )
 
-// Device is one card. It implements kernel/net's OffloadLink.
+// Device is one card. It implements kernel/net's OffloadLink and Screener.
 type Device struct {
 	device  *virtio.Device
 	tap     Tap
@@ -131,6 +131,7 @@ type Device struct {
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
 	receive  atomic.Pointer[func(frame []byte, checksum packet.Checksum)]
+	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start   sync.Once
 	stopped atomic.Bool

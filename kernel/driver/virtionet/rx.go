@@ -79,6 +79,10 @@ func (d *Device) AttachOffload(receive func(frame []byte, checksum packet.Checks
 	})
 }
 
+// Screen sets the function that is asked first why a received frame is to be dropped: "" if it isn't. It runs where that of
+// Attach does.
+func (d *Device) Screen(screen func(frame []byte) (drop string)) { d.screen.Store(&screen) }
+
 // run is the receiving goroutine.
 func (d *Device) run() {
 	defer close(d.done)
@@ -263,8 +267,16 @@ func (d *Device) handOn(h header, frame []byte, checksum packet.Checksum) {
 		d.dropReceived(RxNoReceiver, frame, len(frame), checksum, 0)
 		return
 	}
+	f := packet.Frame{Direction: packet.Receive, WireLen: len(frame), Data: frame, Checksum: checksum}
+	if screen := d.screen.Load(); screen != nil {
+		f.Drop = (*screen)(frame)
+	}
 	if d.tap != nil {
-		d.tap(packet.Frame{Direction: packet.Receive, WireLen: len(frame), Data: frame, Checksum: checksum})
+		d.tap(f)
+	}
+	if f.Drop != "" {
+		d.counters.add(RxScreened, 1)
+		return
 	}
 	d.counters.add(RxFrames, 1)
 	d.counters.add(RxBytes, len(frame))

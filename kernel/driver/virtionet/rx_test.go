@@ -179,6 +179,29 @@ func TestNoReceiver(t *testing.T) {
 	}
 }
 
+// TestScreenedFramesAreTold: the tap learns why the receiver doesn't want a frame, which then isn't handed on.
+func TestScreenedFramesAreTold(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	d.Screen(func(frame []byte) string {
+		if len(frame) == 61 {
+			return "rx-why"
+		}
+		return ""
+	})
+	c := attach(d)
+	deliver(t, m, frame(61, 0))
+	deliver(t, m, frame(60, 0))
+	expect(t, c, frame(60, 0))
+	if first, second := <-taps, <-taps; first.Drop != "rx-why" || first.WireLen != 61 || second.Drop != "" {
+		t.Errorf("the tap was told of %q and %q", first.Drop, second.Drop)
+	}
+	if n, f := counter(d, RxScreened), counter(d, RxFrames); n != 1 || f != 1 {
+		t.Errorf("counted %d screened frames and %d others", n, f)
+	}
+}
+
 // TestChecksumStates: what the card knows reaches the receiver and the tap.
 func TestChecksumStates(t *testing.T) {
 	tcp, _ := tcpSegment(10, 0, false)
