@@ -31,6 +31,9 @@ var MachineTypes = []string{"pc", "q35"}
 // NICs are the network cards that the kernel has drivers for; the first is the default.
 var NICs = []string{"virtio", "e1000"}
 
+// LinkDevice is QEMU's device at whose guest's end the frames are.
+const LinkDevice = "virtserialport"
+
 // NICDevice returns QEMU's name of a network card on PCI.
 func NICDevice(nic string) string {
 	if nic == "virtio" {
@@ -108,7 +111,7 @@ func (m *Machine) Args() []string {
 	return args
 }
 
-// link returns the device at whose guest's end the frames are: a virtio port, not a console, which would lose bytes while we
+// link returns what carries the frames: a virtio port, not a console, which would lose bytes while we
 // read none; or COM2, where QEMU writes each byte by itself.
 func (m *Machine) link() []string {
 	if m.SerialLink {
@@ -116,7 +119,7 @@ func (m *Machine) link() []string {
 	}
 	return []string{
 		"-device", "virtio-serial-pci,disable-legacy=on,max_ports=2",
-		"-device", "virtserialport,chardev=link,name=" + hostlink.PortName,
+		"-device", LinkDevice + ",chardev=link,name=" + hostlink.PortName,
 	}
 }
 

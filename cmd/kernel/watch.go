@@ -45,7 +45,7 @@ func (k *kernel) startWatch(description string) (*watch, error) {
 	if c.Capture {
 		write, room := k.host.capture()
 		if write == nil {
-			return nil, errors.New("a capture needs wick at the other end of the serial port")
+			return nil, errors.New("a capture needs wick at the other end, and there is only a serial port")
 		}
 		w.capture = tap.New(captureConfig(c, description, start, write, room, w.missed))
 	}

@@ -120,6 +120,9 @@ func (d *doctor) qemu() {
 			d.add(good, "network card", nic, "")
 		}
 	}
+	if found, err := vmm.QEMUHasDevice(path, vmm.LinkDevice); err != nil || !found {
+		d.add(problem, "way to the kernel", "this QEMU has no "+vmm.LinkDevice, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
+	}
 }
 
 // sscan reads the number at the start of a version.
