@@ -66,7 +66,7 @@ run: build bin/echo
 	@echo '  bash -c "exec 3<>/dev/udp/127.0.0.1/20000; echo hello >&3; head -n1 <&3"'
 	@echo '  bash -c "exec 3<>/dev/tcp/127.0.0.1/20001; echo hello >&3; head -n1 <&3"'
 	@echo
-	bin/wick run -p 20000:7/udp -p 20001:7 -p 20002:80 --dump bin/echo
+	bin/wick run --nic e1000 -p 20000:7/udp -p 20001:7 -p 20002:80 --dump bin/echo
 
 .PHONY: check
 check:

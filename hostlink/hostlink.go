@@ -1,5 +1,5 @@
 // Package hostlink is the protocol of typed frames between wick on the host and the kernel in the
-// guest, over one byte channel (a serial port, later virtio-console).
+// guest, over one byte channel (a port of a virtio console device, or a serial port).
 //
 //	 0      1      2      3      4                    8
 //	+------+------+------+------+--------------------+---------
@@ -15,6 +15,9 @@ import "encoding/binary"
 
 // Version is the version of the protocol, as Ready carries it.
 const Version = 1
+
+// PortName is the name of the virtio port.
+const PortName = "wick.link"
 
 // Type of a frame.
 type Type uint8

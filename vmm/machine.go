@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"wick/hostlink"
 )
 
 // The devices of the machine that the kernel and QEMU must agree on.
@@ -30,27 +32,35 @@ var MachineTypes = []string{"pc", "q35", microvm}
 // microvm is the machine without a PCI bus and with little else, which starts fastest.
 const microvm = "microvm"
 
-// NICs are the values of Machine.NIC: the network cards that the kernel has a driver for, and none.
-var NICs = []string{"e1000", NoNIC}
+// NICs are the values of Machine.NIC: the network cards that the kernel has drivers for, of which the first is the default,
+// and none.
+var NICs = []string{virtio, e1000, NoNIC}
 
-// NoNIC stands for a machine without a network card.
-const NoNIC = "none"
-
-// DefaultNIC returns the network card that a type of machine gets if none is named.
-func DefaultNIC(machineType string) string {
-	if machineType == microvm {
-		return NoNIC
-	}
-	return "e1000"
-}
+const (
+	virtio = "virtio"
+	e1000  = "e1000"
+	// NoNIC stands for a machine without a network card.
+	NoNIC = "none"
+)
 
 // CheckNIC tells why a type of machine can't have a network card.
 func CheckNIC(machineType, nic string) error {
-	if machineType == microvm && nic == "e1000" {
+	if machineType == microvm && nic == e1000 {
 		return errors.New("an e1000 needs a PCI bus, which microvm hasn't")
 	}
 	return nil
 }
+
+// NICDevices are QEMU's names of the network cards, on PCI and on microvm.
+var NICDevices = []string{virtioPCI, virtioMMIO, e1000}
+
+const (
+	virtioPCI  = "virtio-net-pci"
+	virtioMMIO = "virtio-net-device"
+)
+
+// LinkDevice is QEMU's device at whose guest's end the frames are.
+const LinkDevice = "virtserialport"
 
 // Values of Machine.Accel: what executes the guest's instructions.
 const (
@@ -66,6 +76,8 @@ type Machine struct {
 	CPUs     int
 	Memory   int64  // bytes
 	NIC      string // one of NICs
+
+	SerialLink bool // the frames go over COM2, as on machines without virtio
 
 	Forwards []Forward
 	GDB      uint16 // port on 127.0.0.1 where the machine waits for a debugger; 0: none
@@ -95,11 +107,11 @@ func (m *Machine) Args() []string {
 		// COM1: what the kernel says while it boots and when it panics, as plain text.
 		"-chardev", "socket,id=boot,fd="+strconv.Itoa(bootFD),
 		"-serial", "chardev:boot",
-		// COM2: the frames of package hostlink, by two pipes. QEMU writes each byte by itself: into a
-		// pipe that goes twice as fast as into a socket, which needs a buffer for each. Of -serial a microvm
-		// takes only the first.
+		// The frames of package hostlink, by two pipes.
 		"-chardev", "stdio,id=link,signal=off",
-		"-device", "isa-serial,chardev=link,index=1",
+	)
+	args = append(args, m.link()...)
+	args = append(args,
 		"-chardev", "socket,id=monitor,fd="+strconv.Itoa(monitorFD),
 		"-mon", "chardev=monitor,mode=control",
 	)
@@ -113,6 +125,31 @@ func (m *Machine) Args() []string {
 		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")
 	}
 	return args
+}
+
+// link returns what carries the frames: a virtio port, not a console, which would lose bytes while we
+// read none; or COM2, where QEMU writes each byte by itself. Of -serial a microvm takes only the first.
+func (m *Machine) link() []string {
+	if m.SerialLink {
+		return []string{"-device", "isa-serial,chardev=link,index=1"}
+	}
+	bus := "virtio-serial-pci,disable-legacy=on"
+	if m.Type == microvm {
+		bus = "virtio-serial-device"
+	}
+	return []string{"-device", bus + ",max_ports=2", "-device", LinkDevice + ",chardev=link,name=" + hostlink.PortName}
+}
+
+// nic returns the -device option of the network card.
+func (m *Machine) nic() string {
+	card := ",netdev=n0,mac=" + MAC
+	switch {
+	case m.NIC == e1000:
+		return e1000 + card + ",romfile=" // without its option ROM the firmware has no network boot to prepare
+	case m.Type == microvm:
+		return virtioMMIO + card
+	}
+	return virtioPCI + card + ",romfile=,disable-legacy=on" // without the interface of before virtio 1
 }
 
 // ByHand returns a command line for somebody who starts QEMU without wick: the program's output
@@ -150,8 +187,7 @@ func (m *Machine) common() []string {
 		return args
 	}
 	return append(args,
-		// Without its option ROM the firmware has no network boot to prepare.
-		"-device", m.NIC+",netdev=n0,mac="+MAC+",romfile=",
+		"-device", m.nic(),
 		"-netdev", m.netdev(),
 	)
 }

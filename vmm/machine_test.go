@@ -21,12 +21,17 @@ func TestGoldenCommandLines(t *testing.T) {
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
 	}
 	small := testMachine()
-	small.Type, small.Accel, small.NIC, small.Vsock = "microvm", KVM, NoNIC, os.Stdout
+	small.Type, small.Accel, small.NIC, small.Vsock = "microvm", KVM, "virtio", os.Stdout
+	bare := testMachine()
+	bare.NIC, bare.SerialLink = NoNIC, true
+	card := testMachine()
+	card.NIC = "virtio"
 	const start = "-nodefaults -no-user-config -no-reboot -display none "
-	const files = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
-		"-chardev socket,id=boot,fd=3 -serial chardev:boot " +
-		"-chardev stdio,id=link,signal=off -device isa-serial,chardev=link,index=1 " +
-		"-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control"
+	const boot = "-kernel /proc/self/fd/5 -initrd /proc/self/fd/6 " +
+		"-chardev socket,id=boot,fd=3 -serial chardev:boot -chardev stdio,id=link,signal=off "
+	const port = ",max_ports=2 -device virtserialport,chardev=link,name=wick.link "
+	const monitor = "-chardev socket,id=monitor,fd=4 -mon chardev=monitor,mode=control"
+	const files = boot + "-device virtio-serial-pci,disable-legacy=on" + port + monitor
 	tests := []struct{ name, got, want string }{
 		{"default", strings.Join(testMachine().Args(), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
@@ -47,9 +52,19 @@ func TestGoldenCommandLines(t *testing.T) {
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
 			"-device e1000,netdev=n0,mac=52:54:00:12:34:56,romfile= " +
 			"-netdev user,id=n0 -kernel k.img -initrd i.img -serial stdio"},
+		{"virtio", strings.Join(card.Args(), " "), start +
+			"-M pc -accel tcg -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device virtio-net-pci,netdev=n0,mac=52:54:00:12:34:56,romfile=,disable-legacy=on " +
+			"-netdev user,id=n0 " + files},
+		{"no card, serial link", strings.Join(bare.Args(), " "), start +
+			"-M pc -accel tcg -smp 1 -m 128M " +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " + boot + "-device isa-serial,chardev=link,index=1 " + monitor},
 		{"microvm", strings.Join(small.Args(), " "), start +
 			"-M microvm,acpi=off -global virtio-mmio.force-legacy=false -accel kvm -cpu host -smp 1 -m 128M " +
-			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " + files +
+			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " +
+			"-device virtio-net-device,netdev=n0,mac=52:54:00:12:34:56 -netdev user,id=n0 " +
+			boot + "-device virtio-serial-device" + port + monitor +
 			" -object memory-backend-memfd,id=memory,share=on,size=128M -machine memory-backend=memory " +
 			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-device,chardev=vsock"},
 	}

@@ -57,7 +57,7 @@ func TestQEMUAnswers(t *testing.T) {
 			t.Errorf("got %v, %v, which lacks %s", list, err, q.want)
 		}
 	}
-	for device, want := range map[string]bool{"e1000": true, "nosuch": false} {
+	for device, want := range map[string]bool{"e1000": true, "virtio-net-pci": true, "nosuch": false} {
 		if got, err := QEMUHasDevice(qemu, device); err != nil || got != want {
 			t.Errorf("%s: got %v, %v, want %v", device, got, err, want)
 		}
@@ -105,7 +105,7 @@ func TestRealQEMUTakesTheCommandLine(t *testing.T) {
 		for _, debugged := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, debugger %v", machine, debugged), func(t *testing.T) {
 				m := testMachine()
-				m.Type, m.CPUModel, m.CPUs, m.NIC = machine, "max", 2, DefaultNIC(machine)
+				m.Type, m.CPUModel, m.CPUs, m.NIC = machine, "max", 2, NICs[0]
 				m.Kernel, m.Bundle = tinyKernel(t), tinyKernel(t)
 				if debugged {
 					m.GDB = freePort(t)

@@ -18,7 +18,7 @@ import (
 type VM struct {
 	Started time.Time // when QEMU's process was about to be made
 
-	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's COM2; open until Wait
+	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's port; open until Wait
 
 	process  *os.Process
 	monitor  *os.File

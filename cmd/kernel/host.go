@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"wick/hostlink"
 	"wick/kernel/console"
 	"wick/kernel/driver/uart"
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtioconsole"
 	"wick/kernel/ground"
 	"wick/kernel/hw"
 	"wick/kernel/linux"
@@ -39,22 +42,59 @@ type host interface {
 // com2Line is the interrupt line of the second serial port, on which wick listens.
 const com2Line = 3
 
+// portPatience is how long the host may take to tell of the port of its virtio device. It does so at once, unless there is no
+// port of ours.
+const portPatience = 10 * time.Second
+
 // openHost opens the channel to wick, or, where there is none, the plain serial port.
 func openHost(c *bundle.Config) (host, error) {
+	channel, err := openChannel()
+	if err != nil {
+		return nil, err
+	}
+	if channel == nil {
+		return plainHost{}, nil
+	}
+	h := new(wickHost)
+	h.Console = console.New(channel, console.Config{
+		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
+		Ready: func() { h.ready.Store(ground.Uptime()) },
+	})
+	return h, nil
+}
+
+// openChannel returns the way to wick: a port of a virtio device, or the second serial port; nil if there is neither.
+func openChannel() (console.Channel, error) {
+	for _, d := range virtioDevices() {
+		if d.kind != virtio.TypeConsole {
+			continue
+		}
+		port, err := openPort(d)
+		switch {
+		case err == nil:
+			return port, nil
+		case errors.Is(err, virtioconsole.ErrNoPort), errors.Is(err, virtioconsole.ErrNoPorts): // somebody else's
+		default:
+			return nil, err
+		}
+	}
 	interrupt, err := hw.OpenInterrupt(com2Line, hw.Edge)
 	if err != nil {
 		return nil, err
 	}
 	port, err := uart.New(machine{}, uart.COM2, interrupt)
 	if err != nil {
-		return plainHost{}, interrupt.Close()
+		return nil, interrupt.Close()
 	}
-	h := new(wickHost)
-	h.Console = console.New(port, console.Config{
-		Terminal: c.Terminal, Rows: c.Rows, Columns: c.Columns, Signal: h.signal, Resize: h.resize,
-		Ready: func() { h.ready.Store(ground.Uptime()) },
-	})
-	return h, nil
+	return port, nil
+}
+
+func openPort(d virtioDevice) (*virtioconsole.Port, error) {
+	transport, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	return virtioconsole.New(virtioconsole.Config{Transport: transport, Memory: machine{}, Name: hostlink.PortName}, portPatience)
 }
 
 // wickHost is wick at the other end of a channel of typed frames.

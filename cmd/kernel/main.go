@@ -72,15 +72,19 @@ func (k *kernel) detail(format string, args ...any) {
 // run brings up the network and runs the program to its end.
 func (k *kernel) run() error {
 	c := &k.bundle.Config
-	w, err := k.startWatch()
+	slot := findCard()
+	w, err := k.startWatch(slot.description)
 	if err != nil {
 		return err
 	}
-	card, err := startCard(w.tap())
+	card, err := slot.start(w.tap())
 	if err != nil {
 		return err
 	}
-	w.watch(card)
+	if card != nil {
+		w.watch(card)
+		go card.tellFailure(k.log)
+	}
 	stack, err := startNetwork(c, card, k.shortage.short, k.detail)
 	if err != nil {
 		return err

@@ -1,50 +1,122 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"time"
 
 	"wick/bundle"
 	"wick/kernel/driver/e1000"
-	"wick/kernel/ground"
-	"wick/kernel/hw"
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtionet"
 	"wick/kernel/hw/pci"
 	"wick/kernel/net"
+	"wick/packet"
 )
 
-// startCard finds the network card and sets it up; nil if the machine has none. It comes first of all in the boot, because
-// QEMU's card receives nothing for a second after it is set up.
-func startCard(tap e1000.Tap) (*e1000.Device, error) {
-	bus := pci.NewBus(machine{})
-	f, ok := bus.Find(func(f *pci.Function) bool { return f.VendorID == e1000.VendorID && f.DeviceID == e1000.DeviceID })
-	if !ok {
+// card is a network card of either kind.
+type card struct {
+	driver
+	missed   func() uint64 // frames that the card has lost
+	counters func(visit func(name string, n uint64))
+}
+
+// driver is what the drivers of network cards have in common.
+type driver interface {
+	net.Link
+	Stop()
+	Done() <-chan struct{}
+	Err() error
+}
+
+// slot is where a network card is.
+type slot struct {
+	description string // "" if there is no card
+	begin       func(tap func(packet.Frame)) (*card, error)
+}
+
+// findCard finds the first network card that there is a driver for.
+func findCard() slot {
+	for _, d := range virtioDevices() {
+		if d.kind == virtio.TypeNetwork {
+			return slot{"virtio network card", func(tap func(packet.Frame)) (*card, error) { return startVirtioNet(d, tap) }}
+		}
+	}
+	for _, f := range functions() {
+		if f.VendorID == e1000.VendorID && f.DeviceID == e1000.DeviceID {
+			return slot{"Intel 82540EM (e1000)", func(tap func(packet.Frame)) (*card, error) { return startE1000(&f, tap) }}
+		}
+	}
+	return slot{}
+}
+
+// start sets the card up; nil if there is none. It comes first of all in the boot, because QEMU's E1000 receives nothing for
+// a second after it is set up.
+func (s *slot) start(tap func(packet.Frame)) (*card, error) {
+	if s.begin == nil {
 		return nil, nil
 	}
+	return s.begin(tap)
+}
+
+func startE1000(f *pci.Function, tap func(packet.Frame)) (*card, error) {
 	bar, err := f.BAR(0)
 	if err != nil {
 		return nil, err
 	}
-	line, ok := f.InterruptLine()
-	if !ok {
-		return nil, fmt.Errorf("network card %v: the firmware has given it no interrupt line", f.Address)
+	registers, err := window(bar)
+	if err != nil {
+		return nil, err
+	}
+	interrupt, err := openInterrupt(f)
+	if err != nil {
+		return nil, err
 	}
 	f.Enable()
-	interrupt, err := hw.OpenInterrupt(line, hw.Level)
+	d, err := e1000.New(e1000.Config{Registers: registers, Memory: machine{}, Interrupt: interrupt, Tap: tap})
 	if err != nil {
-		return nil, fmt.Errorf("network card %v: interrupt line %d: %w", f.Address, line, err)
+		return nil, err
 	}
-	return e1000.New(e1000.Config{
-		Registers: hw.MMIO(ground.MMIO(bar.Address, e1000.RegistersSize)),
-		Memory:    machine{}, Interrupt: interrupt, Tap: tap,
-	})
+	missed := func() uint64 { return d.Counters()[e1000.RxMissed] }
+	return &card{d, missed, func(visit func(string, uint64)) {
+		for c, n := range d.Counters() {
+			visit(e1000.Counter(c).String(), n)
+		}
+	}}, nil
+}
+
+func startVirtioNet(device virtioDevice, tap func(packet.Frame)) (*card, error) {
+	transport, err := device.open()
+	if err != nil {
+		return nil, err
+	}
+	d, err := virtionet.New(virtionet.Config{Transport: transport, Memory: machine{}, Tap: tap})
+	if err != nil {
+		return nil, err
+	}
+	missed := func() uint64 { return 0 } // the host knows
+	return &card{d, missed, func(visit func(string, uint64)) {
+		for c, n := range d.Counters() {
+			visit(virtionet.Counter(c).String(), n)
+		}
+	}}, nil
+}
+
+// tellFailure tells when the card fails.
+func (c *card) tellFailure(log func(string, ...any)) {
+	<-c.Done()
+	if err := c.Err(); err != nil && !errors.Is(err, os.ErrClosed) { // closed: by Stop
+		log("wick: the network card has failed: %v", err)
+	}
 }
 
 // dhcpPatience is how long a program waits for its address at most.
 const dhcpPatience = 10 * time.Second
 
 // startNetwork makes the stack, with the card if there is one. Without an address in the configuration it asks by DHCP.
-func startNetwork(c *bundle.Config, card *e1000.Device, short func() bool, log func(string, ...any)) (*net.Stack, error) {
+func startNetwork(c *bundle.Config, card *card, short func() bool, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
 		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: short,
 	})
@@ -69,7 +141,7 @@ func startNetwork(c *bundle.Config, card *e1000.Device, short func() bool, log f
 		}
 		link.DNS = []netip.Addr{dns}
 	}
-	if err := stack.AddLink(card, "eth0", link); err != nil {
+	if err := stack.AddLink(card.driver, "eth0", link); err != nil {
 		return nil, err
 	}
 	select {
@@ -81,17 +153,16 @@ func startNetwork(c *bundle.Config, card *e1000.Device, short func() bool, log f
 }
 
 // tellCounters logs what the card and the stack have counted, drops by reason among it, for wick run -v.
-func (k *kernel) tellCounters(card *e1000.Device, stack *net.Stack) {
-	if card != nil {
-		for c, n := range card.Counters() {
+func (k *kernel) tellCounters(card *card, stack *net.Stack) {
+	tell := func(of string) func(string, uint64) {
+		return func(name string, n uint64) {
 			if n != 0 {
-				k.detail("e0: %v %d", e1000.Counter(c), n)
+				k.detail("%s: %s %d", of, name, n)
 			}
 		}
 	}
-	stack.Counters(func(name string, n uint64) {
-		if n != 0 {
-			k.detail("net: %s %d", name, n)
-		}
-	})
+	if card != nil {
+		card.counters(tell("e0"))
+	}
+	stack.Counters(tell("net"))
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"wick/bundle"
-	"wick/kernel/driver/e1000"
 	"wick/kernel/ground"
 	"wick/kernel/tap"
 	"wick/packet"
@@ -16,14 +15,11 @@ import (
 // watch is what looks on at the card: the packet dump, and the capture.
 type watch struct {
 	dump, capture *tap.Queue // nil if nobody has asked for it
-	card          atomic.Pointer[e1000.Device]
+	card          atomic.Pointer[card]
 }
 
-// card's name in the dump and in captures, and what it is.
-const (
-	cardName        = "e0"
-	cardDescription = "Intel 82540EM (e1000)"
-)
+// cardName is the card's name in the dump and in captures.
+const cardName = "e0"
 
 // The memory for packets that wait to be captured: a share of the kernel's, so that bursts are captured whole that come
 // faster than the channel to the host takes them.
@@ -33,8 +29,8 @@ const (
 	captureShare = 8 // of the kernel's memory
 )
 
-// startWatch starts what the configuration asks for.
-func (k *kernel) startWatch() (*watch, error) {
+// startWatch starts what the configuration asks for, for a card of a description.
+func (k *kernel) startWatch(description string) (*watch, error) {
 	w := new(watch)
 	start := time.Now() // of both, so that their times agree
 	c := &k.bundle.Config
@@ -49,16 +45,16 @@ func (k *kernel) startWatch() (*watch, error) {
 	if c.Capture {
 		write, room := k.host.capture()
 		if write == nil {
-			return nil, errors.New("a capture needs wick at the other end of the serial port")
+			return nil, errors.New("a capture needs wick at the other end, and there is only a serial port")
 		}
-		w.capture = tap.New(captureConfig(c, start, write, room, w.missed))
+		w.capture = tap.New(captureConfig(c, description, start, write, room, w.missed))
 	}
 	return w, nil
 }
 
-func captureConfig(c *bundle.Config, start time.Time, write func([]byte) bool, room <-chan struct{}, missed func() uint64) tap.Config {
+func captureConfig(c *bundle.Config, description string, start time.Time, write func([]byte) bool, room <-chan struct{}, missed func() uint64) tap.Config {
 	config := tap.Config{
-		Interface: cardName, Description: cardDescription, Format: tap.Capture, Start: start,
+		Interface: cardName, Description: description, Format: tap.Capture, Start: start,
 		Write: write, Room: room, Missed: missed, SnapLen: int(c.SnapLen),
 	}
 	_, memory := ground.KernelMemory()
@@ -78,7 +74,7 @@ func dumpMode(name string) (packet.Mode, error) {
 }
 
 // tap returns what the card is to tell of its frames, nil if nobody looks on.
-func (w *watch) tap() e1000.Tap {
+func (w *watch) tap() func(packet.Frame) {
 	switch {
 	case w.dump == nil && w.capture == nil:
 		return nil
@@ -87,22 +83,21 @@ func (w *watch) tap() e1000.Tap {
 	case w.dump == nil:
 		return w.capture.Tap
 	}
-	return func(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
-		w.dump.Tap(dir, wireLen, data, rxErrors, drop)
-		w.capture.Tap(dir, wireLen, data, rxErrors, drop)
+	return func(f packet.Frame) {
+		w.dump.Tap(f)
+		w.capture.Tap(f)
 	}
 }
 
-// watch says which card it is; nil if there is none.
-func (w *watch) watch(card *e1000.Device) { w.card.Store(card) }
+// watch says which card it is.
+func (w *watch) watch(c *card) { w.card.Store(c) }
 
 // missed returns how many frames the card has lost.
 func (w *watch) missed() uint64 {
-	card := w.card.Load()
-	if card == nil {
-		return 0
+	if c := w.card.Load(); c != nil {
+		return c.missed()
 	}
-	return card.Counters()[e1000.RxMissed]
+	return 0
 }
 
 // watchPatience is how long the end of the run waits for a host that takes none of the packets that are still to be shown.

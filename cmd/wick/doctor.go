@@ -113,15 +113,15 @@ func (d *doctor) qemu() {
 	d.has("machine types", vmm.MachineTypes, path, vmm.QEMUMachines)
 	d.has("accelerator", []string{"tcg"}, path, vmm.QEMUAccelerators)
 	d.has("user networking", []string{"user"}, path, vmm.QEMUNetdevs)
-	for _, nic := range vmm.NICs {
-		if nic == vmm.NoNIC {
-			continue
-		}
+	for _, nic := range vmm.NICDevices {
 		if found, err := vmm.QEMUHasDevice(path, nic); err != nil || !found {
 			d.add(problem, "network card", "this QEMU has no "+nic, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
 		} else {
 			d.add(good, "network card", nic, "")
 		}
+	}
+	if found, err := vmm.QEMUHasDevice(path, vmm.LinkDevice); err != nil || !found {
+		d.add(problem, "way to the kernel", "this QEMU has no "+vmm.LinkDevice, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
 	}
 }
 

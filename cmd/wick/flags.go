@@ -38,7 +38,7 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
 	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc, q35 or microvm")
-	flags.StringVar(&f.machine.NIC, "nic", "", "network `CARD`: e1000 or none; e1000 unless given, none on microvm")
+	flags.StringVar(&f.machine.NIC, "nic", vmm.NICs[0], "network `CARD`: virtio, e1000 (not on microvm) or none")
 	flags.StringVar(&f.machine.Accel, "accel", autoAccel, "what executes the program: `ACCEL` kvm, tcg (QEMU emulates the processor), or auto")
 	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, the host's with kvm; max for all it can emulate")
 	flags.MarkHidden("cpu-model") // for tests of the kernel
@@ -58,9 +58,6 @@ func (f *machineFlags) parse() error {
 	}
 	if a := f.machine.Accel; a != autoAccel && a != vmm.KVM && a != vmm.TCG {
 		return fmt.Errorf("--accel: %q is not one of auto, kvm, tcg", a)
-	}
-	if f.machine.NIC == "" {
-		f.machine.NIC = vmm.DefaultNIC(f.machine.Type)
 	}
 	if !slices.Contains(vmm.NICs, f.machine.NIC) {
 		return fmt.Errorf("--nic: %q is not one of %s", f.machine.NIC, strings.Join(vmm.NICs, ", "))

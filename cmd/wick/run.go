@@ -50,7 +50,7 @@ Ctrl-C reaches the program as SIGINT; a second one, or SIGTERM or SIGHUP to wick
 In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
 
 The capture of --pcap is the kernel's own: names, directions and nanoseconds, and why it dropped what it dropped. It
-never slows the network down. What comes faster than the way to the host takes it, about a megabyte a second, waits in
+never slows the network down. What comes faster than the way to the host takes it, some ten megabytes a second, waits in
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
 
@@ -76,6 +76,8 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
 	f.vsock.add(cmd.Flags())
 	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
 	cmd.Flags().BoolVar(&f.timing, "timing", false, "print how long the start took, part by part, after the program's first output")
+	cmd.Flags().BoolVar(&f.machine.SerialLink, "serial-link", false, "talk to the kernel over its second serial port")
+	cmd.Flags().MarkHidden("serial-link") // for tests of the kernel
 	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print the kernel log, unimplemented system calls and QEMU's command line")
 	return cmd
 }

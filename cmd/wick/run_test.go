@@ -166,7 +166,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run --nic none --dump ./program", statusFailure, "no network card"},
 		{"run --nic none --pcap x ./program", statusFailure, "no network card"},
 		{"run --accel hax ./program", statusFailure, "auto, kvm, tcg"},
-		{"run --nic rtl8139 ./program", statusFailure, "e1000"},
+		{"run --nic rtl8139 ./program", statusFailure, "virtio, e1000, none"},
 		{"run --dump=all ./program", statusFailure, "neither line nor full"},
 		{"run --gdb 70000 ./program", statusFailure, "--gdb: 70000 is out of range"},
 		{"run --gdb " + taken + " ./program", statusFailure, "is taken"},

@@ -28,6 +28,16 @@ type Registers interface {
 	Store32(offset uint32, v uint32)
 }
 
+// Window is Registers of which some are 8 and 16 bits wide, at offsets that are multiples of their size. Each must be
+// accessed in its own width.
+type Window interface {
+	Registers
+	Load8(offset uint32) uint8
+	Load16(offset uint32) uint16
+	Store8(offset uint32, v uint8)
+	Store16(offset uint32, v uint16)
+}
+
 // DMA is memory that devices reach: physically contiguous, below 4 GiB, never moved nor collected.
 type DMA struct {
 	Addr uint64 // physical address, a multiple of 4096

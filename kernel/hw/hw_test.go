@@ -13,12 +13,26 @@ func TestMMIO(t *testing.T) {
 	if memory[2] != 0x12345678 || r.Load32(8) != 0x12345678 {
 		t.Errorf("got %x, %x", memory, r.Load32(8))
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("an access behind the window didn't panic")
-		}
-	}()
-	r.Store32(16, 1)
+	var w Window = MMIO(memory)
+	w.Store8(5, 0xAB)
+	w.Store16(6, 0xCDEF)
+	if memory[1] != 0xCDEFAB00 || w.Load8(5) != 0xAB || w.Load16(6) != 0xCDEF || w.Load16(4) != 0xAB00 {
+		t.Errorf("got %x, %x, %x", memory, w.Load8(5), w.Load16(6))
+	}
+	for name, access := range map[string]func(){
+		"behind the window": func() { r.Store32(16, 1) },
+		"8 bits behind it":  func() { w.Load8(16) },
+		"not aligned":       func() { w.Store16(3, 1) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("an access didn't panic: %s", name)
+				}
+			}()
+			access()
+		}()
+	}
 }
 
 func TestInterruptFile(t *testing.T) {

@@ -19,3 +19,13 @@ func View[T any](d []byte) []T {
 	// no pointers, so that every bit pattern is a valid T.
 	return unsafe.Slice((*T)(unsafe.Pointer(&d[0])), len(d)/size)
 }
+
+// narrow returns a register that is smaller than the words of the window.
+func narrow[T uint8 | uint16](m MMIO, offset uint32) *T {
+	if uintptr(offset)%unsafe.Sizeof(T(0)) != 0 {
+		panic("hw: a register at an offset that is no multiple of its size")
+	}
+	word := &m[offset/4] // checks it
+	// SAFETY: the register is part of the word, because its offset is a multiple of its size.
+	return (*T)(unsafe.Add(unsafe.Pointer(word), offset%4))
+}

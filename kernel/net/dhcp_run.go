@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"sync"
 	"time"
+
+	"wick/packet"
 )
 
 // dhcpRunner runs a dhcpClient on an interface: its goroutine, clock and frames.
@@ -29,11 +31,11 @@ func (l *iface) startDHCP() {
 }
 
 // receive looks at each received frame. It takes those for the client's port.
-func (r *dhcpRunner) receive(frame []byte) bool {
+func (r *dhcpRunner) receive(frame []byte, checksum packet.Checksum) bool {
 	if !isDHCPReply(frame) {
 		return false
 	}
-	if m, ok := parseDHCP(frame); ok {
+	if m, ok := parseDHCP(frame, checksum); ok {
 		select {
 		case r.frames <- m:
 		default: // the client is busy with others; servers answer repetitions

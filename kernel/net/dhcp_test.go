@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"wick/packet"
 )
 
 var (
@@ -96,7 +98,7 @@ func (s *fakeServer) reply(kind byte, xid uint32) []byte {
 
 // deliver hands the client a frame.
 func (s *fakeServer) deliver(f []byte) {
-	if m, ok := parseDHCP(f); ok {
+	if m, ok := parseDHCP(f, packet.ChecksumUnknown); ok {
 		s.c.handle(s.now, &m)
 	}
 }
@@ -313,7 +315,7 @@ func FuzzDHCP(f *testing.F) {
 	f.Add(s.reply(dhcpOffer, 1))
 	f.Add(s.reply(dhcpNak, 1))
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		m, ok := parseDHCP(frame)
+		m, ok := parseDHCP(frame, packet.ChecksumUnknown)
 		if !ok {
 			return
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"wick/packet"
 )
 
 // DHCP messages [RFC 2131 2, RFC 2132], in UDP over IPv4 over Ethernet:
@@ -81,8 +83,9 @@ func isDHCPReply(f []byte) bool {
 		f[23] == 17 && binary.BigEndian.Uint16(f[dstPort:]) == dhcpClientPort
 }
 
-// parseDHCP reads a server's message out of an Ethernet frame. IPv4 options and fragments do not occur with DHCP.
-func parseDHCP(f []byte) (dhcpMessage, bool) {
+// parseDHCP reads a server's message out of an Ethernet frame, of whose checksum the card knows something. IPv4 options and
+// fragments do not occur with DHCP.
+func parseDHCP(f []byte, checksum packet.Checksum) (dhcpMessage, bool) {
 	if !isDHCPReply(f) || binary.BigEndian.Uint16(f[20:])&0x3fff != 0 {
 		return dhcpMessage{}, false
 	}
@@ -91,7 +94,10 @@ func parseDHCP(f []byte) (dhcpMessage, bool) {
 	if total > len(f)-etherLen || udpTotal > total-ipv4Len || udpTotal < udpLen+dhcpOptions {
 		return dhcpMessage{}, false
 	}
-	if foldSum(internetSum(0, f[etherLen:etherLen+ipv4Len])) != 0 || !dhcpSumOK(f[etherLen:etherLen+ipv4Len+udpTotal]) {
+	if foldSum(internetSum(0, f[etherLen:etherLen+ipv4Len])) != 0 {
+		return dhcpMessage{}, false
+	}
+	if checksum == packet.ChecksumUnknown && !dhcpSumOK(f[etherLen:etherLen+ipv4Len+udpTotal]) {
 		return dhcpMessage{}, false
 	}
 	m := f[etherLen+ipv4Len+udpLen : etherLen+ipv4Len+udpTotal]

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/packet"
 )
 
 // The seam between the socket layer and the TCP/IP engine. Everything above it speaks in Linux's terms
@@ -39,7 +41,7 @@ type engine interface {
 	// addLink makes an interface out of link; its index is given back by routes and addresses.
 	addLink(index uint32, name string, link Link) error
 	// setTap has tap look at each frame that the interface receives, before all else; true: it has taken the frame.
-	setTap(index uint32, tap func(frame []byte) bool)
+	setTap(index uint32, tap func(frame []byte, checksum packet.Checksum) bool)
 	// linkStats are the frames and bytes that the interface has moved.
 	linkStats(index uint32) linkStats
 	linkCounters(index uint32, visit func(name string, value uint64))

@@ -2,13 +2,15 @@
 // engine behind a narrow seam.
 package net
 
+import "wick/packet"
+
 // Link is a network card as the stack sees it. Drivers implement it.
 type Link interface {
 	HardwareAddr() [6]byte
 	MTU() int // largest payload of an Ethernet frame, in bytes
 
-	// Transmit sends one Ethernet frame, given in pieces that are its own again when it returns. It doesn't wait:
-	// with no room on the card the frame is dropped and counted, and an error says so.
+	// Transmit sends one Ethernet frame, given in pieces that are its own again when it returns. It waits for no more than
+	// the card's being busy: with no room on the card the frame is dropped and counted, and an error says so.
 	Transmit(pieces ...[]byte) error
 
 	// Attach sets the function that gets each received frame. It runs on the driver's goroutine; the
@@ -26,4 +28,21 @@ type Screener interface {
 	Link
 	// Screen sets the function that says why a received frame is dropped, "" if it isn't. It runs where receive does.
 	Screen(screen func(frame []byte) (drop string))
+}
+
+// OffloadLink is a Link that may take work with checksums and segments off the stack. It hands over frames by
+// AttachOffload instead of Attach.
+type OffloadLink interface {
+	Link
+
+	// SegmentationOffload tells whether the card takes any Offload for TCP over IPv4 and IPv6, in frames of up to 64 KiB. If
+	// not, the stack leaves nothing to it.
+	SegmentationOffload() bool
+	// TransmitOffload is Transmit for a frame that the card is to complete.
+	TransmitOffload(o packet.Offload, pieces ...[]byte) error
+
+	// AttachOffload is Attach for a function that is also told what the card knows of the checksum of TCP or UDP:
+	// ChecksumOffload means that the frame comes from another machine on the same host, which has left it out, and that
+	// nothing can have damaged it. A frame may hold a TCP segment of up to 64 KiB, made of several.
+	AttachOffload(receive func(frame []byte, checksum packet.Checksum))
 }

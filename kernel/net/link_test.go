@@ -169,24 +169,26 @@ func lossy(seed uint64) func([]byte) []time.Duration {
 // testStacks makes two machines on one cable: 192.0.2.1 and 192.0.2.2.
 func testStacks(t testing.TB, o Options) (a, b *ours, la, lb *testLink) {
 	la, lb = newTestLinks(t)
-	make1 := func(l *testLink, address string) *ours {
-		s, err := New(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := &ours{t: t, s: s}
-		t.Cleanup(func() {
-			for fd := range w.fds {
-				w.close(fd)
-			}
-			s.Close()
-		})
-		if err := s.AddLink(l, "eth0", LinkConfig{Address: netip.MustParsePrefix(address), Gateway: addr4(192, 0, 2, 254)}); err != nil {
-			t.Fatal(err)
-		}
-		return w
+	return testStack(t, o, la, "192.0.2.1/24"), testStack(t, o, lb, "192.0.2.2/24"), la, lb
+}
+
+// testStack makes a machine with a card.
+func testStack(t testing.TB, o Options, l Link, address string) *ours {
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return make1(la, "192.0.2.1/24"), make1(lb, "192.0.2.2/24"), la, lb
+	w := &ours{t: t, s: s}
+	t.Cleanup(func() {
+		for fd := range w.fds {
+			w.close(fd)
+		}
+		s.Close()
+	})
+	if err := s.AddLink(l, "eth0", LinkConfig{Address: netip.MustParsePrefix(address), Gateway: addr4(192, 0, 2, 254)}); err != nil {
+		t.Fatal(err)
+	}
+	return w
 }
 
 func addr4(a, b, c, d byte) netip.Addr { return netip.AddrFrom4([4]byte{a, b, c, d}) }

@@ -9,6 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"wick/kernel/vfs"
+	"wick/packet"
 )
 
 // udpOn makes a UDP socket on a port.
@@ -193,7 +194,7 @@ func TestLinksLearnWhyFramesAreDropped(t *testing.T) {
 	if r, o, m := e.drops.runt.Load(), e.drops.otherHost.Load(), e.drops.memory.Load(); r != 1 || o != 1 || m != 1 {
 		t.Errorf("counted %d runts, %d for others, %d without memory", r, o, m)
 	}
-	e.receive(other) // it has been asked
+	e.receive(other, packet.ChecksumUnknown) // it has been asked
 	if n := e.drops.otherHost.Load(); n != 1 {
 		t.Errorf("counted again: %d", n)
 	}

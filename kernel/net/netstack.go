@@ -16,6 +16,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"wick/packet"
 )
 
 // netstack is the engine made of gVisor's TCP/IP stack: its IPv4, IPv6, ARP, NDP, ICMP and TCP. UDP, ping
@@ -129,7 +131,7 @@ func (n *netstack) addLink(index uint32, name string, link Link) error {
 }
 
 // setTap implements engine.
-func (n *netstack) setTap(index uint32, tap func(frame []byte) bool) {
+func (n *netstack) setTap(index uint32, tap func(frame []byte, checksum packet.Checksum) bool) {
 	n.mu.Lock()
 	ep := n.links[index]
 	n.mu.Unlock()

@@ -8,23 +8,28 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"wick/packet"
 )
 
 // linkEndpoint stands between the engine and a Link. A received frame is copied once, into a pooled buffer, and
 // runs up the stack on the driver's goroutine; a packet to send goes straight to Link.Transmit on the sender's.
 type linkEndpoint struct {
-	link  Link
-	short func() bool // memory is
-	mac   tcpip.LinkAddress
-	mtu   uint32
-	drops linkDrops
-	acks  ackDelay
+	link    Link
+	offload OffloadLink // link, if its card takes work off the stack; or nil
+	short   func() bool // memory is
+	mac     tcpip.LinkAddress
+	mtu     uint32
+	drops   linkDrops
+	acks    ackDelay
 
 	screened bool // the link has called screen for what it hands on
 
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	// tap, if not nil, sees each received frame first and tells whether it has taken it (DHCP).
-	tap atomic.Pointer[func(frame []byte) bool]
+	tap atomic.Pointer[func(frame []byte, checksum packet.Checksum) bool]
+	// verified is whether the checksum of the packet that is being delivered needs no look: see Capabilities.
+	verified atomic.Bool
 }
 
 // linkDrops counts the frames that an interface has dropped, by reason.
@@ -38,6 +43,7 @@ type linkDrops struct {
 func newLinkEndpoint(l Link, short func() bool) *linkEndpoint {
 	mac := l.HardwareAddr()
 	e := &linkEndpoint{link: l, short: short, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	e.offload, _ = l.(OffloadLink)
 	e.acks.send = e.transmit
 	if s, ok := l.(Screener); ok {
 		s.Screen(e.screen)
@@ -62,12 +68,12 @@ func (e *linkEndpoint) screen(frame []byte) (drop string) {
 	return ""
 }
 
-// receive takes a frame from the driver.
-func (e *linkEndpoint) receive(frame []byte) {
+// receive takes a frame from the driver, one at a time.
+func (e *linkEndpoint) receive(frame []byte, checksum packet.Checksum) {
 	if !e.screened && e.screen(frame) != "" {
 		return
 	}
-	if tap := e.tap.Load(); tap != nil && (*tap)(frame) {
+	if tap := e.tap.Load(); tap != nil && (*tap)(frame, checksum) {
 		return
 	}
 	d := e.dispatcher.Load()
@@ -87,6 +93,7 @@ func (e *linkEndpoint) receive(frame []byte) {
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(buffer.NewViewWithData(frame))})
 	pkt.PktType = kind
 	if _, ok := pkt.LinkHeader().Consume(header.EthernetMinimumSize); ok {
+		e.verified.Store(checksum != packet.ChecksumUnknown && checksummed(frame))
 		(*d).DeliverNetworkPacket(eth.Type(), pkt)
 	}
 	pkt.DecRef()
@@ -147,7 +154,12 @@ func (e *linkEndpoint) WritePacket(pkt *stack.PacketBuffer) tcpip.Error {
 func (e *linkEndpoint) transmit(pkt *stack.PacketBuffer) tcpip.Error {
 	ps := piecesPool.Get().(*pieces)
 	ps.p = appendPieces(ps.p[:0], pkt)
-	err := e.link.Transmit(ps.p...)
+	var err error
+	if pkt.GSOOptions.NeedsCsum && e.offload != nil {
+		err = e.offload.TransmitOffload(offloadOf(pkt), ps.p...)
+	} else {
+		err = e.link.Transmit(ps.p...)
+	}
 	clear(ps.p)
 	piecesPool.Put(ps)
 	if err != nil {
@@ -190,7 +202,11 @@ func (e *linkEndpoint) Attach(d stack.NetworkDispatcher) {
 		return
 	}
 	e.dispatcher.Store(&d)
-	e.link.Attach(e.receive)
+	if e.offload != nil {
+		e.offload.AttachOffload(e.receive)
+		return
+	}
+	e.link.Attach(func(frame []byte) { e.receive(frame, packet.ChecksumUnknown) })
 }
 
 // IsAttached implements stack.NetworkLinkEndpoint.
@@ -226,11 +242,6 @@ func (e *linkEndpoint) LinkAddress() tcpip.LinkAddress { return e.mac }
 
 // SetLinkAddress implements stack.NetworkLinkEndpoint; the address is the card's.
 func (e *linkEndpoint) SetLinkAddress(tcpip.LinkAddress) {}
-
-// Capabilities implements stack.NetworkLinkEndpoint.
-func (e *linkEndpoint) Capabilities() stack.LinkEndpointCapabilities {
-	return stack.CapabilityResolutionRequired
-}
 
 // ARPHardwareType implements stack.NetworkLinkEndpoint.
 func (e *linkEndpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareEther }

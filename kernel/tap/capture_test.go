@@ -38,15 +38,17 @@ func TestCapture(t *testing.T) {
 	s := newSink()
 	start := time.Now()
 	q := New(Config{Interface: "e0", Description: "E1000", Format: Capture, Start: start, SnapLen: 100, Write: s.Write, Missed: func() uint64 { return 7 }})
-	q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
-	q.Tap(packet.Transmit, 1514, frame(2, 1514), 0, "")
-	q.Tap(packet.Receive, 60, frame(3, 60), 0x87, "rx-errors")
-	q.Tap(packet.Receive, 60, frame(4, 60), 0, "rx-errors")
+	show(q, packet.Receive, 60, frame(1, 60), 0, "")
+	show(q, packet.Transmit, 1514, frame(2, 1514), 0, "")
+	show(q, packet.Receive, 60, frame(3, 60), 0x87, "rx-errors")
+	show(q, packet.Receive, 60, frame(4, 60), 0, "rx-errors")
+	q.Tap(packet.Frame{Direction: packet.Transmit, WireLen: 60, Data: frame(5, 60), Checksum: packet.ChecksumOffload})
+	q.Tap(packet.Frame{Direction: packet.Receive, WireLen: 60, Data: frame(6, 60), Checksum: packet.ChecksumVerified})
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}
 	packets, d := readCapture(t, s.String())
-	if len(packets) != 4 {
+	if len(packets) != 6 {
 		t.Fatalf("%d packets", len(packets))
 	}
 	for i, want := range []struct {
@@ -59,6 +61,8 @@ func TestCapture(t *testing.T) {
 		{pcapng.FlagOutbound, 100, 1514, ""},
 		{pcapng.FlagInbound | pcapng.FlagErrorCRC | pcapng.FlagErrorSymbol | pcapng.FlagErrorDelimiter | pcapng.FlagErrorTooShort, 60, 60, "dropped: rx-errors"},
 		{pcapng.FlagInbound, 60, 60, "dropped: rx-errors"},
+		{pcapng.FlagOutbound | pcapng.FlagChecksumNotReady, 60, 60, ""},
+		{pcapng.FlagInbound | pcapng.FlagChecksumValid, 60, 60, ""},
 	} {
 		p := packets[i]
 		if p.Flags != want.flags || p.WireLen != want.wire || !bytes.Equal(p.Data, frame(byte(i+1), want.wire)[:want.size]) || strings.Join(p.Comments, ";") != want.comment || p.Lost.Known {
@@ -72,7 +76,7 @@ func TestCapture(t *testing.T) {
 	if i.Name != "e0" || i.Description != "E1000" || i.Link != pcap.LinkEthernet || i.SnapLen != 100 || d.Section().OS != "wick" {
 		t.Errorf("%+v %+v", i, d.Section())
 	}
-	if st := i.Statistics; st.Received != pcapng.Known(4) || st.OSDropped != pcapng.Known(0) || st.Dropped != pcapng.Known(7) || !st.Start.Equal(start.Truncate(0)) || st.Stop.Before(st.Start) {
+	if st := i.Statistics; st.Received != pcapng.Known(6) || st.OSDropped != pcapng.Known(0) || st.Dropped != pcapng.Known(7) || !st.Start.Equal(start.Truncate(0)) || st.Stop.Before(st.Start) {
 		t.Errorf("%+v", st)
 	}
 }
@@ -84,10 +88,10 @@ func TestCaptureTellsWhatIsMissing(t *testing.T) {
 	q := New(Config{Interface: "e0", Format: Capture, Records: 4, Write: s.Write, Room: s.room})
 	const frames = 200
 	for i := range frames {
-		q.Tap(packet.Receive, 60, frame(byte(i), 60), 0, "")
+		show(q, packet.Receive, 60, frame(byte(i), 60), 0, "")
 	}
 	s.setShut(false)
-	q.Tap(packet.Receive, 60, frame(0, 60), 0, "")
+	show(q, packet.Receive, 60, frame(0, 60), 0, "")
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}
@@ -111,7 +115,7 @@ func TestCaptureGivenUp(t *testing.T) {
 	s.shut = true
 	q := New(Config{Interface: "e0", Format: Capture, Write: s.Write})
 	for range 10 {
-		q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
+		show(q, packet.Receive, 60, frame(1, 60), 0, "")
 	}
 	if n := q.Close(time.Millisecond); n != 10 {
 		t.Errorf("Close: %d not shown, want 10", n)
@@ -148,7 +152,7 @@ func TestStartIsToldInFront(t *testing.T) {
 	s := newSink()
 	start := time.Unix(1700000000, 123456789)
 	q := New(Config{Interface: "e0", Format: Capture, Start: start, Write: s.Write})
-	q.Tap(packet.Receive, 60, frame(1, 60), 0, "")
+	show(q, packet.Receive, 60, frame(1, 60), 0, "")
 	q.Close(patience)
 	d, err := pcapng.NewReader(strings.NewReader(s.String()))
 	if err != nil {
@@ -175,7 +179,7 @@ func TestSlowSinkIsWaitedFor(t *testing.T) {
 			return true
 		}})
 		for range frames {
-			q.Tap(packet.Receive, each, frame(1, each), 0, "")
+			show(q, packet.Receive, each, frame(1, each), 0, "")
 		}
 		if n := q.Close(patience); n != 0 {
 			t.Errorf("Close: %d not shown", n)

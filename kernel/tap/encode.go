@@ -50,7 +50,7 @@ func (e *textEncoder) frame(dst []byte, r record, data []byte) []byte {
 	}
 	frame := packet.Frame{
 		Number: r.number, Time: r.time, Interface: e.config.Interface, Direction: r.direction,
-		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Drop: r.drop,
+		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Damage: r.damage, Checksum: r.checksum, Drop: r.drop,
 	}
 	return e.decoder.Append(dst, &frame, e.config.Mode)
 }
@@ -121,11 +121,17 @@ func (e *captureEncoder) comment(reason string) []string {
 	return c
 }
 
-// flags translates direction and receive errors [8254x 3.2.3.2].
+// flags translates direction, what the card does with checksums, and receive errors [8254x 3.2.3.2].
 func flags(r *record) pcapng.Flags {
 	f := pcapng.FlagInbound
 	if r.direction == packet.Transmit {
 		f = pcapng.FlagOutbound
+	}
+	switch r.checksum {
+	case packet.ChecksumOffload:
+		f |= pcapng.FlagChecksumNotReady
+	case packet.ChecksumVerified:
+		f |= pcapng.FlagChecksumValid
 	}
 	const ce, se, seq, rxe = 1 << 0, 1 << 1, 1 << 2, 1 << 7
 	for _, e := range [...]struct {

@@ -80,6 +80,8 @@ type record struct {
 	wireLen   int
 	direction packet.Direction
 	rxErrors  uint8
+	damage    packet.Damage
+	checksum  packet.Checksum
 }
 
 // Queue takes frames and writes their text. Its memory is allocated by New.
@@ -138,10 +140,11 @@ func New(c Config) *Queue {
 	return q
 }
 
-// Tap takes a frame; its parameters are those of the drivers' hooks. It copies what it keeps, never waits for the sink,
-// allocates nothing, and may be called by several goroutines: the order of the calls is the order of the lines.
-func (q *Queue) Tap(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
-	data = data[:min(len(data), q.config.SnapLen)]
+// Tap takes a frame, as the drivers' hooks do; its number, time and interface are set here. It copies what it keeps, never
+// waits for the sink, allocates nothing, and may be called by several goroutines: the order of the calls is the order of
+// the lines.
+func (q *Queue) Tap(f packet.Frame) {
+	data := f.Data[:min(len(f.Data), q.config.SnapLen)]
 	q.mu.Lock()
 	q.number++
 	off, ok := q.reserveLocked(len(data))
@@ -161,8 +164,8 @@ func (q *Queue) Tap(dir packet.Direction, wireLen int, data []byte, rxErrors uin
 		slot -= len(q.records)
 	}
 	q.records[slot] = record{
-		number: q.number, time: time.Since(q.config.Start), lost: q.lost, drop: drop,
-		off: off, size: len(data), wireLen: wireLen, direction: dir, rxErrors: rxErrors,
+		number: q.number, time: time.Since(q.config.Start), lost: q.lost, drop: f.Drop, off: off, size: len(data),
+		wireLen: f.WireLen, direction: f.Direction, rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum,
 	}
 	q.count++
 	q.lost = 0

@@ -13,6 +13,11 @@ import (
 	"wick/packet"
 )
 
+// show gives a frame to a queue.
+func show(q *Queue, dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
+	q.Tap(packet.Frame{Direction: dir, WireLen: wireLen, Data: data, RxErrors: rxErrors, Drop: drop})
+}
+
 // sink collects text; it takes nothing while it is shut.
 type sink struct {
 	room chan struct{}
@@ -105,9 +110,9 @@ func TestLinesInOrder(t *testing.T) {
 	q := New(Config{Interface: "e0", Write: s.Write})
 	for i := range 100 {
 		dir := packet.Direction(i % 2)
-		q.Tap(dir, 60, frame(byte(i), 60), 0, "")
+		show(q, dir, 60, frame(byte(i), 60), 0, "")
 	}
-	q.Tap(packet.Receive, 60, frame(1, 60), 0, "ring-full")
+	show(q, packet.Receive, 60, frame(1, 60), 0, "ring-full")
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}
@@ -134,10 +139,10 @@ func TestShutSink(t *testing.T) {
 	s := newSink()
 	s.shut = true
 	q := New(Config{Interface: "e0", Write: s.Write, Room: s.room, Records: 8, Bytes: 4096})
-	q.Tap(packet.Receive, 60, frame(0, 60), 0, "")
+	show(q, packet.Receive, 60, frame(0, 60), 0, "")
 	<-s.asked // the goroutine holds the text of frame 1
 	for range 28 {
-		q.Tap(packet.Receive, 60, frame(0, 60), 0, "")
+		show(q, packet.Receive, 60, frame(0, 60), 0, "")
 	}
 	s.setShut(false)
 	if n := q.Close(patience); n != 0 {
@@ -157,7 +162,7 @@ func TestGapInPlace(t *testing.T) {
 	s := newSink()
 	s.shut = true
 	q := New(Config{Interface: "e0", Write: s.Write, Room: s.room, Records: 2, Bytes: 200})
-	one := func() { q.Tap(packet.Receive, 60, frame(0, 60), 0, "") }
+	one := func() { show(q, packet.Receive, 60, frame(0, 60), 0, "") }
 	one()
 	<-s.asked
 	for range 5 { // 2 and 3 fit, 4 to 6 don't
@@ -181,12 +186,12 @@ func TestDeafSink(t *testing.T) {
 	s.shut = true
 	q := New(Config{Interface: "e0", Write: s.Write, Records: 8, Bytes: 4096})
 	for range 50 {
-		q.Tap(packet.Transmit, 60, frame(0, 60), 0, "")
+		show(q, packet.Transmit, 60, frame(0, 60), 0, "")
 	}
 	if n := q.Close(time.Millisecond); n != 50 {
 		t.Errorf("Close: %d not shown, want 50", n)
 	}
-	q.Tap(packet.Transmit, 60, frame(0, 60), 0, "")
+	show(q, packet.Transmit, 60, frame(0, 60), 0, "")
 	if n := q.Close(time.Millisecond); n != 51 {
 		t.Errorf("Close again: %d not shown, want 51", n)
 	}
@@ -209,7 +214,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for n := range each {
 				size := 14 + (n*37+i)%1500
-				q.Tap(packet.Direction(i&1), size, frame(byte(i), size), 0, "")
+				show(q, packet.Direction(i&1), size, frame(byte(i), size), 0, "")
 			}
 		})
 	}
@@ -264,8 +269,8 @@ func TestReserve(t *testing.T) {
 func TestFullFrame(t *testing.T) {
 	s := newSink()
 	q := New(Config{Interface: "e0", Write: s.Write, Mode: packet.Full})
-	q.Tap(packet.Receive, 1522, frame(1, 1522), 0, "")
-	q.Tap(packet.Receive, 9000, frame(1, 9000), 0, "")
+	show(q, packet.Receive, 1522, frame(1, 1522), 0, "")
+	show(q, packet.Receive, 9000, frame(1, 9000), 0, "")
 	q.Close(patience)
 	text := s.String()
 	if strings.Contains(text, "captured=1522") || !strings.Contains(text, "captured=2048/9000") {
@@ -277,7 +282,7 @@ func TestTapDoesNotAllocate(t *testing.T) {
 	q := New(Config{Interface: "e0", Write: func([]byte) bool { return true }})
 	defer q.Close(patience)
 	f := frame(1, 60)
-	if n := testing.AllocsPerRun(1000, func() { q.Tap(packet.Receive, 60, f, 0, "") }); n != 0 {
+	if n := testing.AllocsPerRun(1000, func() { show(q, packet.Receive, 60, f, 0, "") }); n != 0 {
 		t.Errorf("%v allocations a frame", n)
 	}
 }
@@ -288,6 +293,6 @@ func BenchmarkTap(b *testing.B) {
 	f := frame(1, 1514)
 	b.ReportAllocs()
 	for b.Loop() {
-		q.Tap(packet.Receive, len(f), f, 0, "")
+		show(q, packet.Receive, len(f), f, 0, "")
 	}
 }

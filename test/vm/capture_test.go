@@ -18,10 +18,7 @@ import (
 
 // TestCapture: what wick dump and tshark read in the kernel's capture is what the kernel has printed.
 func TestCapture(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			needTshark(t)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,27 +35,49 @@ type configuration struct {
 	machine string // pc, q35 or microvm
 	cpus    int
 	model   string // "default" or a model of QEMU's
+	nic     string // a network card, or "" for wick's default
 }
 
 // configurations are those that everything must work on.
 var configurations = []configuration{
-	{"pc", 1, "default"}, {"pc", 2, "max"}, {"q35", 1, "max"}, {"q35", 2, "default"},
-	{"pc", 2, "default"}, {"pc", 1, "max"}, {"q35", 1, "default"}, {"q35", 2, "max"},
-	{"microvm", 1, "default"}, {"microvm", 2, "max"}, {"microvm", 2, "default"}, {"microvm", 1, "max"},
+	{machine: "pc", cpus: 1, model: "default"}, {machine: "pc", cpus: 2, model: "max"},
+	{machine: "q35", cpus: 1, model: "max"}, {machine: "q35", cpus: 2, model: "default"},
+	{machine: "pc", cpus: 2, model: "default"}, {machine: "pc", cpus: 1, model: "max"},
+	{machine: "q35", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"},
+	{machine: "microvm", cpus: 1, model: "default"}, {machine: "microvm", cpus: 2, model: "max"},
+	{machine: "microvm", cpus: 2, model: "default"}, {machine: "microvm", cpus: 1, model: "max"},
 }
 
-// networked tells whether the machine has a network card; microvm has none yet.
-func (c configuration) networked() bool { return c.machine != "microvm" }
+// networks are the configurations that what is about the network must work on: all, and some with the other card.
+var networks = append(slices.Clip(configurations), withOtherCard(configurations[:4])...)
+
+// withOtherCard returns configurations with the card that isn't wick's default.
+func withOtherCard(all []configuration) []configuration {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].nic = "e1000"
+	}
+	return all
+}
 
 // plain is the configuration of tests for which the kind of machine makes no difference.
 var plain = configurations[0]
 
-func (c configuration) String() string { return fmt.Sprintf("%s-%d-%s", c.machine, c.cpus, c.model) }
+func (c configuration) String() string {
+	name := fmt.Sprintf("%s-%d-%s", c.machine, c.cpus, c.model)
+	if c.nic != "" {
+		name += "-" + c.nic
+	}
+	return name
+}
 
 func (c configuration) flags() []string {
 	flags := []string{"--machine", c.machine, "--accel", "tcg", "-c", fmt.Sprint(c.cpus)}
 	if c.model != "default" {
 		flags = append(flags, "--cpu-model", c.model)
+	}
+	if c.nic != "" {
+		flags = append(flags, "--nic", c.nic)
 	}
 	return flags
 }
@@ -146,7 +169,7 @@ func start(t *testing.T, o options) *run {
 	if !o.quiet {
 		args = append(args, "-v")
 	}
-	if o.capture && o.networked() {
+	if o.capture {
 		args = append(args, "--qemu-pcap", filepath.Join(r.dir, "capture.pcap"))
 	}
 	args = append(append(args, o.flags...), o.program)

@@ -18,10 +18,7 @@ import (
 
 // TestDump compares the kernel's dump of a run with what tshark says of QEMU's own capture of it, packet by packet.
 func TestDump(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		for _, d := range []struct {
 			suite string
 			cases []string
@@ -116,10 +113,7 @@ func TestNoDump(t *testing.T) {
 
 // TestDHCP boots an image by the line that wick build prints, without wick: nobody tells the kernel its address.
 func TestDHCP(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			s := programs.Find("netif")

@@ -15,10 +15,7 @@ import (
 
 // TestPublishedTCP exchanges streams with a server in the machine.
 func TestPublishedTCP(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, capture: true,
@@ -41,7 +38,7 @@ func TestPublishedTCP(t *testing.T) {
 
 // TestPublishedTCPHeavy does more of it.
 func TestPublishedTCPHeavy(t *testing.T) {
-	for _, c := range []configuration{{"pc", 2, "default"}, {"q35", 1, "max"}} {
+	for _, c := range []configuration{{machine: "pc", cpus: 2, model: "default"}, {machine: "q35", cpus: 1, model: "max", nic: "e1000"}} {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, limit: 2 * runLimit,
@@ -133,10 +130,7 @@ func atOnce(t *testing.T, addr string, many int) {
 
 // TestEcho runs the example that make run runs, with all three of its ports published.
 func TestEcho(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, program: goProgram(t, "/examples/echo"), capture: true,
@@ -214,10 +208,7 @@ func fetch(t *testing.T, url, want string) {
 
 // TestNettests runs the lab's exchanges with the lab's server.
 func TestNettests(t *testing.T) {
-	for _, c := range configurations {
-		if !c.networked() {
-			continue
-		}
+	for _, c := range networks {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			p := startPeers(t)

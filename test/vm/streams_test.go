@@ -36,9 +36,9 @@ func TestBytesThrough(t *testing.T) {
 	for _, c := range configurations {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			want := random(128 << 10)
+			want := random(1 << 20)
 			if c == plain {
-				want = random(1 << 20)
+				want = random(16 << 20)
 			}
 			r := start(t, options{configuration: c, quiet: true, stdin: bytes.NewReader(want), program: goProgram(t, "stdio"), args: []string{"cat"}})
 			r.want(0)
@@ -47,6 +47,21 @@ func TestBytesThrough(t *testing.T) {
 			}
 			if err := r.stderr.String(); err != "" {
 				t.Errorf("standard error: %q", err)
+			}
+		})
+	}
+}
+
+// TestSerialLink: where there is no virtio device, all goes over the second serial port.
+func TestSerialLink(t *testing.T) {
+	for _, c := range configurations[:4] {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			want := random(128 << 10)
+			r := start(t, options{configuration: c, quiet: true, stdin: bytes.NewReader(want), flags: []string{"--serial-link"}, program: goProgram(t, "stdio"), args: []string{"cat"}})
+			r.want(0)
+			if got := r.stdout.bytes(); !bytes.Equal(got, want) {
+				t.Errorf("%d bytes with SHA-256 %x came back of %d with %x", len(got), sha256.Sum256(got), len(want), sha256.Sum256(want))
 			}
 		})
 	}

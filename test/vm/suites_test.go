@@ -100,13 +100,13 @@ func runSuite(t *testing.T, c configuration, s *programs.Suite, libc programs.Li
 	}
 }
 
-// TestSuites runs every program on every kind of machine. C programs take turns with the C libraries, so that over all
-// machines each program runs with each library.
+// TestSuites runs every program on every kind of machine, those that use the network with every card. C programs take turns
+// with the C libraries, so that over all machines each program runs with each library.
 func TestSuites(t *testing.T) {
-	for i, c := range configurations {
+	for i, c := range networks {
 		for j := range programs.Suites {
 			s := &programs.Suites[j]
-			if s.Network && !c.networked() {
+			if c.nic != "" && !s.Network {
 				continue
 			}
 			libc := programs.Libcs[(i+j)%len(programs.Libcs)]
@@ -122,12 +122,13 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// TestHeavy runs the cases that take long on the least and the most of machines.
+// TestHeavy runs the cases that take long on the least and the most of machines, and those of the network with the other
+// card.
 func TestHeavy(t *testing.T) {
-	for _, c := range []configuration{{"pc", 1, "default"}, {"q35", 2, "max"}} {
+	for _, c := range []configuration{plain, {machine: "q35", cpus: 2, model: "max"}, {machine: "q35", cpus: 2, model: "default", nic: "e1000"}} {
 		for j := range programs.Suites {
 			s := &programs.Suites[j]
-			if len(s.Heavy) == 0 {
+			if len(s.Heavy) == 0 || c.nic != "" && !s.Network {
 				continue
 			}
 			t.Run(c.String()+"/"+s.Name, func(t *testing.T) {

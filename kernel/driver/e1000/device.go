@@ -28,13 +28,12 @@ const (
 // RegistersSize is the size of the memory region of BAR 0, in bytes [8254x 4.1].
 const RegistersSize = 128 << 10
 
-// Tap is told of each frame that is received, sent or dropped. data is what there is of it, valid until
-// the call returns, and wireLen its length without the FCS; rxErrors are the error bits of the
-// receive descriptor, and drop is the reason if it is dropped, else empty.
+// Tap is told of each frame that is received, sent or dropped. Its data, as far as there is any, is valid until the call
+// returns; the number, the time and the interface are left to the tap.
 //
 // It runs in the data path, for reception and transmission at once, and under the lock of the
 // transmit ring, so that it sees frames in the order of the wire: it must neither block nor send.
-type Tap func(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string)
+type Tap func(f packet.Frame)
 
 // Config is what a Device is made of.
 type Config struct {

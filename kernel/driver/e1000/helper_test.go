@@ -22,8 +22,8 @@ type tapped struct {
 // newTap returns a tap and where it puts what it is told.
 func newTap() (Tap, chan tapped) {
 	c := make(chan tapped, 10000)
-	return func(dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
-		c <- tapped{dir, wireLen, bytes.Clone(data), rxErrors, drop}
+	return func(f packet.Frame) {
+		c <- tapped{f.Direction, f.WireLen, bytes.Clone(f.Data), f.RxErrors, f.Drop}
 	}, c
 }
 

@@ -192,7 +192,7 @@ func (d *Device) dropReceived(why Counter, w rxWriteback, frame []byte) {
 // tellReceived tells the tap of a frame.
 func (d *Device) tellReceived(w rxWriteback, frame []byte, drop string) {
 	if d.tap != nil {
-		d.tap(packet.Receive, w.length(), frame, uint8(w.errors()), drop)
+		d.tap(packet.Frame{Direction: packet.Receive, WireLen: w.length(), Data: frame, RxErrors: uint8(w.errors()), Drop: drop})
 	}
 }
 

@@ -306,7 +306,7 @@ func TestNobodyAttached(t *testing.T) {
 }
 
 func TestReceiveDoesNotAllocate(t *testing.T) {
-	for _, tap := range []Tap{nil, func(packet.Direction, int, []byte, uint8, string) {}} {
+	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
 		m := e1000test.New(testMAC)
 		d := start(t, m, func(c *Config) { c.Tap = tap })
 		n := 0

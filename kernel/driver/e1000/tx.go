@@ -89,7 +89,7 @@ func (d *Device) Transmit(pieces ...[]byte) error {
 	}
 	frame = pad(frame)
 	if d.tap != nil {
-		d.tap(packet.Transmit, len(frame), frame, 0, "")
+		d.tap(packet.Frame{Direction: packet.Transmit, WireLen: len(frame), Data: frame})
 	}
 	d.counters.add(TxFrames, 1)
 	d.counters.add(TxBytes, len(frame))
@@ -149,6 +149,6 @@ func (r *txRing) roomLocked() bool {
 func (d *Device) dropSentLocked(why Counter, length int, frame []byte) {
 	d.counters.add(why, 1)
 	if d.tap != nil {
-		d.tap(packet.Transmit, length, frame, 0, why.String())
+		d.tap(packet.Frame{Direction: packet.Transmit, WireLen: length, Data: frame, Drop: why.String()})
 	}
 }

@@ -203,7 +203,7 @@ func TestTwoCards(t *testing.T) {
 }
 
 func TestTransmitDoesNotAllocate(t *testing.T) {
-	for _, tap := range []Tap{nil, func(packet.Direction, int, []byte, uint8, string) {}} {
+	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
 		m := e1000test.New(testMAC)
 		m.HoldTransmit = true // the model would allocate
 		d := start(t, m, func(c *Config) { c.Tap = tap; c.TxDescriptors = 4096 })

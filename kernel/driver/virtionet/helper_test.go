@@ -1,0 +1,141 @@
+package virtionet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtio/virtiotest"
+	"wick/kernel/driver/virtionet/virtionettest"
+	"wick/packet"
+)
+
+var testMAC = [6]byte{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}
+
+// newTap returns a tap and where it puts what it is told.
+func newTap() (Tap, chan packet.Frame) {
+	c := make(chan packet.Frame, 10000)
+	return func(f packet.Frame) {
+		f.Data = bytes.Clone(f.Data)
+		c <- f
+	}, c
+}
+
+// try returns what New says of a card.
+func try(t *testing.T, m *virtionettest.Model, change func(*Config)) (*Device, error) {
+	t.Helper()
+	transport, err := virtio.NewMMIO(m.MMIO(), virtiotest.MMIOSize, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No test but those of lost interrupts may depend on the search for them.
+	c := Config{Transport: transport, Memory: m, CheckInterval: time.Hour}
+	if change != nil {
+		change(&c)
+	}
+	return New(c)
+}
+
+// start returns the driver of a card; change may change the configuration.
+func start(t *testing.T, m *virtionettest.Model, change func(*Config)) *Device {
+	t.Helper()
+	d, err := try(t, m, change)
+	if err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	t.Cleanup(func() {
+		m.Close()
+		d.Attach(nil)
+		<-d.Done()
+	})
+	return d
+}
+
+// received is what the receiver was given.
+type received struct {
+	frame    []byte
+	checksum packet.Checksum
+}
+
+// attach makes a driver put the frames it receives into a channel.
+func attach(d *Device) chan received {
+	c := make(chan received, 10000)
+	d.AttachOffload(func(frame []byte, checksum packet.Checksum) { c <- received{bytes.Clone(frame), checksum} })
+	return c
+}
+
+// frame returns a frame of size bytes with a content of its own.
+func frame(size, seed int) []byte {
+	f := make([]byte, size)
+	for i := range f {
+		f[i] = byte(seed + i + i>>8)
+	}
+	return f
+}
+
+func deliver(t *testing.T, m *virtionettest.Model, f []byte) {
+	t.Helper()
+	if !m.Deliver(f) {
+		t.Fatal("the card has no room")
+	}
+}
+
+// expect takes frames out of c and compares them.
+func expect(t *testing.T, c chan received, want ...[]byte) {
+	t.Helper()
+	for i, w := range want {
+		if got := <-c; !bytes.Equal(got.frame, w) {
+			t.Fatalf("frame %d: got %d bytes % x…, want %d bytes % x…", i, len(got.frame), got.frame[:min(8, len(got.frame))], len(w), w[:min(8, len(w))])
+		}
+	}
+}
+
+func counter(d *Device, c Counter) uint64 { return d.Counters()[c] }
+
+// rawHeader returns a header for a received frame.
+func rawHeader(flags, gso byte, size, csumStart, csumOffset, buffers int) []byte {
+	b := []byte{flags, gso}
+	for _, v := range []int{0, size, csumStart, csumOffset, buffers} {
+		b = binary.LittleEndian.AppendUint16(b, uint16(v))
+	}
+	return b
+}
+
+// tcpSegment returns a frame with a TCP segment of so much payload whose checksum is only that of the pseudo header, and what
+// a card is to do with it.
+func tcpSegment(payload, mss int, ipv6 bool) ([]byte, packet.Offload) {
+	be := binary.BigEndian
+	ip := make([]byte, 20)
+	length := 20 + payload
+	f := append(bytes.Repeat([]byte{2}, 12), 0x08, 0x00)
+	if ipv6 {
+		ip = make([]byte, 40)
+		f[12], f[13] = 0x86, 0xDD
+		ip[0], ip[6], ip[7] = 0x60, 6, 64
+		be.PutUint16(ip[4:], uint16(length))
+		copy(ip[8:], bytes.Repeat([]byte{0xFE}, 32))
+	} else {
+		ip[0], ip[8], ip[9] = 0x45, 64, 6
+		be.PutUint16(ip[2:], uint16(20+length))
+		copy(ip[12:], []byte{10, 0, 2, 15, 10, 0, 2, 2})
+	}
+	addresses := ip[8:]
+	if !ipv6 {
+		addresses = ip[12:]
+		be.PutUint16(ip[10:], ^packet.Sum(ip, 0))
+	}
+	tcp := make([]byte, 20)
+	be.PutUint16(tcp, 1000)
+	be.PutUint16(tcp[2:], 2000)
+	be.PutUint32(tcp[4:], 0xFFFFF000)
+	tcp[12], tcp[13] = 5<<4, 0x19 // ACK, PSH, FIN
+	be.PutUint16(tcp[16:], packet.Sum([]byte{0, 6, byte(length >> 8), byte(length)}, packet.Sum(addresses, 0)))
+	o := packet.Offload{Checksum: true, ChecksumStart: 14 + len(ip), ChecksumOffset: 16}
+	if mss > 0 {
+		o.SegmentSize, o.HeaderLen, o.IPv6 = mss, 14+len(ip)+20, ipv6
+	}
+	f = append(append(f, ip...), tcp...)
+	return append(f, frame(payload, 7)...), o
+}

@@ -1,0 +1,338 @@
+package virtionet
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtio/virtiotest"
+	"wick/kernel/driver/virtionet/virtionettest"
+	"wick/packet"
+)
+
+// variants are cards with different ways of queues and of receiving.
+var variants = map[string]uint64{
+	"least": virtionettest.MAC,
+	"merge": virtionettest.MAC | virtionettest.MrgRxbuf,
+	"QEMU":  virtionettest.QEMU,
+	"TAP":   virtionettest.TAP,
+}
+
+func TestReceiveWrapsAround(t *testing.T) {
+	for name, features := range variants {
+		m := virtionettest.New(testMAC, features, 8)
+		d := start(t, m, nil)
+		c := attach(d)
+		sizes := []int{14, 42, 60, 1514, 1518}
+		total := 0
+		for i := range 100 {
+			f := frame(sizes[i%len(sizes)], i)
+			deliver(t, m, f)
+			expect(t, c, f)
+			total += len(f)
+		}
+		if n, b := counter(d, RxFrames), counter(d, RxBytes); n != 100 || b != uint64(total) {
+			t.Errorf("%s: counted %d frames and %d bytes, want 100 and %d", name, n, b, total)
+		}
+	}
+}
+
+func TestFramesBeforeAttachWait(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	d := start(t, m, nil)
+	for i := range 8 {
+		deliver(t, m, frame(60, i))
+	}
+	if m.Deliver(frame(60, 8)) {
+		t.Fatal("a queue of 8 took 9 frames")
+	}
+	c := attach(d)
+	for i := range 8 {
+		expect(t, c, frame(60, i))
+	}
+	deliver(t, m, frame(60, 9))
+	expect(t, c, frame(60, 9))
+}
+
+// TestMergedBuffers: frames of up to 64 KiB come in as many buffers as they need.
+func TestMergedBuffers(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.TAP, 64)
+	d := start(t, m, nil)
+	c := attach(d)
+	sizes := []int{2036, 2037, 60, 4000, 65549, 60, 33000, 4084}
+	merged := uint64(0)
+	for i := range 100 {
+		payload := max(sizes[i%len(sizes)]-54, 0)
+		f, _ := tcpSegment(payload, 0, false)
+		if len(f) > 2036 {
+			merged++
+		}
+		if !m.DeliverRaw(append(rawHeader(flagNeedsCsum, gsoTCPv4, 1448, 34, 16, 0), f...)) {
+			t.Fatal("no room")
+		}
+		got := <-c
+		if !bytes.Equal(got.frame, f) || got.checksum != packet.ChecksumOffload {
+			t.Fatalf("%d bytes: got %d, checksum state %d", len(f), len(got.frame), got.checksum)
+		}
+	}
+	if n, s := counter(d, RxMerged), counter(d, RxSegments); n != merged || s != 100 {
+		t.Errorf("counted %d merged frames and %d segments, want %d and 100", n, s, merged)
+	}
+}
+
+// TestPartsThatComeLate: a card may show the buffers of a frame one by one.
+func TestPartsThatComeLate(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	d := start(t, m, func(c *Config) { c.RxBuffers = 8 })
+	c := attach(d)
+	f := frame(1000, 1)
+	m.DeliverBuffers(append(rawHeader(0, 0, 0, 0, 0, 3), f[:10]...))
+	m.DeliverBuffers(f[10:900])
+	m.DeliverBuffers(f[900:])
+	expect(t, c, f)
+	deliver(t, m, frame(60, 2))
+	expect(t, c, frame(60, 2))
+}
+
+func TestDroppedFrames(t *testing.T) {
+	plain := rawHeader(0, 0, 0, 0, 0, 1)
+	with := func(h []byte, f []byte) []byte { return append(bytes.Clone(h), f...) }
+	tcp, _ := tcpSegment(100, 0, false)
+	for name, c := range map[string]struct {
+		buffers  [][]byte
+		why      Counter
+		length   int
+		features uint64
+		damage   packet.Damage
+	}{
+		"no header":                  {[][]byte{{}}, RxShortHeader, 0, virtionettest.TAP, packet.DamageShortHeader},
+		"half a header":              {[][]byte{plain[:11]}, RxShortHeader, 0, virtionettest.TAP, packet.DamageShortHeader},
+		"no frame":                   {[][]byte{plain}, RxRunt, 0, virtionettest.TAP, 0},
+		"13 bytes":                   {[][]byte{with(plain, frame(13, 0))}, RxRunt, 13, virtionettest.TAP, 0},
+		"1519 bytes":                 {[][]byte{with(plain, frame(1519, 0))}, RxOversized, 1519, virtionettest.TAP, 0},
+		"no buffers":                 {[][]byte{with(rawHeader(0, 0, 0, 0, 0, 0), frame(60, 0))}, RxBadBuffers, 60, virtionettest.TAP, 0},
+		"9 of 8 buffers":             {[][]byte{with(rawHeader(0, 0, 0, 0, 0, 9), frame(60, 0))}, RxBadBuffers, 60, virtionettest.TAP, 0},
+		"65535 buffers":              {[][]byte{with(rawHeader(0, 0, 0, 0, 0, 65535), frame(60, 0))}, RxBadBuffers, 60, virtionettest.TAP, 0},
+		"merged to 1519 bytes":       {[][]byte{with(rawHeader(0, 0, 0, 0, 0, 2), frame(1500, 0)), frame(19, 0)}, RxOversized, 1519, virtionettest.TAP, 0},
+		"checksum not negotiated":    {[][]byte{with(rawHeader(1, 0, 0, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.QEMU, 0},
+		"checksum behind the end":    {[][]byte{with(rawHeader(1, 0, 0, 34, len(tcp)-34-1, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"checksum far behind":        {[][]byte{with(rawHeader(1, 0, 0, 65535, 65535, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"segments not negotiated":    {[][]byte{with(rawHeader(1, 1, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.QEMU | virtionettest.GuestCSUM, 0},
+		"segments of UDP":            {[][]byte{with(rawHeader(1, 3, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"segments of 0 bytes":        {[][]byte{with(rawHeader(1, 1, 0, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"segments without checksum":  {[][]byte{with(rawHeader(0, 4, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"segments with an ECN bit":   {[][]byte{with(rawHeader(1, 0x81, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"short but with a checksum":  {[][]byte{with(rawHeader(1, 0, 0, 0, 0, 1), frame(13, 0))}, RxRunt, 13, virtionettest.TAP, 0},
+		"twice a header, no content": {[][]byte{rawHeader(0, 0, 0, 0, 0, 2), {}}, RxRunt, 0, virtionettest.TAP, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := virtionettest.New(testMAC, c.features, 8)
+			tap, taps := newTap()
+			d := start(t, m, func(config *Config) { config.Tap = tap; config.RxBuffers = 8 })
+			got := attach(d)
+			m.DeliverBuffers(c.buffers...)
+			f := <-taps
+			if f.Drop != c.why.String() || f.WireLen != c.length || f.Damage != c.damage || counter(d, c.why) != 1 {
+				t.Errorf("dropped for %q, %d bytes, damage %d, counted %d", f.Drop, f.WireLen, f.Damage, counter(d, c.why))
+			}
+			// It goes on.
+			deliver(t, m, frame(60, 3))
+			expect(t, got, frame(60, 3))
+		})
+	}
+}
+
+// TestFrameBeyondAll: a card that puts together more than a frame can be is believed in its count of buffers only.
+func TestFrameBeyondAll(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.TAP, 64)
+	d := start(t, m, nil)
+	c := attach(d)
+	pieces := make([][]byte, 64)
+	for i := range pieces {
+		pieces[i] = frame(2048, i)
+	}
+	copy(pieces[0], rawHeader(flagNeedsCsum, gsoTCPv4, 1448, 34, 16, 64))
+	m.DeliverBuffers(pieces...)
+	for len(c) == 0 && counter(d, RxOversized) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	deliver(t, m, frame(60, 3))
+	expect(t, c, frame(60, 3))
+}
+
+func TestNoReceiver(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	d.Attach(nil)
+	deliver(t, m, frame(60, 0))
+	if f := <-taps; f.Drop != "rx-no-receiver" {
+		t.Errorf("dropped for %q", f.Drop)
+	}
+	c := make(chan int, 1)
+	d.Attach(func(frame []byte) { c <- len(frame) })
+	deliver(t, m, frame(61, 0))
+	if n := <-c; n != 61 {
+		t.Errorf("got %d bytes", n)
+	}
+}
+
+// TestScreenedFramesAreTold: the tap learns why the receiver doesn't want a frame, which then isn't handed on.
+func TestScreenedFramesAreTold(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	d.Screen(func(frame []byte) string {
+		if len(frame) == 61 {
+			return "rx-why"
+		}
+		return ""
+	})
+	c := attach(d)
+	deliver(t, m, frame(61, 0))
+	deliver(t, m, frame(60, 0))
+	expect(t, c, frame(60, 0))
+	if first, second := <-taps, <-taps; first.Drop != "rx-why" || first.WireLen != 61 || second.Drop != "" {
+		t.Errorf("the tap was told of %q and %q", first.Drop, second.Drop)
+	}
+	if n, f := counter(d, RxScreened), counter(d, RxFrames); n != 1 || f != 1 {
+		t.Errorf("counted %d screened frames and %d others", n, f)
+	}
+}
+
+// TestChecksumStates: what the card knows reaches the receiver and the tap.
+func TestChecksumStates(t *testing.T) {
+	tcp, _ := tcpSegment(10, 0, false)
+	for _, c := range []struct {
+		flags    byte
+		features uint64
+		want     packet.Checksum
+	}{
+		{0, virtionettest.TAP, packet.ChecksumUnknown},
+		{flagNeedsCsum, virtionettest.TAP, packet.ChecksumOffload},
+		{flagDataValid, virtionettest.TAP, packet.ChecksumVerified},
+		{flagDataValid, virtionettest.QEMU, packet.ChecksumUnknown}, // not negotiated
+	} {
+		m := virtionettest.New(testMAC, c.features, 64)
+		tap, taps := newTap()
+		d := start(t, m, func(config *Config) { config.Tap = tap })
+		got := attach(d)
+		m.DeliverRaw(append(rawHeader(c.flags, 0, 0, 34, 16, 0), tcp...))
+		if r, f := <-got, <-taps; r.checksum != c.want || f.Checksum != c.want {
+			t.Errorf("flags %d: got %d, the tap %d, want %d", c.flags, r.checksum, f.Checksum, c.want)
+		}
+	}
+}
+
+// A frame may come at any moment; none of them may leave it in the queue without an interrupt.
+func TestNoInterruptIsLost(t *testing.T) {
+	for variant, features := range variants {
+		for _, whileUnmasked := range []bool{false, true} {
+			m := virtionettest.New(testMAC, features, 64)
+			armed := make(chan int, 1)
+			another := func() {
+				select {
+				case i := <-armed:
+					m.Deliver(frame(100, i))
+				default:
+				}
+			}
+			if whileUnmasked {
+				m.OnUnmask = another
+			}
+			d := start(t, m, nil)
+			c := make(chan int, 100)
+			d.Attach(func(frame []byte) {
+				if !whileUnmasked {
+					another()
+				}
+				c <- len(frame)
+			})
+			for i := range 50 {
+				armed <- i
+				deliver(t, m, frame(60, i))
+				// The second one may come before the first one, if the driver was on its way to wait.
+				if sizes := <-c + <-c; sizes != 160 {
+					t.Fatalf("%s: got %d bytes", variant, sizes)
+				}
+			}
+		}
+	}
+}
+
+// TestLostInterrupt: the card's interrupts don't arrive; the frames do.
+func TestLostInterrupt(t *testing.T) {
+	for name, features := range variants {
+		m := virtionettest.New(testMAC, features, 8)
+		d := start(t, m, func(c *Config) { c.CheckInterval = time.Millisecond })
+		c := attach(d)
+		deliver(t, m, frame(60, 0))
+		expect(t, c, frame(60, 0))
+		m.LoseInterrupts(1 << 30)
+		// Some frames come while the driver looks anyway.
+		for i := 0; counter(d, InterruptsLost) < 3; i++ {
+			if i == 1_000_000 {
+				t.Fatalf("%s: no lost interrupt was counted", name)
+			}
+			deliver(t, m, frame(60, i))
+			expect(t, c, frame(60, i))
+		}
+	}
+}
+
+// TestBrokenCard: a card that breaks the rules of its queues is reset and reported; nothing is sent any more.
+func TestBrokenCard(t *testing.T) {
+	for name, c := range map[string]struct {
+		lie  func(m *virtionettest.Model)
+		want error
+	}{
+		"bad index":    {func(m *virtionettest.Model) { m.Queues[0].SkipUsed(100); m.Queues[0].Signal() }, virtio.ErrUsedIndex},
+		"bad id":       {func(m *virtionettest.Model) { m.Queues[0].PushRaw(77, 0); m.Queues[0].Signal() }, virtio.ErrUsedID},
+		"bad length":   {func(m *virtionettest.Model) { m.Queues[0].PushRaw(0, 2049); m.Queues[0].Signal() }, virtio.ErrUsedLength},
+		"needs reset":  {func(m *virtionettest.Model) { m.NeedReset() }, virtio.ErrNeedsReset},
+		"bad transmit": {func(m *virtionettest.Model) { m.Queues[1].SkipUsed(100); m.Queues[1].Signal() }, virtio.ErrUsedIndex},
+	} {
+		for variant, features := range variants {
+			m := virtionettest.New(testMAC, features, 8)
+			m.HoldTransmit = true
+			d := start(t, m, func(c *Config) { c.TxBuffers = 8 })
+			down := make(chan bool, 1)
+			d.OnLinkChange(func(up bool) { down <- up })
+			attach(d)
+			deliver(t, m, frame(60, 0))
+			c.lie(m)
+			if name == "bad transmit" {
+				for d.Transmit(frame(60, 0)) == nil { // it is seen when the queue is full
+				}
+			}
+			<-d.Done()
+			if err := d.Err(); !errors.Is(err, c.want) {
+				t.Errorf("%s, %s: %v", name, variant, err)
+			}
+			if err := d.Transmit(frame(60, 0)); !errors.Is(err, ErrStopped) {
+				t.Errorf("%s, %s: Transmit: %v", name, variant, err)
+			}
+			if up := <-down; up || d.LinkUp() {
+				t.Errorf("%s, %s: the link is up", name, variant)
+			}
+			if m.Status() != virtiotest.StatusFailed || m.Queues[0].Live() {
+				t.Errorf("%s, %s: status %#x", name, variant, m.Status())
+			}
+		}
+	}
+}
+
+func TestReceiveDoesNotAllocate(t *testing.T) {
+	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
+		m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
+		d := start(t, m, func(c *Config) { c.Tap = tap })
+		b := append(rawHeader(0, 0, 0, 0, 0, 1), frame(1514, 0)...)
+		d.receive.Store(new(func([]byte, packet.Checksum)))
+		*d.receive.Load() = func([]byte, packet.Checksum) {}
+		if n := testing.AllocsPerRun(100, func() { d.acceptLocked(b) }); n != 0 {
+			t.Errorf("%v allocations a frame", n)
+		}
+	}
+}
