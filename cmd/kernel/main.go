@@ -42,6 +42,7 @@ func run() error {
 		return err
 	}
 	setClock(&b.Config)
+	ground.StartWatchdog()
 	h, err := openHost(&b.Config)
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	card, err := startCard(w.tap())
+	card, err := startCard(keepPackets(w.tap()))
 	if err != nil {
 		return err
 	}

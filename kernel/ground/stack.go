@@ -36,11 +36,11 @@ func putStack(pc, sp uint64, call bool) {
 		}
 		f := functionAt(at)
 		if f.info == 0 {
-			if n == 0 || pc != 0 {
+			if n == 0 {
 				putHex("    ", pc)
 				puts("\n")
 			}
-			return
+			return // the stack has another at its top, as in an entry of ground
 		}
 		putPlaces(f, at)
 		size, ok := f.frameSize(at)

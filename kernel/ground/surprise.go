@@ -1,5 +1,7 @@
 package ground
 
+import "sync/atomic"
+
 // What strikes between any two instructions of ring 0, also where GS is the program's: non-maskable interrupts, debug exceptions,
 // machine checks, double faults. Each has a stack of its own, and finds out about GS by its value, which for
 // a program is never in the upper half (see Enter). It must not touch what may fault, and takes no lock.
@@ -27,26 +29,43 @@ const (
 // a program's can cause them, but a debugger or an administrator may, to see where a CPU is.
 func surprise(frame uint64) {
 	c := me()
-	what := "non-maskable interrupt"
 	if *p64(frame + frameVec) == vecDebug {
-		what = "debug exception in the kernel"
 		writeDR6(dr6Initial)
 		writeDR7(dr7Initial)
 		*p64(frame + frameFlags) &^= flagTF
 	}
 	c.surprises++
+	if *p64(frame + frameVec) == vecNMI {
+		nonMaskable(c, frame)
+		return
+	}
 	if c.surprises > maxReports {
 		return
 	}
-	puts("\nwick: ")
-	puts(what)
-	puts(": cpu ")
+	puts("\nwick: debug exception in the kernel: cpu ")
 	putDec(c.id)
 	puts(" thread ")
 	putDec(threadAt(c.cur).tid)
 	putHex(" ip ", *p64(frame + frameIP))
 	putHex(" sp ", *p64(frame + frameSP))
 	puts("\n")
+}
+
+// nonMaskable is a non-maskable interrupt: another CPU wants this one to stand still, the watchdog's clock has ticked,
+// or somebody outside wants a report, which the first CPU makes.
+func nonMaskable(c *cpu, frame uint64) {
+	switch by := atomic.LoadUint64(&reporter); {
+	case by == c.id+1:
+	case by != 0:
+		standStill(c, frame)
+	case c.id != 0:
+		look(c, frame)
+	case clockTicked():
+		watchOthers(c)
+		look(c, frame)
+	default:
+		report(c, frame)
+	}
 }
 
 // fatal reports a double fault, a machine check, or a page fault on the page-fault stack. It doesn't return.
