@@ -43,6 +43,15 @@ vmm/embedded/image/kernel.img:
 	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
 	go run ./cmd/mkimage out/kernel.elf $@
 
+# Kernels for tests, with the build tag that is their name.
+out/test/kernel-%.img: always
+	@mkdir -p $(@D)
+	$(GUEST) go build -trimpath -tags $* -o $(@:.img=.elf) -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
+	go run ./cmd/mkimage $(@:.img=.elf) $@
+
+.PHONY: always
+always:
+
 # Ordinary static programs, that know nothing of wick.
 .PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
 bin/echo bin/nettests:
@@ -84,9 +93,9 @@ unit:
 	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
 
 .PHONY: vmtest
-vmtest: build
+vmtest: build out/test/kernel-faults.img
 	$(STEP) 'tests in virtual machines'
-	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools
+	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools gdb=gdb
 	go test -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
 	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
 

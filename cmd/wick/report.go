@@ -60,7 +60,11 @@ const panicLine = "wick: kernel panic: "
 
 // showLines shows the first panicLines lines of a text.
 func showLines(text string) {
-	lines := strings.Split(strings.Trim(text, "\n"), "\n")
+	text = strings.Trim(text, "\n")
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
 	extra := len(lines) - panicLines
 	for _, line := range lines[:min(len(lines), panicLines)] {
 		fmt.Fprintln(os.Stderr, "  "+line)

@@ -15,6 +15,7 @@ const (
 	callPowerOff        = 1006 // (status)
 	callNull            = 1007 // nothing, for measurements
 	callStartWatchdog   = 1008 // ()
+	callProvoke         = 1009 // (fault), in kernels for tests only
 )
 
 // maxFlushPages is from where on a flush of everything is cheaper than one page by page.
@@ -59,7 +60,7 @@ func service(t *thread) uint64 {
 	case callStartWatchdog:
 		startWatchdog()
 	default:
-		return negErrno(enosys)
+		return provoke(t)
 	}
 	return 0
 }

@@ -8,14 +8,13 @@ package ground
 // half a second of its own clock. A machine that is stopped, in a debugger or by a signal, or gets next to no time from a busy
 // host, sees few of them; of interrupts that have queued up meanwhile only the first counts.
 
-const (
-	// stuckInGround is after how many looks in a row a CPU is stuck that was always in the same entry to ground. An
-	// entry takes microseconds, to give back a lot of memory some milliseconds.
-	stuckInGround = 10
-	// stuckInGo is the same for a goroutine that always had the CPU, in ring 0, with interrupts on. The runtime preempts one
-	// after 10 ms, but it may take longer until it can: up to a second for the garbage collector.
-	stuckInGo = 60
-)
+// stuckInGround is after how many looks in a row a CPU is stuck that was always in the same entry to ground. An entry takes
+// microseconds, to give back a lot of memory some milliseconds.
+const stuckInGround = 10
+
+// stuckInGo is the same for a goroutine that always had the CPU, in ring 0, with interrupts on. The runtime preempts one
+// after 10 ms, but it may take longer until it can: up to a second for the garbage collector.
+var stuckInGo uint64 = 60
 
 // watch is what a CPU remembers of the looks at it.
 type watch struct {
