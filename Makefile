@@ -4,6 +4,7 @@
 #   make build      bin/wick, with the kernel in it
 #   make examples   the example programs, in bin/
 #   make test       everything that is tested; installs what that needs
+#   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
@@ -102,6 +103,13 @@ vmtest: build out/test/kernel-faults.img
 .PHONY: test
 test: build check unit vmtest
 	$(STEP) 'all tests have passed'
+
+SOAKTIME ?= 30m
+.PHONY: soak
+soak: build out/test/kernel-soak.img
+	$(STEP) 'everything at once, for $(SOAKTIME) on each kind of machine'
+	@tools/need $(QEMU) $(GCC)
+	WICK_VM=1 WICK_SOAK=$(SOAKTIME) go test -v -count=1 -timeout 0 -run '^TestSoak' ./test/vm
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

@@ -15,8 +15,8 @@ import (
 // at it.
 const faultVariable = "WICK_FAULT="
 
-// provoke makes the fault that the program's environment names, when the program is well under way.
-func (k *kernel) provoke() {
+// underTest makes the fault that the program's environment names, when the program is well under way.
+func (k *kernel) underTest() {
 	for _, v := range k.bundle.Config.Env {
 		if fault, ok := strings.CutPrefix(v, faultVariable); ok {
 			go commit(fault)

@@ -118,7 +118,7 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 		return task.Status{}, err
 	}
 	k.host.signals(p)
-	k.provoke()
+	k.underTest()
 	return p.Wait(), nil
 }
 
