@@ -26,7 +26,7 @@ func die(why string) {
 		}
 		puts("\nwick: kernel panic while making a report: ")
 		puts(why)
-		putFault(threadAt(c.cur))
+		putFault(c.brokenVec, c.brokenErr, c.brokenCR2, c.brokenIP, c.brokenSP)
 		powerOff(exitPanic)
 	}
 	puts("\nwick: kernel panic: ")
@@ -37,9 +37,14 @@ func die(why string) {
 	puts("cpu ")
 	putDec(c.id)
 	putWhatRuns(c)
-	putFault(t)
 	puts("  in ground:\n")
-	putStack(*p64(base + 8), base+16, true)
+	if c.brokenIP != 0 {
+		putFault(c.brokenVec, c.brokenErr, c.brokenCR2, c.brokenIP, c.brokenSP)
+		putStack(c.brokenIP, c.brokenSP, false)
+	} else {
+		putFault(t.vec, t.err, t.cr2, t.ip, t.sp)
+		putStack(*p64(base + 8), base+16, true)
+	}
 	if t != &c.idle {
 		puts("  ground was entered from:\n")
 		putThreadStack(t)
@@ -192,14 +197,13 @@ func putCPU(c *cpu) {
 	}
 }
 
-// putFault tells what a thread's last exception was.
-func putFault(t *thread) {
-	puts("  last exception of the thread:")
-	putHex(" vector ", t.vec)
-	putHex(" error ", t.err)
-	putHex(" CR2 ", t.cr2)
-	putHex(" IP ", t.ip)
-	putHex(" SP ", t.sp)
+// putFault tells of an exception.
+func putFault(vec, errorCode, cr2, ip, sp uint64) {
+	putHex("    the last exception: vector ", vec)
+	putHex(" error ", errorCode)
+	putHex(" CR2 ", cr2)
+	putHex(" IP ", ip)
+	putHex(" SP ", sp)
 	puts("\n")
 }
 

@@ -70,7 +70,7 @@ func nonMaskable(c *cpu, frame uint64) {
 
 // fatal reports a double fault, a machine check, or a page fault on the page-fault stack. It doesn't return.
 func fatal() {
-	switch threadAt(me().cur).vec {
+	switch me().brokenVec {
 	case vecDoubleFault:
 		die("double fault")
 	case vecPageFault:

@@ -67,7 +67,8 @@ func TestKernelFailure(t *testing.T) {
 	}{
 		{"panic", []string{"panic: a fault on purpose\n", "main.commit(", "wick/cmd/kernel/faults.go:"}},
 		{"fatal", []string{"fatal error: sync: unlock of unlocked mutex\n", "main.commit(", "wick/cmd/kernel/faults.go:"}},
-		{"ground", []string{"page fault in ground\n", "CR2 0xffffc0", "wick/kernel/ground.provoke wick/kernel/ground/export_faults.go:"}},
+		{"ground", []string{"page fault in ground\n", "CR2 0xffffc0", "wick/kernel/ground.provoke wick/kernel/ground/export_faults.go:",
+			"main.commit wick/cmd/kernel/faults.go:"}},
 		{"stuck", []string{"a CPU is stuck in ground, or with interrupts off\n", "has the ground lock",
 			"wick/kernel/ground.provoke wick/kernel/ground/export_faults.go:", "main.commit wick/cmd/kernel/faults.go:"}},
 		{"spin", []string{"a CPU is stuck in a goroutine that lets no other run\n",
