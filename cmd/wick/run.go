@@ -57,6 +57,10 @@ never slows the network down. What comes faster than the way to the host takes i
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
 
+--gdb waits for gdb. In the sources of wick, after make build:
+  gdb -x tools/gdb/wick.py out/kernel.elf -ex 'target remote 127.0.0.1:PORT'
+has commands that show the kernel's goroutines and the program's threads; docs/debugging.md tells more.
+
 Exit status: the program's own; 128+N if signal N killed it or stopped the machine; 125 if wick, QEMU or
 the kernel failed, or the capture and nothing else; 126 if PROGRAM can't be run; 127 if there is no such file.
 
