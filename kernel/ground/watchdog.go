@@ -65,11 +65,11 @@ func clockTicked() bool {
 	return in8(rtcData)&rtcUpdateEnded != 0
 }
 
-// watchOthers has the other CPUs looked at that run something.
+// watchOthers has the other CPUs looked at that run something, or have the lock.
 func watchOthers(c *cpu) {
 	high := lapicRead(lapicICRHigh)
 	for i := uint64(0); i < cpuCount; i++ {
-		if o := cpuByID(i); o != c && o.cur != addressOf(&o.idle) {
+		if o := cpuByID(i); o != c && (o.cur != addressOf(&o.idle) || o.locked != 0) {
 			sendICR(o.lapicID, icrNMI)
 		}
 	}
@@ -85,8 +85,9 @@ func look(c *cpu, frame uint64) {
 	}
 	w.looked = now
 	ground, p, schedule := false, uint64(0), uint64(0)
-	if ip := *p64(frame + frameIP); ip >= 1<<63 && c.cur != addressOf(&c.idle) {
-		if ground = *p64(frame + frameFlags)&flagIF == 0; !ground {
+	if *p64(frame + frameIP) >= 1<<63 {
+		ground = *p64(frame + frameFlags)&flagIF == 0
+		if !ground && c.cur != addressOf(&c.idle) {
 			p, schedule = currentP(threadAt(c.cur))
 		}
 	}

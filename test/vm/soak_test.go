@@ -42,7 +42,9 @@ func TestSoak(t *testing.T) {
 			peers := startPeers(t)
 			r := start(t, options{configuration: c, env: testKernel(t, "soak"), program: goProgram(t, "soak"), capture: true,
 				args: []string{"-time", d.String(), "-tcp", peers.TCP, "-udp", peers.UDP}, limit: d + soakExtra, oneOutput: true})
-			r.watch(soakSilence)
+			if r.watch(soakSilence) {
+				t.Errorf("nothing was heard for %v; the console ends with a report", soakSilence)
+			}
 			r.want(0)
 			left := leftovers(r.stdout.String())
 			if len(left) == 0 {
@@ -56,31 +58,40 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// watch waits for the end of a run. One that says nothing for too long is made to report what hangs, and is ended.
-func (r *run) watch(silence time.Duration) {
-	r.t.Helper()
-	seen := -1
-	for {
+// watch waits for the end of a run. One that says nothing for a while is made to report what everything does, and is ended;
+// then watch returns true.
+func (r *run) watch(silence time.Duration) (hung bool) {
+	for seen := -1; ; {
 		select {
 		case <-r.done:
-			return
+			return false
 		case <-time.After(silence):
 		}
-		now := len(r.stdout.bytes())
-		if now != seen {
+		if now := len(r.stdout.bytes()); now != seen {
 			seen = now
 			continue
 		}
-		r.t.Errorf("nothing heard for %v; a report is in the console", silence)
 		for range 2 { // the first is for the program
 			r.cmd.Process.Signal(unix.SIGQUIT)
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // else the two are one
 		}
 		r.stdout.awaitLine(func(line string) bool {
-			return strings.HasPrefix(line, "wick: end of the report") || strings.Contains(line, "does not answer")
+			return line == "wick: end of the report" || strings.Contains(line, "does not answer")
 		})
 		r.cmd.Process.Signal(unix.SIGTERM)
+		<-r.done
+		return true
 	}
+}
+
+// TestHangIsReported: of a machine that says nothing the console ends with a report.
+func TestHangIsReported(t *testing.T) {
+	t.Parallel()
+	r := start(t, options{configuration: plain, program: goProgram(t, "stdio"), args: []string{"work"}, oneOutput: true})
+	if !r.watch(5 * time.Second) {
+		t.Fatalf("it has ended\n%s", r.tail())
+	}
+	wantAll(t, r.stdout.String(), "ready\n", "wick: report: non-maskable interrupt\n", "main.main wick/cmd/kernel/main.go:", "wick: end of the report\n")
 }
 
 // leftover is what the kernel has when the program has nothing going on; sizes in KiB.
