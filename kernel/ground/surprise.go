@@ -6,7 +6,7 @@ import "sync/atomic"
 // machine checks, double faults. Each has a stack of its own, and finds out about GS by its value, which for
 // a program is never in the upper half (see Enter). It must not touch what may fault, and takes no lock.
 
-// maxReports bounds how many surprises a CPU tells.
+// maxReports bounds how many debug exceptions a CPU tells.
 const maxReports = 10
 
 const flagTF = 0x100
@@ -25,7 +25,7 @@ const (
 	frameSP    = 40
 )
 
-// surprise tells of a non-maskable interrupt, or of a debug exception of ring 0. What was interrupted goes on: nothing of
+// surprise handles a non-maskable interrupt, and tells of a debug exception of ring 0. What was interrupted goes on: nothing of
 // a program's can cause them, but a debugger or an administrator may, to see where a CPU is.
 func surprise(frame uint64) {
 	c := me()
