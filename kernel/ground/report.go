@@ -18,12 +18,7 @@ const reportEnd = "wick: end of the report\n"
 func die(why string) {
 	base := frameBase()
 	c := me()
-	if !atomic.CompareAndSwapUint64(&reporter, 0, c.id+1) {
-		if atomic.LoadUint64(&reporter) != c.id+1 {
-			for { // another CPU makes a report, and wants this one to stand still
-				halt()
-			}
-		}
+	if !becomeReporter(c) {
 		puts("\nwick: kernel panic while making a report: ")
 		puts(why)
 		putFault(c.brokenVec, c.brokenErr, c.brokenCR2, c.brokenIP, c.brokenSP)
@@ -50,6 +45,17 @@ func die(why string) {
 		putThreadStack(t)
 	}
 	endWithReport(c)
+}
+
+// becomeReporter waits until no other CPU makes a report, which may be the last one. It returns false if this CPU makes one.
+func becomeReporter(c *cpu) bool {
+	for !atomic.CompareAndSwapUint64(&reporter, 0, c.id+1) {
+		if atomic.LoadUint64(&reporter) == c.id+1 {
+			return false
+		}
+		pause()
+	}
+	return true
 }
 
 // dieStopped is die for a CPU that a non-maskable interrupt has found hanging.
@@ -81,7 +87,7 @@ func endWithReport(c *cpu) {
 // the stacks of all goroutines.
 func dieOfRuntime(status uint64) {
 	c := me()
-	atomic.StoreUint64(&reporter, c.id+1)
+	becomeReporter(c)
 	puts("\nwick: kernel panic: the kernel's Go runtime has ended, status ")
 	putDec(status)
 	puts("\n")
