@@ -4,6 +4,7 @@
 #   make build      bin/wick, with the kernel in it
 #   make examples   the example programs, in bin/
 #   make test       everything that is tested; installs what that needs
+#   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
@@ -42,6 +43,15 @@ vmm/embedded/image/kernel.img:
 	@mkdir -p out
 	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
 	go run ./cmd/mkimage out/kernel.elf $@
+
+# Kernels for tests, with the build tag that is their name.
+out/test/kernel-%.img: always
+	@mkdir -p $(@D)
+	$(GUEST) go build -trimpath -tags $* -o $(@:.img=.elf) -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
+	go run ./cmd/mkimage $(@:.img=.elf) $@
+
+.PHONY: always
+always:
 
 # Ordinary static programs, that know nothing of wick.
 .PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
@@ -84,15 +94,22 @@ unit:
 	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
 
 .PHONY: vmtest
-vmtest: build
+vmtest: build out/test/kernel-faults.img
 	$(STEP) 'tests in virtual machines'
-	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools
+	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools gdb=gdb
 	go test -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
 	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
 
 .PHONY: test
 test: build check unit vmtest
 	$(STEP) 'all tests have passed'
+
+SOAKTIME ?= 30m
+.PHONY: soak
+soak: build out/test/kernel-soak.img
+	$(STEP) 'everything at once, for $(SOAKTIME) on each kind of machine'
+	@tools/need $(QEMU) $(GCC)
+	WICK_VM=1 WICK_SOAK=$(SOAKTIME) go test -v -count=1 -timeout 0 -run '^TestSoak' ./test/vm
 
 FUZZTIME ?= 10s
 .PHONY: fuzz

@@ -21,7 +21,7 @@ type VM struct {
 	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's port; open until Wait
 
 	process  *os.Process
-	monitor  *os.File
+	monitor  *qmp
 	forwards []Forward
 	boot     *Tail // COM1
 	messages *Tail // QEMU's own standard error
@@ -30,9 +30,9 @@ type VM struct {
 	state    *os.ProcessState
 }
 
-// tailSize is how much of the boot text and of QEMU's messages is kept, in bytes. A panic of the
-// Go runtime with a few goroutines fits.
-const tailSize = 32 << 10
+// tailSize is how much of the boot text and of QEMU's messages is kept, in bytes. A report of the kernel with a few hundred
+// goroutines fits.
+const tailSize = 512 << 10
 
 // Start starts QEMU. The descriptors in m stay the caller's. While the guest boots, the text of its
 // first serial port is also written to bootLog if that is not nil.
@@ -55,7 +55,7 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	vm := &VM{
 		Started: time.Now(),
 		Link:    link{d.ours[fromGuest], d.ours[toGuest]},
-		monitor: d.ours[monitor], forwards: m.Forwards,
+		monitor: &qmp{File: d.ours[monitor]}, forwards: m.Forwards,
 		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),
 	}
 	if err := vm.supervise(cmd); err != nil {

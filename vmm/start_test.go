@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		select {}
 	case "wick":
 		playWick()
+	case "reporting qemu":
+		playReporter()
 	}
 	os.Exit(99)
 }

@@ -26,6 +26,28 @@ func TestTailKeepsTheLastLines(t *testing.T) {
 	}
 }
 
+func TestTailFromSomewhere(t *testing.T) {
+	tail := newTail(20, nil)
+	tail.Write([]byte("one\r\ntwo\n"))
+	at := tail.Size()
+	if got := tail.From(at); got != "" {
+		t.Errorf("behind the end: %q", got)
+	}
+	tail.Write([]byte("three\n"))
+	if got := tail.From(at); got != "three\n" {
+		t.Errorf("got %q", got)
+	}
+	for range 10 {
+		tail.Write([]byte("and more\n"))
+	}
+	if got := tail.From(at); !strings.HasSuffix(got, "and more\n") || !strings.HasPrefix(got, "and more\n") || len(got) > 40 {
+		t.Errorf("of what is not kept any more: %q", got)
+	}
+	if got := tail.Size(); got != at+6+90 {
+		t.Errorf("size %d, want %d", got, at+96)
+	}
+}
+
 func TestTailOfOneLongWrite(t *testing.T) {
 	tail := newTail(10, nil)
 	tail.Write([]byte(strings.Repeat("x", 1000) + "\nthe end"))

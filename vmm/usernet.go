@@ -1,7 +1,6 @@
 package vmm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,7 +18,7 @@ func (vm *VM) Forwards() ([]Forward, error) {
 	if !free {
 		return vm.forwards, nil
 	}
-	table, err := vm.command("info usernet")
+	table, err := vm.monitor.human("info usernet")
 	if err != nil {
 		return nil, fmt.Errorf("asking QEMU for the ports: %w", err)
 	}
@@ -83,57 +82,4 @@ func resolve(forwards []Forward, table string) ([]Forward, error) {
 		}
 	}
 	return out, nil
-}
-
-// command runs a command of QEMU's human monitor over its machine protocol
-// (docs/interop/qmp-spec.txt): a greeting, then a line of JSON for each request and each answer, with events in between.
-func (vm *VM) command(line string) (string, error) {
-	in := json.NewDecoder(vm.monitor)
-	var greeting struct{ QMP json.RawMessage }
-	if err := in.Decode(&greeting); err != nil {
-		return "", err
-	}
-	if greeting.QMP == nil {
-		return "", errors.New("the monitor does not greet")
-	}
-	if _, err := vm.request(in, "qmp_capabilities", nil); err != nil {
-		return "", err
-	}
-	answer, err := vm.request(in, "human-monitor-command", map[string]any{"command-line": line})
-	if err != nil {
-		return "", err
-	}
-	var text string
-	err = json.Unmarshal(answer, &text)
-	return text, err
-}
-
-func (vm *VM) request(in *json.Decoder, name string, arguments any) (json.RawMessage, error) {
-	request := map[string]any{"execute": name}
-	if arguments != nil {
-		request["arguments"] = arguments
-	}
-	b, err := json.Marshal(request)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := vm.monitor.Write(append(b, '\n')); err != nil {
-		return nil, err
-	}
-	for {
-		var answer struct {
-			Event  string
-			Return json.RawMessage
-			Error  *struct{ Desc string }
-		}
-		if err := in.Decode(&answer); err != nil {
-			return nil, err
-		}
-		switch {
-		case answer.Error != nil:
-			return nil, errors.New(answer.Error.Desc)
-		case answer.Return != nil:
-			return answer.Return, nil
-		}
-	}
 }

@@ -42,6 +42,7 @@ func run() error {
 		return err
 	}
 	setClock(&b.Config)
+	ground.StartWatchdog()
 	h, err := openHost(&b.Config)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	card, err := slot.start(w.tap())
+	card, err := slot.start(keepPackets(w.tap()))
 	if err != nil {
 		return err
 	}
@@ -121,6 +122,7 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 		return task.Status{}, err
 	}
 	k.host.signals(p)
+	k.underTest()
 	return p.Wait(), nil
 }
 

@@ -140,6 +140,19 @@ func (g *fakeGuest) play(scene string, args []string) {
 		}
 		fmt.Fprint(g.boot, "panic: out of memory\r\n")
 		os.Exit(0)
+	case "report":
+		g.ready()
+		fmt.Fprint(g.boot, "early\r\npanic: x\r\n")
+		for i := range 1000 {
+			fmt.Fprintf(g.boot, "line %d of the runtime\r\n", i)
+		}
+		fmt.Fprint(g.boot, "\r\nwick: kernel panic: the runtime has ended\r\n"+
+			"  packet 7 at 1500000000 ns sent 60 bytes ffffffffffff5254001234560806000108000604000152540012345"+
+			"60a00020f0000000000000a000202000000000000000000000000000000000000\r\n")
+		for i := range 1000 {
+			fmt.Fprintf(g.boot, "line %d of the report\r\n", i)
+		}
+		os.Exit(0)
 	case "vanish":
 		g.ready()
 		g.print("half")

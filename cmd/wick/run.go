@@ -46,6 +46,9 @@ func newRun() *cobra.Command {
 standard input, output and error, its signals and its exit status. Everything behind PROGRAM is passed to it.
 
 Ctrl-C reaches the program as SIGINT; a second one, or SIGTERM or SIGHUP to wick, stops the machine.
+Ctrl-\ reaches the program as SIGQUIT. After a second one the kernel reports, without the program's help, what its
+processors, its goroutines and the program's threads are doing, and the last system calls and packets; the
+program goes on. If the kernel fails, or a processor hangs in it, the same report is printed.
 
 In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
 
@@ -53,6 +56,10 @@ The capture of --pcap is the kernel's own: names, directions and nanoseconds, an
 never slows the network down. What comes faster than the way to the host takes it, some ten megabytes a second, waits in
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.
 --snaplen 96 makes room for many more packets.
+
+--gdb waits for gdb. In the sources of wick, after make build:
+  gdb -x tools/gdb/wick.py out/kernel.elf -ex 'target remote 127.0.0.1:PORT'
+has commands that show the kernel's goroutines and the program's threads; docs/debugging.md tells more.
 
 Exit status: the program's own; 128+N if signal N killed it or stopped the machine; 125 if wick, QEMU or
 the kernel failed, or the capture and nothing else; 126 if PROGRAM can't be run; 127 if there is no such file.
@@ -310,6 +317,7 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 			ports.print()
 			vsock.print()
 		},
+		Report: func() { tellReport(vm, f.verbose) },
 	}
 	if c != nil {
 		s.Capture = c
@@ -397,6 +405,13 @@ func conclude(vm *vmm.VM, r *session.Result, verbose bool) error {
 		}
 		return statusError(statusBySignal + int(r.Stopped))
 	}
+	if reason, text := vm.Panic(); reason != "" {
+		complain(fmt.Errorf("the kernel has failed, and the program has ended with it: %s", reason))
+		if !verbose {
+			showPanic(text)
+		}
+		return errFailed
+	}
 	complain(failure(vm, r, ending))
 	// Where QEMU has told why it ended before the kernel began, there is nothing to add.
 	if text := vm.BootText(); !verbose && (text != "" || vm.Messages() == "") {
@@ -419,26 +434,4 @@ func failure(vm *vmm.VM, r *session.Result, ending string) error {
 		return fmt.Errorf("the machine ended before the program started (QEMU: %s)", ending)
 	}
 	return fmt.Errorf("the machine ended and did not tell the program's exit status (QEMU: %s)", ending)
-}
-
-// bootLines is how much of the guest's first serial port is shown after a failure.
-const bootLines = 40
-
-// showBoot shows the last lines of what the kernel wrote.
-func showBoot(text string) {
-	text = strings.Trim(text, "\n")
-	if text == "" {
-		fmt.Fprintln(os.Stderr, "wick: the kernel wrote nothing to its console")
-		return
-	}
-	lines := strings.Split(text, "\n")
-	if extra := len(lines) - bootLines; extra > 0 {
-		fmt.Fprintf(os.Stderr, "wick: the kernel's console (%d earlier lines left out):\n", extra)
-		lines = lines[extra:]
-	} else {
-		fmt.Fprintln(os.Stderr, "wick: the kernel's console:")
-	}
-	for _, line := range lines {
-		fmt.Fprintln(os.Stderr, "  "+line)
-	}
 }

@@ -63,6 +63,28 @@ func TestKernelPanicIsShown(t *testing.T) {
 	}
 }
 
+// TestReportOfTheKernelIsShown: what the runtime tells and the kernel's report, the beginning of each, with the packets in words.
+func TestReportOfTheKernelIsShown(t *testing.T) {
+	got := play(t, "report")
+	if got.status != statusFailure {
+		t.Errorf("status %d, want %d", got.status, statusFailure)
+	}
+	for _, want := range []string{
+		"wick: the kernel has failed, and the program has ended with it: panic: x\n", "  panic: x\n  line 0 of the runtime\n",
+		"more lines, which wick run -v shows\n  wick: kernel panic: the runtime has ended\n",
+		"  #7 1.500000 e0 > 60 52:54:00:12:34:56>ff:ff:ff:ff:ff:ff ARP who-has 10.0.2.2 tell 10.0.2.15 pad=18\n", "  line 50 of the report\n",
+	} {
+		if !strings.Contains(got.stderr, want) {
+			t.Errorf("no %q in %q", want, got.stderr)
+		}
+	}
+	for _, bad := range []string{"early", "line 999"} {
+		if strings.Contains(got.stderr, bad) {
+			t.Errorf("%q in %q", bad, got.stderr)
+		}
+	}
+}
+
 func TestInputAndOutput(t *testing.T) {
 	in := strings.Repeat("0123456789\x00\r\n", 50_000)
 	got := wick(t, strings.NewReader(in), "run", "./program", "cat")

@@ -25,6 +25,10 @@ func pause()
 func halt()
 func clearPage(va uint64)
 
+// frameBase returns the address of the frame pointer that its caller, a function with a frame, has saved: the word above it is
+// the caller's return address.
+func frameBase() uint64
+
 // loadTables loads GDT, IDT, task register and segment registers and points GS at c.
 func loadTables(gdt, idt, c uint64)
 

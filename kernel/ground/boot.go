@@ -24,7 +24,7 @@ const (
 
 // bootHeader is what vmm/image tells ground about the image; the image builder finds it by its symbol and patches the
 // words after the magic.
-var bootHeader = [5]uint64{bootPageMagic, 1, 1, 1, 1}
+var bootHeader = [9]uint64{bootPageMagic, 1, 1, 1, 1, 1, 1, 1, 1}
 
 // Indices in bootHeader.
 const (
@@ -32,6 +32,10 @@ const (
 	bootBSSEnd   = 2
 	bootImageEnd = 3 // first physical address behind the image
 	bootRoot     = 4 // physical address of the page-table root
+	bootModule   = 5 // addresses of variables of the runtime: firstmoduledata, allglen, allgptr, waitReasonStrings
+	bootAllGLen  = 6
+	bootAllGPtr  = 7
+	bootReasons  = 8
 )
 
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.

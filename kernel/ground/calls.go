@@ -14,6 +14,8 @@ const (
 	callAllocContiguous = 1005 // (pages) frame or 0
 	callPowerOff        = 1006 // (status)
 	callNull            = 1007 // nothing, for measurements
+	callStartWatchdog   = 1008 // ()
+	callProvoke         = 1009 // (fault), in kernels for tests only
 )
 
 // maxFlushPages is from where on a flush of everything is cheaper than one page by page.
@@ -55,8 +57,10 @@ func service(t *thread) uint64 {
 	case callPowerOff:
 		powerOff(a)
 	case callNull:
+	case callStartWatchdog:
+		startWatchdog()
 	default:
-		return negErrno(enosys)
+		return provoke(t)
 	}
 	return 0
 }

@@ -60,25 +60,6 @@ func putDec(v uint64) {
 	putc('0' + byte(v%10))
 }
 
-// die ends the machine after a fault of ground or of the kernel that can't be handled.
-func die(why string) {
-	c := me()
-	t := threadAt(c.cur)
-	puts("\nwick: kernel panic: ")
-	puts(why)
-	puts("\n  cpu ")
-	putDec(c.id)
-	puts(" thread ")
-	putDec(t.tid)
-	putHex(" vector ", t.vec)
-	putHex(" error ", t.err)
-	putHex(" ip ", t.ip)
-	putHex(" sp ", t.sp)
-	putHex(" cr2 ", t.cr2)
-	puts("\n")
-	powerOff(exitPanic)
-}
-
 // refuse ends the machine because it can't run the kernel at all.
 func refuse(why string) {
 	puts("\nwick: ")

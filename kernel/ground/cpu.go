@@ -37,6 +37,11 @@ type cpu struct {
 	tss         [28]uint32
 	tablePtrs   [4]uint64 // operands of LGDT and LIDT
 	idle        thread
+
+	brokenVec, brokenErr, brokenCR2, brokenIP, brokenSP uint64 // the exception that ends the machine, if one does
+
+	stopped uint64 // while it stands still for a report: the frame of the interrupt that has stopped it
+	watch   watch
 }
 
 // Segment selectors. SYSRET wants the order user data, user code [SDM2 SYSRET].

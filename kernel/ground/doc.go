@@ -31,6 +31,11 @@
 // (no escape to the heap, no write barrier). Exported functions are called from ordinary Go and are ordinary Go,
 // in export*.go.
 //
+// # Reports
+//
+// When something is broken beyond repair, die tells what everything does, and ends the machine; see report.go. The watchdog
+// (watchdog.go) does so for a CPU that hangs.
+//
 // # Locks
 //
 // One lock, taken by lock() at every entry and released by the assembly when it leaves ground. A CPU

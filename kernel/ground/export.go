@@ -140,6 +140,10 @@ func Message(n uint8) (address uint64, data uint32) {
 	return lapicBase - direct | cpuByID(0).lapicID<<12, vecLine + maxLines + uint32(n)
 }
 
+// StartWatchdog starts what ends the machine with a report if a CPU hangs in ring 0. The real-time clock is its from
+// then on.
+func StartWatchdog() { call(callStartWatchdog, 0, 0, 0) }
+
 // PowerOff ends the machine. QEMU's isa-debug-exit makes status<<1 | 1 of it.
 func PowerOff(status uint8) { call(callPowerOff, uint64(status), 0, 0) }
 

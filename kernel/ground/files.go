@@ -118,6 +118,7 @@ func writeFile(fd, buf, size uint64) uint64 {
 	switch {
 	case fd == 1 || fd == 2:
 		for i := uint64(0); i < size; i++ {
+			me().watch.entries++ // whoever reads the console may let it wait
 			if *p8(buf + i) == '\n' {
 				putc('\r')
 			}

@@ -211,6 +211,11 @@ TEXT ·call(SB),NOSPLIT,$0-40
 	MOVQ AX, ret+32(FP)
 	RET
 
+// func frameBase() uint64
+TEXT ·frameBase(SB),NOSPLIT,$0-8
+	MOVQ BP, ret+0(FP)
+	RET
+
 // func addrSyscallEntry() uint64
 TEXT ·addrSyscallEntry(SB),NOSPLIT,$0-8
 	MOVQ $·syscallEntry(SB), AX

@@ -68,6 +68,7 @@ const (
 	icrINIT      = 0x4500
 	icrStartup   = 0x4600
 	icrFixed     = 0x4000
+	icrNMI       = 0x4400
 	divideBy1    = 0b1011
 	timerMaximum = 0xffffffff
 )

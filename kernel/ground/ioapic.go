@@ -9,6 +9,7 @@ const (
 	ioapicVersion = 0x01 // bits 16–23: number of the last entry
 	ioapicEntry   = 0x10 // entry n: two registers, of which the second holds the destination in bits 24–31
 
+	entryNMI    = 0x400
 	entryLevel  = 1 << 15
 	entryMasked = 1 << 16
 
@@ -102,6 +103,18 @@ func openLine(line uint64, level bool) bool {
 	a.write(register, entryMasked)
 	a.write(register+1, uint32(cpuByID(0).lapicID<<24))
 	a.write(register, entry)
+	return true
+}
+
+// openNMI makes a line, an edge, a non-maskable interrupt of the first CPU, and tells whether there is such a line.
+func openNMI(line uint64) bool {
+	a, register := lineAPIC(line)
+	if register == 0 {
+		return false
+	}
+	a.write(register, entryMasked)
+	a.write(register+1, uint32(cpuByID(0).lapicID<<24))
+	a.write(register, entryNMI)
 	return true
 }
 

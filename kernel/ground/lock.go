@@ -16,6 +16,7 @@ func lock() {
 		pause()
 	}
 	c.locked = 1
+	c.watch.entries++
 }
 
 // unlock releases it. At the end of an entry the assembly does this, after its last use of shared state.

@@ -74,8 +74,7 @@ func fault(cr2, errorCode, ip, sp uint64) uint64 {
 		return 0
 	}
 	if c.locked != 0 || onStacks(sp) {
-		t := threadAt(c.cur)
-		t.vec, t.err, t.cr2, t.ip, t.sp = vecPageFault, errorCode, cr2, ip, sp
+		c.brokenVec, c.brokenErr, c.brokenCR2, c.brokenIP, c.brokenSP = vecPageFault, errorCode, cr2, ip, sp
 		if onStacks(cr2) {
 			die("stack overflow in ground")
 		}

@@ -97,7 +97,7 @@ func kernelELF(t *testing.T) *elf.File {
 	return file
 }
 
-// TestRuntimeOffsets checks what ground knows of the runtime: words of runtime.g, two symbols, and that the entry
+// TestRuntimeOffsets checks what ground knows of the runtime: fields of its structs, two symbols, and that the entry
 // point is ground's.
 func TestRuntimeOffsets(t *testing.T) {
 	file := kernelELF(t)
@@ -119,11 +119,28 @@ func TestRuntimeOffsets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := structOffsets(t, data, "runtime.g")
-	for field, word := range map[string]int64{"stack": gStackLo, "stackguard0": gStackGuard0, "stackguard1": gStackGuard1} {
-		if off, ok := got[field]; !ok || off != word*8 {
-			t.Errorf("runtime.g.%s is at byte %d, ground writes byte %d", field, off, word*8)
+	for name, fields := range map[string]map[string]int64{
+		"runtime.g": {"stack": 8 * gStackLo, "stackguard0": 8 * gStackGuard0, "stackguard1": 8 * gStackGuard1,
+			"m": gM, "sched": gSched, "syscallsp": gSyscallSP, "syscallpc": gSyscallPC, "atomicstatus": gStatus, "goid": gID,
+			"waitreason": gWaitReason, "parentGoid": gCreator, "gopc": gGoPC},
+		"runtime.gobuf": {"sp": schedSP, "pc": schedPC},
+		"runtime.m":     {"p": mP},
+		"runtime.p":     {"schedtick": pSchedTick},
+		"runtime.moduledata": {"funcnametab": modFuncNames, "cutab": modCUs, "filetab": modFiles, "pctab": modPCs,
+			"pclntable": modFuncs, "ftab": modFuncTab, "text": modText, "etext": modTextEnd, "gofunc": modGoFunc},
+		"runtime._func": {"nameOff": funcName, "pcsp": funcPCSP, "pcfile": funcPCFile, "pcln": funcPCLine,
+			"npcdata": funcPCDatas, "cuOffset": funcCU, "flag": funcFlags, "nfuncdata": funcDatas},
+		"runtime.inlinedCall": {"nameOff": inlinedName, "parentPc": inlinedParent},
+	} {
+		got := structOffsets(t, data, name)
+		for field, want := range fields {
+			if off, ok := got[field]; !ok || off != want {
+				t.Errorf("%s.%s is at byte %d, ground takes it to be at %d", name, field, off, want)
+			}
 		}
+	}
+	if n := arraySize(t, data, "runtime.waitReasonStrings"); n != waitReasons {
+		t.Errorf("the runtime has texts for %d wait reasons, ground knows %d", n, waitReasons)
 	}
 }
 
@@ -147,5 +164,25 @@ func structOffsets(t *testing.T, data *dwarf.Data, name string) map[string]int64
 			offsets[f.Name] = f.ByteOffset
 		}
 		return offsets
+	}
+}
+
+// arraySize returns the number of elements of a variable that is an array.
+func arraySize(t *testing.T, data *dwarf.Data, name string) int64 {
+	t.Helper()
+	r := data.Reader()
+	for {
+		e, err := r.Next()
+		if err != nil || e == nil {
+			t.Fatalf("no variable %s in the debug information: %v", name, err)
+		}
+		if e.Tag != dwarf.TagVariable || e.Val(dwarf.AttrName) != name {
+			continue
+		}
+		typ, err := data.Type(e.Val(dwarf.AttrType).(dwarf.Offset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return typ.(*dwarf.ArrayType).Count
 	}
 }

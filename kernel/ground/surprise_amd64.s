@@ -81,14 +81,13 @@ TEXT ·fatalEntry(SB),NOSPLIT|NOFRAME,$0
 	JS kernelGS
 	SWAPGS
 kernelGS:
-	MOVQ cpu_cur(GS), CX
-	POPQ thread_vec(CX)
-	POPQ thread_err(CX)
-	POPQ thread_ip(CX)
+	POPQ cpu_brokenVec(GS)
+	POPQ cpu_brokenErr(GS)
+	POPQ cpu_brokenIP(GS)
 	ADDQ $16, SP
-	POPQ thread_sp(CX)
+	POPQ cpu_brokenSP(GS)
 	MOVQ CR2, AX
-	MOVQ AX, thread_cr2(CX)
+	MOVQ AX, cpu_brokenCR2(GS)
 	SUBQ $const_spill, SP
 	SETFS(·anyFS(SB))
 	LEAQ ·anyG(SB), CX

@@ -135,9 +135,7 @@ func simpleCall(t *thread) uint64 {
 		return clockGettime(a, b)
 	case sysExitGroup:
 		if a != 0 {
-			puts("\nwick: the kernel's runtime has ended, status ")
-			putDec(a)
-			puts("\n")
+			dieOfRuntime(a)
 		}
 		powerOff(a)
 	case sysOpenat:

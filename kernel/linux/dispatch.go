@@ -24,7 +24,7 @@ func (p *Process) syscall(t *task.Thread) {
 	number := uint64(uint32(u.AX)) // Linux looks at EAX only
 	c.Number = number
 	c.Args = [6]uint64{u.DI, u.SI, u.DX, u.R10, u.R8, u.R9}
-	last := c.begin(number)
+	t.Record.Begin(number, &c.Args)
 	if number >= tableSize || table[number].do == nil {
 		p.Kernel.unimplemented(number)
 		u.AX = errnoResult(unix.ENOSYS)
@@ -35,7 +35,7 @@ func (p *Process) syscall(t *task.Thread) {
 	} else {
 		u.AX = c.fail(err)
 	}
-	last.result = u.AX
+	t.Record.End(u.AX)
 }
 
 // errnoResult is the form that errors have in RAX.
@@ -94,41 +94,25 @@ func (k *Kernel) unimplemented(number uint64) {
 	}
 }
 
-// callRecord is a system call that a thread has made.
-type callRecord struct {
-	number uint32
-	result uint64
-}
-
-// recentCalls is how many calls of each thread are kept for reports; a power of two.
-const recentCalls = 16
-
-// begin notes the call for reports.
-func (c *Call) begin(number uint64) *callRecord {
-	r := &c.recent[c.calls%recentCalls]
-	c.calls++
-	r.number = uint32(number)
-	return r
-}
-
 // appendRecent appends a thread's last system calls to a report.
 func appendRecent(t *task.Thread, b []byte) []byte {
-	c, ok := t.Local.(*Call)
-	if !ok {
+	if t.Record.Made == 0 {
 		return b
 	}
 	b = append(b, "  last system calls, newest first:"...)
-	for n := uint32(0); n < min(c.calls, recentCalls); n++ {
-		r := c.recent[(c.calls-1-n)%recentCalls]
+	for n := uint64(0); ; n++ {
+		r, ok := t.Record.Recent(n)
+		if !ok {
+			return append(b, '\n')
+		}
 		b = append(b, ' ')
-		b = append(b, callName(uint64(r.number))...)
+		b = append(b, callName(r.Number)...)
 		b = append(b, '=')
-		if int64(r.result) < 0 && int64(r.result) > -4096 {
-			b = append(b, unix.ErrnoName(unix.Errno(-r.result))...)
+		if int64(r.Result) < 0 && int64(r.Result) > -4096 {
+			b = append(b, unix.ErrnoName(unix.Errno(-r.Result))...)
 		} else {
 			b = append(b, "0x"...)
-			b = strconv.AppendUint(b, r.result, 16)
+			b = strconv.AppendUint(b, r.Result, 16)
 		}
 	}
-	return append(b, '\n')
 }

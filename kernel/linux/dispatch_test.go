@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/ground/record"
 	"wick/kernel/ground/regs"
 	"wick/kernel/task"
 )
@@ -112,8 +113,8 @@ func TestFatalFaultReportNamesTheLastCalls(t *testing.T) {
 			t.Errorf("the report lacks %q:\n%s", part, report)
 		}
 	}
-	if n := strings.Count(report, "getpid"); n != recentCalls-2 {
-		t.Errorf("%d getpids, want %d", n, recentCalls-2)
+	if n := strings.Count(report, "getpid"); n != record.KeptCalls-2 {
+		t.Errorf("%d getpids, want %d", n, record.KeptCalls-2)
 	}
 }
 

@@ -72,9 +72,6 @@ type Call struct {
 
 	io   transferState // reused from call to call, see file.go
 	sock socketState   // the same, see socket.go
-
-	calls  uint32 // made so far
-	recent [recentCalls]callRecord
 }
 
 // logf prints a line to the kernel log.

@@ -3,6 +3,8 @@ package linux
 import (
 	"strconv"
 	"strings"
+
+	"wick/kernel/ground/record"
 )
 
 // The names of all system calls of Linux on x86-64, in the order of their numbers: one string without pointers, that costs
@@ -53,6 +55,10 @@ const (
 		"lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat listxattrat " +
 		"removexattrat open_tree_attr"
 )
+
+func init() {
+	record.CallNames = [2]record.Names{{First: 0, Text: namesFrom0}, {First: 424, Text: namesFrom424}}
+}
 
 // callName returns the name of a system call.
 func callName(number uint64) string {

@@ -157,6 +157,7 @@ func (p *Process) Thread(tid int) *Thread {
 
 // removeThread takes a thread that leaves off the books. The last one ends the process.
 func (p *Process) removeThread(t *Thread) {
+	t.Record.Remove()
 	p.mu.Lock()
 	delete(p.threads, t.TID)
 	p.pastCPU += t.CPUTime()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/ground/record"
 	"wick/kernel/ground/regs"
 )
 
@@ -25,6 +26,7 @@ type Thread struct {
 	TID     int
 	Process *Process
 	Regs    *regs.User
+	Record  *record.Thread // of its system calls, kept by the system-call layer
 
 	// Local belongs to the system-call layer.
 	Local any
@@ -63,7 +65,7 @@ type Thread struct {
 type trapState struct{ number, code, cr2 uint64 }
 
 func newThread(p *Process, tid int, u *regs.User) *Thread {
-	t := &Thread{TID: tid, Process: p, Regs: u, wake: make(chan struct{}, 1), started: time.Now()}
+	t := &Thread{TID: tid, Process: p, Regs: u, Record: record.Add(tid, u), wake: make(chan struct{}, 1), started: time.Now()}
 	t.altStack.Flags = SsDisable
 	t.waiter.woken = make(chan struct{}, 1)
 	return t

@@ -73,7 +73,7 @@ var layers = []string{
 }
 
 // leaves may be imported by all, and import only each other.
-var leaves = []string{"packet", "vsock", "hostlink", "bundle", "kernel/ground/regs"}
+var leaves = []string{"packet", "vsock", "hostlink", "bundle", "kernel/ground/regs", "kernel/ground/record"}
 
 // host are the packages of the host's side, from the top down.
 var host = []string{"cmd", "vmm"}

@@ -93,6 +93,8 @@ type options struct {
 	quiet   bool     // without -v: standard error is the program's and wick's own only
 	capture bool     // keep the packets of a run that fails, as QEMU sees them: all of them, also of a kernel that hangs
 	env     []string // of wick; nil: that of the test
+
+	oneOutput bool // standard error goes where standard output does, in the order in which wick writes them
 }
 
 // run is a wick that runs.
@@ -185,6 +187,9 @@ func start(t *testing.T, o options) *run {
 	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(unix.SIGTERM) }
 	r.cmd.WaitDelay = killDelay
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = o.stdin, r.stdout, r.stderr
+	if o.oneOutput {
+		r.cmd.Stderr = r.stdout
+	}
 	r.cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGTERM}
 	started := make(chan error)
 	go func() {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,10 @@ const pageSize = 4096
 
 func pageUp(a uint64) uint64   { return (a + pageSize - 1) &^ (pageSize - 1) }
 func pageDown(a uint64) uint64 { return a &^ (pageSize - 1) }
+
+// runtimeSymbols are the variables of the runtime whose addresses ground is told, for reports, in the order of bootHeader. The
+// linker lets nobody else refer to them.
+var runtimeSymbols = [...]string{"runtime.firstmoduledata", "runtime.allglen", "runtime.allgptr", "runtime.waitReasonStrings"}
 
 // segment is a PT_LOAD of the kernel.
 type segment struct {
@@ -46,6 +51,7 @@ type kernel struct {
 	bss        [2]uint64       // start and end, of the part without file data
 	groundBSS  map[uint64]bool // pages of the BSS that hold variables of ground
 	bootHeader uint64          // address of ground's bootHeader
+	runtime    [len(runtimeSymbols)]uint64
 }
 
 // Build reads the linked kernel and returns the image.
@@ -87,6 +93,9 @@ func readKernel(file *elf.File) (*kernel, error) {
 		if s.Name == groundPackage+"bootHeader" {
 			k.bootHeader = s.Value
 		}
+		if i := slices.Index(runtimeSymbols[:], s.Name); i >= 0 {
+			k.runtime[i] = s.Value
+		}
 		if !strings.HasPrefix(s.Name, groundPackage) || s.Value+s.Size <= k.bss[0] || s.Value >= k.bss[1] {
 			continue
 		}
@@ -98,6 +107,11 @@ func readKernel(file *elf.File) (*kernel, error) {
 	}
 	if k.bootHeader == 0 || len(k.groundBSS) == 0 {
 		return nil, errors.New("no symbols of " + groundPackage + "*: not the kernel, or stripped")
+	}
+	for i, address := range k.runtime {
+		if address == 0 {
+			return nil, fmt.Errorf("the Go runtime has no %s", runtimeSymbols[i])
+		}
 	}
 	return k, nil
 }
@@ -149,19 +163,19 @@ func (k *kernel) fixed(pa uint64) bool {
 }
 
 // patchHeader fills in the words of ground's bootHeader, behind its magic: the demand-zero range, the end of the image, the
-// page-table root.
+// page-table root, and the runtime's variables.
 func (k *kernel) patchHeader(end, root uint64) error {
 	const magic = 0x746f6f626b636977
 	for _, s := range k.segments {
 		off := k.bootHeader - s.va
-		if k.bootHeader < s.va || off+40 > uint64(len(s.data)) {
+		if k.bootHeader < s.va || off+8+8*uint64(4+len(k.runtime)) > uint64(len(s.data)) {
 			continue
 		}
 		words := s.data[off:]
 		if binary.LittleEndian.Uint64(words) != magic {
 			break
 		}
-		for i, v := range []uint64{k.bss[0], k.bss[1], end, root} {
+		for i, v := range append([]uint64{k.bss[0], k.bss[1], end, root}, k.runtime[:]...) {
 			binary.LittleEndian.PutUint64(words[8+8*i:], v)
 		}
 		return nil

@@ -39,6 +39,9 @@ type Session struct {
 	OnReady func()
 	// OnOutput, if not nil, is called after the first output of the program has been written. What it returns is printed.
 	OnOutput func(Times) string
+	// Report, if not nil, is called when the kernel is to tell what it does: it doesn't get ready within BootTimeout, or
+	// the user has sent a second SIGQUIT. It returns when that is done.
+	Report func()
 	// BootTimeout is how long the guest may take until it is ready; 0: as long as it likes.
 	BootTimeout time.Duration
 
@@ -46,6 +49,7 @@ type Session struct {
 	credit      credit
 	ready       atomic.Bool
 	interrupted bool         // the program has got a SIGINT; of the goroutine that handles signals
+	quit        bool         // the program has got a SIGQUIT; the same
 	stopped     atomic.Int32 // the signal that made wick stop the machine; 0: none
 	timedOut    atomic.Bool
 	done        chan struct{} // closed when Run returns
@@ -117,6 +121,9 @@ func (s *Session) watchBoot() {
 		}
 	}
 	s.timedOut.Store(true)
+	if s.Report != nil {
+		s.Report()
+	}
 	s.VM.Kill()
 }
 

@@ -258,6 +258,29 @@ func TestCtrlC(t *testing.T) {
 	}
 }
 
+func TestSecondQuitAsksTheKernelForAReport(t *testing.T) {
+	reports := make(chan bool, 4)
+	g := newGuest(t, func(s *Session) { s.Report = func() { reports <- true } })
+	g.ready()
+	g.signals <- syscall.SIGQUIT
+	g.expectSignal(syscall.SIGQUIT)
+	select {
+	case <-reports:
+		t.Fatal("the first SIGQUIT brings a report")
+	default:
+	}
+	for range 2 {
+		g.signals <- syscall.SIGQUIT
+		<-reports
+	}
+	g.signals <- syscall.SIGINT
+	g.expectSignal(syscall.SIGINT) // the program has not got the others
+	g.signals <- syscall.SIGTERM
+	if r := g.result(); r.Stopped != syscall.SIGTERM {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestCtrlCWhileTheGuestDoesNotRead(t *testing.T) {
 	g := newGuest(t, nil)
 	g.ready()

@@ -46,9 +46,14 @@ func (s *Session) handleSignal(sig syscall.Signal) {
 		}
 		s.interrupted = true
 	case syscall.SIGQUIT:
-		if !s.deliver(sig) {
+		// The second one is for the kernel. It and all later ones leave the program alone.
+		switch {
+		case s.quit && s.Report != nil:
+			go s.Report() // other signals must get through
+		case !s.deliver(sig):
 			s.stop(sig)
 		}
+		s.quit = true
 	case syscall.SIGTERM, syscall.SIGHUP:
 		s.stop(sig)
 	case syscall.SIGWINCH:

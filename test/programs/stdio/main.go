@@ -35,6 +35,7 @@ var actions = map[string]func(args []string) error{
 	"ignore":  ignore,
 	"spin":    spin,
 	"sleep":   sleep,
+	"work":    work,
 	"panic":   func([]string) error { panic("on purpose") },
 	"nil":     func([]string) error { var p *int; *p = 1; return nil },
 	"stack":   stack,
@@ -187,6 +188,25 @@ func ignore([]string) error {
 func spin([]string) error {
 	fmt.Println("ready")
 	for n := 0; ; n++ {
+	}
+}
+
+// work says that it is ready, makes system calls all the time, and tells of each SIGQUIT, until SIGINT.
+func work([]string) error {
+	ch := make(chan os.Signal, 16)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGQUIT)
+	fmt.Println("ready")
+	for {
+		select {
+		case sig := <-ch:
+			fmt.Println("got", sig)
+			if sig == syscall.SIGINT {
+				return nil
+			}
+		default:
+			syscall.Getppid()
+			time.Sleep(time.Millisecond)
+		}
 	}
 }
 

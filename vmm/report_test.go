@@ -1,0 +1,60 @@
+package vmm
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// playReporter is a QEMU whose guest answers non-maskable interrupts: the first not at all, the second with a report.
+func playReporter() {
+	boot, monitor := os.NewFile(bootFD, "boot"), os.NewFile(monitorFD, "monitor")
+	boot.WriteString("before\r\n")
+	fmt.Fprintln(monitor, `{"QMP": {"version": {}}}`)
+	interrupts := 0
+	for in := bufio.NewScanner(monitor); in.Scan(); {
+		if strings.Contains(in.Text(), "inject-nmi") {
+			if interrupts++; interrupts == 2 {
+				boot.WriteString("\r\nwick: report: x\r\ncpu 0: idle\r\nwick: end of the report\r\n")
+			}
+		}
+		fmt.Fprintln(monitor, `{"return": {}}`)
+	}
+	os.Exit(0)
+}
+
+func TestReport(t *testing.T) {
+	vm := startAs(t, "reporting qemu", nil)
+	vm.boot.await(func() bool { return vm.BootText() != "" }, vm.ended, reportPatience)
+	text, err := vm.Report()
+	if want := "\nwick: report: x\ncpu 0: idle\nwick: end of the report\n"; text != want || err != nil {
+		t.Errorf("got %q, %v; want %q", text, err, want)
+	}
+}
+
+func TestReportOfAMachineThatEnds(t *testing.T) {
+	vm := startAs(t, "failing qemu", nil)
+	vm.Wait()
+	if text, err := vm.Report(); text != "" || err == nil {
+		t.Errorf("got %q, %v of a machine that has ended", text, err)
+	}
+}
+
+func TestPanicIsFoundInTheBootText(t *testing.T) {
+	for _, c := range []struct{ name, boot, reason, text string }{
+		{"none", "one\ntwo\n", "", ""},
+		{"words of a program", "a wick: kernel panic: no\n", "", ""},
+		{"ground", "one\n\nwick: kernel panic: double fault\ncpu 0: idle\n", "double fault", "wick: kernel panic: double fault\ncpu 0: idle\n"},
+		{"at once", "wick: kernel panic: early\n", "early", "wick: kernel panic: early\n"},
+		{"the runtime", "one\npanic: x\n\ngoroutine 1\n\nwick: kernel panic: the runtime\nlast\n", "panic: x",
+			"panic: x\n\ngoroutine 1\n\nwick: kernel panic: the runtime\nlast\n"},
+		{"a signal", "SIGSEGV: segmentation violation\nPC=1\n\nwick: kernel panic: the runtime\n", "the runtime",
+			"SIGSEGV: segmentation violation\nPC=1\n\nwick: kernel panic: the runtime\n"},
+	} {
+		if reason, text := findPanic(c.boot); reason != c.reason || text != c.text {
+			t.Errorf("%s: got %q and %q, want %q and %q", c.name, reason, text, c.reason, c.text)
+		}
+	}
+}
