@@ -52,7 +52,7 @@ func wantReportOf(t *testing.T, c configuration, text string) {
 	if !callsOnRecord.MatchString(text) {
 		t.Errorf("no system call %v in:\n%s", callsOnRecord, text)
 	}
-	if c.networked() && !packetOnRecord.MatchString(text) {
+	if !packetOnRecord.MatchString(text) {
 		t.Errorf("no packet %v in:\n%s", packetOnRecord, text)
 	}
 }
@@ -180,9 +180,7 @@ func TestGDB(t *testing.T) {
 			if err != nil {
 				t.Errorf("gdb: %v\n%s", err, text)
 			}
-			if c.networked() {
-				wantAll(t, text, "\n#1 ", " ffffffffffff5254001234560806")
-			}
+			wantAll(t, text, "\n#1 ", " ffffffffffff5254001234560806")
 			wantAll(t, text, "\nthread 1 in exit_group(0x0, ", "write=0x4 ",
 				"    wick/kernel/linux.(*Call).exitGroup wick/kernel/linux/process.go:",
 				"    wick/kernel/task.(*Thread).run wick/kernel/task/thread.go:",
