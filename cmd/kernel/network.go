@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"wick/bundle"
@@ -152,7 +153,8 @@ func startNetwork(c *bundle.Config, card *card, short func() bool, log func(stri
 	return stack, nil
 }
 
-// tellCounters logs what the card and the stack have counted, drops by reason among it, for wick run -v.
+// tellCounters logs, for wick run -v, what the card and the stack have counted, drops by reason among it, and what is left in
+// the kernel after the program.
 func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 	tell := func(of string) func(string, uint64) {
 		return func(name string, n uint64) {
@@ -165,4 +167,11 @@ func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 		card.counters(tell("e0"))
 	}
 	stack.Counters(tell("net"))
+	if k.bundle.Config.Verbose {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		k.detail("kernel: goroutines %d", runtime.NumGoroutine())
+		k.detail("kernel: heap-bytes %d", m.HeapAlloc)
+	}
 }

@@ -28,6 +28,8 @@ type Options struct {
 	// DetectDuplicates has IPv6 addresses probed for a second before they are used [RFC 4862 5.4].
 	// DEVIATION: off by default, since a microVM is alone on its link and boots faster without.
 	DetectDuplicates bool
+
+	clock engineClock // of the engine's timers; nil: the real one
 }
 
 // Defaults of Options.
