@@ -12,6 +12,7 @@ import (
 	"wick/kernel/driver/e1000"
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtionet"
+	"wick/kernel/ground"
 	"wick/kernel/hw/pci"
 	"wick/kernel/net"
 	"wick/packet"
@@ -117,9 +118,9 @@ func (c *card) tellFailure(log func(string, ...any)) {
 const dhcpPatience = 10 * time.Second
 
 // startNetwork makes the stack, with the card if there is one. Without an address in the configuration it asks by DHCP.
-func startNetwork(c *bundle.Config, card *card, short func() bool, log func(string, ...any)) (*net.Stack, error) {
+func startNetwork(c *bundle.Config, card *card, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
-		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: short,
+		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: memory.short, ShortLasting: memory.lasting,
 	})
 	if err != nil || card == nil {
 		return stack, err
@@ -173,5 +174,7 @@ func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 		runtime.ReadMemStats(&m)
 		k.detail("kernel: goroutines %d", runtime.NumGoroutine())
 		k.detail("kernel: heap-bytes %d", m.HeapAlloc)
+		used, _ := ground.KernelMemory()
+		k.detail("kernel: memory-bytes %d", used)
 	}
 }

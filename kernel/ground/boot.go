@@ -35,11 +35,11 @@ const (
 )
 
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
-const minimumMemory = 12 << 20
+const minimumMemory = 9 << 20
 
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
-	leastShare = 8 << 20
+	leastShare = 5 << 20
 	mostShare  = 64 << 20
 	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched. With a
 	// lower limit it would collect garbage all the time.
