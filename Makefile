@@ -43,10 +43,11 @@ vmm/embedded/image/kernel.img:
 	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
 	go run ./cmd/mkimage out/kernel.elf $@
 
-# Ordinary static programs, that know nothing of wick.
+# Ordinary static programs, that know nothing of wick. The whole file is in the machine's memory, so those in Go are without
+# symbols.
 .PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
 bin/echo bin/nettests:
-	$(GUEST) go build -trimpath -o $@ ./examples/$(@F)
+	$(GUEST) go build -trimpath -ldflags '-s -w' -o $@ ./examples/$(@F)
 bin/nettests-server:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/nettests/server
 bin/hello: examples/hello/hello.c

@@ -35,7 +35,7 @@ const (
 )
 
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
-const minimumMemory = 9 << 20
+const minimumMemory = 8 << 20
 
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
@@ -121,7 +121,7 @@ func initMemory(entries, n uint64) {
 		}
 	}
 	if allFrames*pageSize < minimumMemory {
-		refuse("not enough memory: give the machine 32 MiB or more (wick run -m 32M)")
+		refuse("not enough memory: give the machine more (wick run -m 32M)")
 	}
 	for i := uint64(0); i < rangeCount; i++ {
 		r := &ranges[i%maxRanges]
