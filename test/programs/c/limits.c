@@ -227,14 +227,14 @@ static void queued_signals(void)
 static void timers(void)
 {
 	struct sigevent e = {.sigev_notify = SIGEV_NONE};
-	static int ids[200000];
+	static int ids[20000];
 
 	for (int i = 0; i < ROUNDS; i++) {
 		int n = 0;
 
-		while (n < 200000 && syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &ids[n]) == 0)
+		while (n < 20000 && syscall(SYS_timer_create, CLOCK_MONOTONIC, &e, &ids[n]) == 0)
 			n++;
-		if (n < 200000)
+		if (n < 20000)
 			EQUAL(errno, EAGAIN);
 		for (int k = 0; k < n; k++)
 			EQUAL(syscall(SYS_timer_delete, ids[k]), 0);
@@ -245,14 +245,15 @@ static void timers(void)
 /* Files, names and links in the memory of the machine. */
 static void files(void)
 {
-	static char name[64];
+	static char name[64], directory[40];
 
 	for (int i = 0; i < ROUNDS; i++) {
 		int n = 0;
 
-		EQUAL(mkdir("/tmp/limits-test", 0700), 0);
-		for (; n < ENOUGH; n++) {
-			snprintf(name, sizeof name, "/tmp/limits-test/%d", n);
+		snprintf(directory, sizeof directory, "/tmp/limits-%d", (int)getpid());
+		EQUAL(mkdir(directory, 0700), 0);
+		for (; n < 5000; n++) {
+			snprintf(name, sizeof name, "%s/%d", directory, n);
 			int fd = open(name, O_CREAT | O_WRONLY | O_EXCL, 0600);
 			if (fd < 0) {
 				CHECK(errno == ENOSPC || errno == ENOMEM);
@@ -262,10 +263,10 @@ static void files(void)
 		}
 		CHECK(n >= 100);
 		while (n > 0) {
-			snprintf(name, sizeof name, "/tmp/limits-test/%d", --n);
+			snprintf(name, sizeof name, "%s/%d", directory, --n);
 			EQUAL(unlink(name), 0);
 		}
-		EQUAL(rmdir("/tmp/limits-test"), 0);
+		EQUAL(rmdir(directory), 0);
 	}
 }
 

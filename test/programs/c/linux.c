@@ -182,14 +182,17 @@ struct statx_image {
 
 static void stat_extended(void)
 {
-	static const char path[] = "/tmp/statx-test";
+	char directory[] = "/tmp/statx-XXXXXX", path[40], link[40], missing[40];
 	const unsigned basic = 0x7ff, birth = 0x800;
 	struct statx_image x;
 	struct stat st;
 	int fd;
 
 	EQUAL(sizeof x, 256);
-	unlink(path);
+	CHECK(mkdtemp(directory));
+	snprintf(path, sizeof path, "%s/file", directory);
+	snprintf(link, sizeof link, "%s/link", directory);
+	snprintf(missing, sizeof missing, "%s/missing", directory);
 	fd = open(path, O_CREAT | O_RDWR | O_EXCL, 0640);
 	CHECK(fd >= 0);
 	EQUAL(write(fd, "0123456789", 10), 10);
@@ -212,19 +215,19 @@ static void stat_extended(void)
 	EQUAL(syscall(SYS_statx, AT_FDCWD, "/dev/null", 0, basic, &x), 0);
 	EQUAL(x.rdev_major, 1);
 	EQUAL(x.rdev_minor, 3);
-	unlink("/tmp/statx-link");
-	EQUAL(symlink("statx-test", "/tmp/statx-link"), 0);
-	EQUAL(syscall(SYS_statx, AT_FDCWD, "/tmp/statx-link", AT_SYMLINK_NOFOLLOW, basic, &x), 0);
+	EQUAL(symlink("file", link), 0);
+	EQUAL(syscall(SYS_statx, AT_FDCWD, link, AT_SYMLINK_NOFOLLOW, basic, &x), 0);
 	EQUAL(x.mode & S_IFMT, S_IFLNK);
-	EQUAL(syscall(SYS_statx, AT_FDCWD, "/tmp/statx-link", 0, basic, &x), 0);
+	EQUAL(syscall(SYS_statx, AT_FDCWD, link, 0, basic, &x), 0);
 	EQUAL(x.ino, st.st_ino);
-	ERRNO(syscall(SYS_statx, AT_FDCWD, "/tmp/statx-no", 0, basic, &x), ENOENT);
+	ERRNO(syscall(SYS_statx, AT_FDCWD, missing, 0, basic, &x), ENOENT);
 	ERRNO(syscall(SYS_statx, AT_FDCWD, path, 0x80000000, basic, &x), EINVAL);
 	ERRNO(syscall(SYS_statx, AT_FDCWD, path, 0, 0x80000000, &x), EINVAL); /* STATX__RESERVED */
 	ERRNO(syscall(SYS_statx, AT_FDCWD, path, 0, basic, 8), EFAULT);
 	close(fd);
 	unlink(path);
-	unlink("/tmp/statx-link");
+	unlink(link);
+	rmdir(directory);
 }
 
 static void resource_limits(void)

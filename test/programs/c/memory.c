@@ -219,8 +219,8 @@ static void remap(void)
 /* Mappings of files and their protection move along; a page that is shared stays so. */
 static void remap_files(void)
 {
-	int fd = open("/tmp/remap-test", O_CREAT | O_RDWR | O_TRUNC, 0600);
-	char *p, *q;
+	char name[] = "/tmp/remap-XXXXXX", *p, *q;
+	int fd = mkstemp(name);
 
 	CHECK(fd >= 0);
 	EQUAL(ftruncate(fd, 8 * PAGE), 0);
@@ -252,7 +252,7 @@ static void remap_files(void)
 	EQUAL(munmap(p, 2 * PAGE), 0);
 	EQUAL(munmap(q + PAGE, 5 * PAGE), 0);
 	close(fd);
-	unlink("/tmp/remap-test");
+	unlink(name);
 	ERRNO((intptr_t)mremap((char *)1, PAGE, PAGE, 0), EINVAL);
 	ERRNO((intptr_t)mremap(NULL, PAGE, 0, MREMAP_MAYMOVE), EINVAL);
 	ERRNO((intptr_t)mremap(NULL, PAGE, PAGE, 0x80), EINVAL);
