@@ -83,7 +83,7 @@ func cutLast(line string) (before, after string) {
 }
 
 func TestConnectionsLeaveNothingBehind(t *testing.T) {
-	c := configuration{"pc", 2, "default"}
+	c := configuration{machine: "pc", cpus: 2, model: "default"}
 	few := serve(t, c, 10, 10)
 	if few["kernel: goroutines"] == 0 || few["kernel: heap-bytes"] == 0 {
 		t.Fatalf("no counts: %v", few)
