@@ -53,10 +53,11 @@ out/test/kernel-%.img: always
 .PHONY: always
 always:
 
-# Ordinary static programs, that know nothing of wick.
+# Ordinary static programs, that know nothing of wick. The whole file is in the machine's memory, so those in Go are without
+# symbols.
 .PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
 bin/echo bin/nettests:
-	$(GUEST) go build -trimpath -o $@ ./examples/$(@F)
+	$(GUEST) go build -trimpath -ldflags '-s -w' -o $@ ./examples/$(@F)
 bin/nettests-server:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/nettests/server
 bin/hello: examples/hello/hello.c

@@ -46,6 +46,7 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 		d.closeOurs()
 		return nil, err
 	}
+	allowDescriptors()
 	cmd := exec.Command(qemu, m.Args()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.theirs[toGuest], d.theirs[fromGuest], d.theirs[messages]
 	// bootFD and so on. Those that are nil are closed in QEMU.
@@ -66,6 +67,17 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	go vm.collect(vm.boot, d.ours[boot])
 	go vm.collect(vm.messages, d.ours[messages])
 	return vm, nil
+}
+
+// allowDescriptors raises the soft limit on descriptors to the hard one, for QEMU: its user network has one open for each
+// connection of the guest, and the usual 1024 are few. Go does it for this process, but gives children the old limit unless
+// it has been set. A system that doesn't permit it leaves things as they are.
+func allowDescriptors() {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return
+	}
+	_ = syscall.Setrlimit(unix.RLIMIT_NOFILE, &syscall.Rlimit{Cur: l.Max, Max: l.Max})
 }
 
 // The channels between wick and QEMU.

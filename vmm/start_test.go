@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 		os.NewFile(bootFD, "boot").WriteString("up\r\n")
 		os.Stdout.WriteString("hello")
 		select {}
+	case "limited qemu":
+		var l unix.Rlimit
+		unix.Getrlimit(unix.RLIMIT_NOFILE, &l)
+		fmt.Printf("%20d", l.Cur)
+		os.Exit(0)
+	case "limited wick":
+		playLimitedWick()
 	case "wick":
 		playWick()
 	case "reporting qemu":
@@ -58,6 +65,39 @@ func playWick() {
 	}
 	fmt.Println(vm.process.Pid)
 	select {}
+}
+
+// playLimitedWick starts a machine and prints what its QEMU prints.
+func playLimitedWick() {
+	os.Setenv(envRole, "limited qemu")
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		panic(err)
+	}
+	m := testMachine()
+	m.Kernel, m.Bundle = null, null
+	vm, err := Start(os.Args[0], m, nil)
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, vm.Link)
+	vm.Wait()
+	os.Exit(0)
+}
+
+// TestQEMUMayHaveAllDescriptors checks that the soft limit on descriptors, which is low on most systems, doesn't bound the
+// connections of a guest. The shell lowers it, as nothing that Go's own start would undo.
+func TestQEMUMayHaveAllDescriptors(t *testing.T) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `ulimit -Sn 100 && exec "$0"`, os.Args[0])
+	cmd.Env = append(os.Environ(), envRole+"=limited wick")
+	out, err := cmd.Output()
+	if got := strings.TrimSpace(string(out)); err != nil || got != strconv.FormatUint(l.Max, 10) {
+		t.Errorf("QEMU may have %q descriptors, want %d (%v)", got, l.Max, err)
+	}
 }
 
 // startAs starts this binary in place of QEMU.

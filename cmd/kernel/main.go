@@ -86,7 +86,7 @@ func (k *kernel) run() error {
 		w.watch(card)
 		go card.tellFailure(k.log)
 	}
-	stack, err := startNetwork(c, card, k.shortage.short, k.detail)
+	stack, err := startNetwork(c, card, &k.shortage, k.detail)
 	if err != nil {
 		return err
 	}

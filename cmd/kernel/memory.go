@@ -27,8 +27,9 @@ const collectEvery = 50 * time.Millisecond
 // shortage tells when the kernel's own memory is short. Running out of it would be the end, so whoever keeps
 // data for programs, or for the network, asks first.
 type shortage struct {
-	mu        sync.Mutex
-	collected time.Time // guarded by mu
+	mu          sync.Mutex
+	collections int       // guarded by mu
+	collected   time.Time // guarded by mu: when the last one ended
 }
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
@@ -41,8 +42,35 @@ func (s *shortage) short() bool {
 	defer s.mu.Unlock()
 	if time.Since(s.collected) >= collectEvery {
 		debug.FreeOSMemory()
+		s.collections++
 		s.collected = time.Now()
 	}
 	used, limit := ground.KernelMemory()
 	return used >= limit
+}
+
+// lasting is short for those who can wait a moment: whatever has been given up before they ask doesn't count any more. So a
+// program that has closed something can have as much again at once. It takes two collections, since the first leaves what is
+// in a sync.Pool to the second.
+func (s *shortage) lasting() bool {
+	if used, limit := ground.KernelMemory(); used < limit {
+		return false
+	}
+	for first, _ := s.last(); ; {
+		n, at := s.last()
+		if n >= first+2 {
+			return s.short()
+		}
+		time.Sleep(collectEvery - time.Since(at))
+		if !s.short() {
+			return false
+		}
+	}
+}
+
+// last returns the number of collections so far, and when the last one ended.
+func (s *shortage) last() (n int, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.collections, s.collected
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"time"
 
 	"wick/bundle"
 	"wick/kernel/driver/e1000"
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtionet"
+	"wick/kernel/ground"
 	"wick/kernel/hw/pci"
 	"wick/kernel/net"
 	"wick/packet"
@@ -116,9 +118,9 @@ func (c *card) tellFailure(log func(string, ...any)) {
 const dhcpPatience = 10 * time.Second
 
 // startNetwork makes the stack, with the card if there is one. Without an address in the configuration it asks by DHCP.
-func startNetwork(c *bundle.Config, card *card, short func() bool, log func(string, ...any)) (*net.Stack, error) {
+func startNetwork(c *bundle.Config, card *card, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
-		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: short,
+		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: memory.short, ShortLasting: memory.lasting,
 	})
 	if err != nil || card == nil {
 		return stack, err
@@ -152,7 +154,8 @@ func startNetwork(c *bundle.Config, card *card, short func() bool, log func(stri
 	return stack, nil
 }
 
-// tellCounters logs what the card and the stack have counted, drops by reason among it, for wick run -v.
+// tellCounters logs, for wick run -v, what the card and the stack have counted, drops by reason among it, and what is left in
+// the kernel after the program.
 func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 	tell := func(of string) func(string, uint64) {
 		return func(name string, n uint64) {
@@ -165,4 +168,13 @@ func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 		card.counters(tell("e0"))
 	}
 	stack.Counters(tell("net"))
+	if k.bundle.Config.Verbose {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		k.detail("kernel: goroutines %d", runtime.NumGoroutine())
+		k.detail("kernel: heap-bytes %d", m.HeapAlloc)
+		used, _ := ground.KernelMemory()
+		k.detail("kernel: memory-bytes %d", used)
+	}
 }

@@ -17,6 +17,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
 		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Console: k.host, Log: k.detail,
+		NetFile: stack.ProcFile,
 	})
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
 		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
-		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.short,
+		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting,
 	}
 	if c.Timing {
 		abi.CPU = &timedCPU{tell: k.host.timing}

@@ -39,11 +39,11 @@ const (
 )
 
 // minimumMemory is the least usable memory, in bytes, with which the kernel's runtime and a small program run.
-const minimumMemory = 12 << 20
+const minimumMemory = 8 << 20
 
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
-	leastShare = 8 << 20
+	leastShare = 5 << 20
 	mostShare  = 64 << 20
 	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched. With a
 	// lower limit it would collect garbage all the time.
@@ -125,7 +125,7 @@ func initMemory(entries, n uint64) {
 		}
 	}
 	if allFrames*pageSize < minimumMemory {
-		refuse("not enough memory: give the machine 32 MiB or more (wick run -m 32M)")
+		refuse("not enough memory: give the machine more (wick run -m 32M)")
 	}
 	for i := uint64(0); i < rangeCount; i++ {
 		r := &ranges[i%maxRanges]

@@ -66,3 +66,6 @@ func (c *Call) after(d time.Duration) time.Time {
 
 // maxWait bounds waits so that deadlines can be computed with: 100 years.
 const maxWait = 100 * 365 * 24 * time.Hour
+
+// maxEnd bounds times of day that waits end at, so that intervals can be added to them.
+const maxEnd = 2 * maxWait

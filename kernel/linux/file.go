@@ -134,6 +134,9 @@ func (c *Call) writev() (uint64, error) {
 
 // readFile reads at the position, waiting for something to read unless O_NONBLOCK is set.
 func (c *Call) readFile(o *vfs.OpenFile, b *mm.Buffer) (uint64, error) {
+	if s, ok := o.File().(*vfs.SignalFD); ok {
+		return c.readSignals(o, s, b)
+	}
 	n, err := o.Read(b)
 	if err != unix.EAGAIN || o.Nonblock() {
 		return uint64(n), err

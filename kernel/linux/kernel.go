@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
 	"wick/kernel/ground/regs"
 	"wick/kernel/mm"
 	"wick/kernel/net"
@@ -57,7 +58,10 @@ type Process struct {
 	FDs    *vfs.Table
 	Paths  *vfs.Paths // working directory, and what /proc/self is
 
-	umask atomic.Uint32
+	umask    atomic.Uint32
+	nice     atomic.Int32
+	barriers atomic.Uint32 // what has been registered for membarrier
+	signals  waiter.Queue  // those who wait for signals on a signalfd
 
 	mu     sync.Mutex
 	limits [numLimits]unix.Rlimit // guarded by mu

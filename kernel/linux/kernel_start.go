@@ -70,10 +70,11 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	p.Process = task.New(task.Options{
 		PID: prog.PID, Name: path.Base(prog.Path),
 		CPU: k.CPU, Extent: k.Extent, Space: space, Regs: u,
-		Syscall: p.syscall,
-		Ended:   prog.FDs.CloseAll,
-		Log:     func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
-		Trace:   appendRecent,
+		Syscall:   p.syscall,
+		Signalled: p.signalled,
+		Ended:     prog.FDs.CloseAll,
+		Log:       func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
+		Trace:     appendRecent,
 
 		MaxThreads: threads,
 	})

@@ -23,6 +23,19 @@ func init() {
 	register(unix.SYS_GETGROUPS, "getgroups", zero)
 	register(unix.SYS_GETRESUID, "getresuid", (*Call).getresuid)
 	register(unix.SYS_GETRESGID, "getresgid", (*Call).getresuid)
+	for _, call := range [...]struct {
+		number int
+		name   string
+		ids    int
+	}{
+		{unix.SYS_SETUID, "setuid", 1}, {unix.SYS_SETREUID, "setreuid", 2}, {unix.SYS_SETRESUID, "setresuid", 3},
+		{unix.SYS_SETGID, "setgid", 1}, {unix.SYS_SETREGID, "setregid", 2}, {unix.SYS_SETRESGID, "setresgid", 3},
+	} {
+		register(call.number, call.name, func(c *Call) (uint64, error) { return c.setIDs(call.ids) })
+	}
+	register(unix.SYS_SETFSUID, "setfsuid", zero)
+	register(unix.SYS_SETFSGID, "setfsgid", zero)
+	register(unix.SYS_SETGROUPS, "setgroups", (*Call).setgroups)
 	register(unix.SYS_CAPGET, "capget", (*Call).capget)
 	register(unix.SYS_UMASK, "umask", (*Call).setUmask)
 	register(unix.SYS_WAIT4, "wait4", (*Call).wait4)
@@ -59,6 +72,39 @@ func (c *Call) getresuid() (uint64, error) {
 	for _, addr := range c.Args[:3] {
 		if err := c.Space.PutUint32(addr, 0); err != nil {
 			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// setIDs does setuid(2), setresgid(2) and their kin. There are no users but root: others are unix.EINVAL, as in a
+// user namespace that they have no place in, user_namespaces(7).
+func (c *Call) setIDs(n int) (uint64, error) {
+	for _, id := range c.Args[:n] {
+		unchanged := n > 1 && uint32(id) == ^uint32(0)
+		if uint32(id) != 0 && !unchanged {
+			return 0, unix.EINVAL
+		}
+	}
+	return 0, nil
+}
+
+// maxGroups is NGROUPS_MAX.
+const maxGroups = 65536
+
+// setgroups is setgroups(2): size, list. Like getgroups it knows none: group 0 needn't be kept twice.
+func (c *Call) setgroups() (uint64, error) {
+	n := uint32(c.Args[0])
+	if n > maxGroups {
+		return 0, unix.EINVAL
+	}
+	for i := range uint64(n) {
+		var b [4]byte
+		if err := c.Space.CopyIn(b[:], c.Args[1]+4*i); err != nil {
+			return 0, err
+		}
+		if le.Uint32(b[:]) != 0 {
+			return 0, unix.EINVAL
 		}
 	}
 	return 0, nil

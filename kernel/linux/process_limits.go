@@ -60,7 +60,7 @@ func (c *Call) prlimit64() (uint64, error) {
 
 // rlimit sets a limit from what is at set and stores the old one at get; either address may be 0.
 //
-// DEVIATION: limits other than that on descriptors are kept, but nothing is measured against them.
+// DEVIATION: limits other than those on descriptors and on the address space are kept, but nothing is measured against them.
 func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
 	resource &= 0xffffffff
 	if resource >= numLimits {
@@ -82,8 +82,15 @@ func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
 			return 0, err
 		}
 		*limit = wanted
-		if resource == rlimitNofile {
+		switch resource {
+		case rlimitNofile:
 			c.FDs.SetLimit(int(wanted.Cur))
+		case rlimitAS:
+			size := max(wanted.Cur, 1) // 0 is no limit to mm
+			if size == infinity {
+				size = 0
+			}
+			c.Space.SetSizeLimit(size)
 		}
 	}
 	c.mu.Unlock()

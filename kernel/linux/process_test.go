@@ -426,7 +426,7 @@ func TestTimers(t *testing.T) {
 			t.Errorf("itimer %d %d %d", p.word(dataAt+96), p.word(dataAt+104), p.word(dataAt+112))
 		}
 	})
-	p.returns(unix.EINVAL, unix.SYS_SETITIMER, unix.ITIMER_PROF, dataAt, 0)
+	p.returns(unix.EINVAL, unix.SYS_SETITIMER, 3, dataAt, 0)
 	p.returns(0, unix.SYS_SETITIMER, unix.ITIMER_REAL, 0, 0)
 	p.run()
 }

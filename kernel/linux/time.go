@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/task"
 )
 
 func init() {
@@ -54,27 +55,35 @@ func (c *Call) readClock(clock int32) (time.Duration, error) {
 	if clock >= 0 {
 		return 0, unix.EINVAL
 	}
-	return c.readCPUClock(clock)
+	of, err := c.cpuClock(clock)
+	switch {
+	case err != nil:
+		return 0, err
+	case of == nil:
+		return c.CPUTime(), nil
+	}
+	return of.CPUTime(), nil
 }
 
-// readCPUClock reads the clock of a process or thread by id, clock_getcpuclockid(3): the id's complement, 3 bits to
-// the left, with bit 2 for a thread and 2 (CPUCLOCK_SCHED) or another kind of time below.
-func (c *Call) readCPUClock(clock int32) (time.Duration, error) {
+// cpuClock returns the thread whose CPU time a clock shows, nil for the process's. Such clocks have an id made from that
+// of the process or thread, clock_getcpuclockid(3): the id's complement, 3 bits to the left, with bit 2 for a thread and
+// 2 (CPUCLOCK_SCHED) or another kind of time below.
+func (c *Call) cpuClock(clock int32) (*task.Thread, error) {
 	id, thread, kind := int(^(clock >> 3)), clock&4 != 0, clock&3
 	switch {
 	case kind == 3: // a clock that is a file descriptor
-		return 0, unix.EINVAL
+		return nil, unix.EINVAL
 	case !thread && (id == 0 || id == c.PID):
-		return c.CPUTime(), nil
+		return nil, nil
 	case !thread:
-		return 0, unix.EINVAL
+		return nil, unix.EINVAL
 	case id == 0:
-		return c.Thread.CPUTime(), nil
+		return c.Thread, nil
 	}
 	if t := c.Process.Process.Thread(id); t != nil {
-		return t.CPUTime(), nil
+		return t, nil
 	}
-	return 0, unix.EINVAL
+	return nil, unix.EINVAL
 }
 
 func (c *Call) clockGettime() (uint64, error) {
@@ -188,7 +197,7 @@ func (c *Call) times() (uint64, error) {
 
 // alarm is alarm(2): what was left is rounded, but never to 0.
 func (c *Call) alarm() (uint64, error) {
-	left, _ := c.SetRealTimer(time.Duration(uint32(c.Args[0]))*time.Second, 0)
+	left, _ := c.SetITimer(task.ITimerReal, time.Duration(uint32(c.Args[0]))*time.Second, 0)
 	if left == 0 {
 		return 0, nil
 	}
@@ -196,10 +205,9 @@ func (c *Call) alarm() (uint64, error) {
 }
 
 // setitimer is setitimer(2).
-//
-// DEVIATION: only ITIMER_REAL; the others, which count CPU time, are unix.EINVAL.
 func (c *Call) setitimer() (uint64, error) {
-	if c.Args[0] != unix.ITIMER_REAL {
+	which := int32(c.Args[0])
+	if which < unix.ITIMER_REAL || which > unix.ITIMER_PROF {
 		return 0, unix.EINVAL
 	}
 	var value, interval time.Duration
@@ -212,15 +220,16 @@ func (c *Call) setitimer() (uint64, error) {
 			return 0, err
 		}
 	}
-	left, oldInterval := c.SetRealTimer(min(value, maxWait), min(interval, maxWait))
+	left, oldInterval := c.SetITimer(task.ITimer(which), min(value, maxWait), min(interval, maxWait))
 	return 0, c.putItimer(c.Args[2], left, oldInterval)
 }
 
 func (c *Call) getitimer() (uint64, error) {
-	if c.Args[0] != unix.ITIMER_REAL {
+	which := int32(c.Args[0])
+	if which < unix.ITIMER_REAL || which > unix.ITIMER_PROF {
 		return 0, unix.EINVAL
 	}
-	left, interval := c.RealTimer()
+	left, interval := c.ITimer(task.ITimer(which))
 	if c.Args[1] == 0 {
 		return 0, unix.EFAULT
 	}

@@ -201,7 +201,8 @@ func (s *Space) overCommit(length uint64) bool {
 	return s.limits.Commit != 0 && length > s.limits.Commit
 }
 
-// roomToSplit tells whether the limit on areas lets the areas be split in two at lo and hi.
+// roomToSplit tells whether the limit on areas lets the areas be split in two at lo and hi. Where nothing is split it always
+// does: a program at its limit can give areas back.
 func (s *Space) roomToSplit(lo, hi uint64) bool {
 	n := len(s.areas)
 	if s.areas.splits(lo) {
@@ -210,7 +211,7 @@ func (s *Space) roomToSplit(lo, hi uint64) bool {
 	if s.areas.splits(hi) {
 		n++
 	}
-	return n <= s.limits.Areas
+	return n == len(s.areas) || n <= s.limits.Areas
 }
 
 // place chooses the address of a mapping: the hint if it is free, or else the highest gap below

@@ -149,6 +149,28 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Mappings may go one over the limit, as on Linux. All that are there can be given back.
+func TestAreasCanBeUnmappedAtTheLimit(t *testing.T) {
+	const limit, page = 16, mm.PageSize
+	s := mmtest.New(t, 64).NewSpace(mm.Limits{Areas: limit})
+	var addrs []uint64
+	for n := uint64(0); ; n++ {
+		addr, err := s.Mmap(mm.Mapping{Addr: 0x100000 + 2*n*page, Length: page, Prot: rw, Flags: anon})
+		if err == unix.ENOMEM {
+			break
+		}
+		if err != nil || n > limit {
+			t.Fatalf("mapping %d: %v", n, err)
+		}
+		addrs = append(addrs, addr)
+	}
+	for _, addr := range addrs {
+		if err := s.Munmap(addr, page); err != nil {
+			t.Errorf("munmap of one of %d areas: %v", s.Stats().Areas, err)
+		}
+	}
+}
+
 func TestNeighboursBecomeOneArea(t *testing.T) {
 	m := mmtest.New(t, 64)
 	s := m.NewSpace(mm.Limits{})

@@ -21,10 +21,10 @@ import (
 type Space struct {
 	machine Machine
 	root    PhysAddr
-	limits  Limits
 	layout  Layout
 
 	mu       sync.RWMutex
+	limits   Limits   // guarded by mu
 	top      *table   // the table at root; nil after Release. Guarded by mu.
 	areas    areaList // guarded by mu
 	size     uint64   // bytes of all areas; guarded by mu
@@ -63,6 +63,13 @@ func NewSpace(machine Machine, limits Limits) (*Space, error) {
 
 // Root returns the physical address of the page-table root, for CR3.
 func (s *Space) Root() PhysAddr { return s.root }
+
+// SetSizeLimit replaces Limits.Size; what is mapped already stays.
+func (s *Space) SetSizeLimit(bytes uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits.Size = bytes
+}
 
 // Layout returns where things are put in the space.
 func (s *Space) Layout() Layout { return s.layout }

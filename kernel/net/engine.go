@@ -56,6 +56,8 @@ type engine interface {
 
 	// counters calls visit with each counter of the engine.
 	counters(visit func(name string, value uint64))
+	// connections lists the TCP connections and listeners, and the UDP endpoints that have a port.
+	connections() []connection
 	// unfinished is the number of TCP connections that programs have closed and whose peers have not yet acknowledged all
 	// that was sent.
 	unfinished() int

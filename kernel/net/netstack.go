@@ -38,6 +38,9 @@ type netstack struct {
 	links map[uint32]*linkEndpoint // guarded by mu
 }
 
+// engineClock is what the engine's timers go by.
+type engineClock = tcpip.Clock
+
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	log.SetTarget(engineLog{o.Log})
@@ -68,6 +71,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 			newICMPv6Protocol,
 		},
 		HandleLocal: true,
+		Clock:       o.clock,
 	})
 	if err := n.configureTCP(o); err != nil {
 		return nil, err

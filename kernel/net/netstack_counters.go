@@ -45,4 +45,10 @@ func (n *netstack) counters(visit func(name string, value uint64)) {
 	visit("tcp.opened-active", s.TCP.ActiveConnectionOpenings.Value())
 	visit("tcp.opened-passive", s.TCP.PassiveConnectionOpenings.Value())
 	visit("tcp.connections", s.TCP.CurrentConnected.Value())
+	there := make(map[string]uint64)
+	for _, c := range n.connections() {
+		there[c.protocol]++
+	}
+	visit("tcp.endpoints", there["tcp"]) // listeners and connections, with those that are only remembered
+	visit("udp.endpoints", there["udp"])
 }

@@ -11,7 +11,8 @@ import (
 // and frames that would stay are dropped. Nothing tells when there is memory again, so it looks from time to time
 // while somebody waits.
 type shortage struct {
-	short func() bool // nil: never
+	short   func() bool // nil: never
+	lasting func() bool // nil: short
 
 	mu      sync.Mutex
 	waiting map[*waiter.Queue]struct{} // guarded by mu: to be told
@@ -22,6 +23,14 @@ const lookEvery = 20 * time.Millisecond
 
 // now tells whether memory is short.
 func (s *shortage) now() bool { return s.short != nil && s.short() }
+
+// lasts is now for somebody who can wait a moment.
+func (s *shortage) lasts() bool {
+	if s.lasting == nil {
+		return s.now()
+	}
+	return s.lasting()
+}
 
 // holds is now for somebody who waits for waiter.WritableEvents of q, which are sent when it is over.
 func (s *shortage) holds(q *waiter.Queue) bool {

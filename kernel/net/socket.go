@@ -77,7 +77,7 @@ type base struct {
 
 // init registers a socket with the stack.
 func (b *base) init(s *Stack, family, typ, protocol int) error {
-	if s.open.Add(1) > int64(s.options.MaxSockets) || s.shortage.now() {
+	if s.open.Add(1) > int64(s.options.MaxSockets) || s.shortage.lasts() {
 		s.open.Add(-1)
 		return unix.ENFILE
 	}

@@ -23,11 +23,16 @@ type Options struct {
 	// Short, if not nil, tells whether the kernel's memory is short: then the stack keeps nothing more. It is asked for
 	// each packet and each write.
 	Short func() bool
+	// ShortLasting is Short for what can wait a moment, such as making a socket, and counts nothing that has been given up
+	// before it is asked; nil is Short.
+	ShortLasting func() bool
 	// TimeWait is how long a finished TCP connection is remembered; 0 is Linux's 60 s.
 	TimeWait time.Duration
 	// DetectDuplicates has IPv6 addresses probed for a second before they are used [RFC 4862 5.4].
 	// DEVIATION: off by default, since a microVM is alone on its link and boots faster without.
 	DetectDuplicates bool
+
+	clock engineClock // of the engine's timers; nil: the real one
 }
 
 // Defaults of Options.
@@ -76,7 +81,7 @@ func New(o Options) (*Stack, error) {
 		o.TimeWait = defaultTimeWait
 	}
 	s := &Stack{options: o}
-	s.shortage.short = o.Short
+	s.shortage.short, s.shortage.lasting = o.Short, o.ShortLasting
 	e, err := newNetstack(&o, (*routerListener)(s))
 	if err != nil {
 		return nil, err

@@ -166,7 +166,7 @@ func (s *streamSocket) Connect(addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if s.stream().state() == streamInitial && s.stack.shortage.now() {
+	if s.stream().state() == streamInitial && s.stack.shortage.lasts() {
 		return unix.ENOBUFS
 	}
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {

@@ -32,6 +32,10 @@ func (t *Thread) CPUTime() time.Duration {
 func (p *Process) CPUTime() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.cpuTimeLocked()
+}
+
+func (p *Process) cpuTimeLocked() time.Duration {
 	used := p.pastCPU
 	for _, t := range p.threads {
 		used += t.CPUTime()

@@ -214,7 +214,20 @@ func (t *Thread) SendThread(to *Thread, info Info) error { return t.Process.send
 // none: it is not in ring 3, so it needn't be kicked if the signal is its own.
 func (p *Process) send(sender, to *Thread, info Info) error {
 	p.mu.Lock()
-	defer p.mu.Unlock()
+	err := p.sendLocked(sender, to, info)
+	p.mu.Unlock()
+	p.signalled()
+	return err
+}
+
+// signalled tells those who watch the pending signals that there may be a new one. No lock is held.
+func (p *Process) signalled() {
+	if p.options.Signalled != nil {
+		p.options.Signalled()
+	}
+}
+
+func (p *Process) sendLocked(sender, to *Thread, info Info) error {
 	sig, queue, mask := info.Signal(), &p.pending, p.leader.mask
 	if to != nil {
 		queue, mask = &to.pending, to.mask

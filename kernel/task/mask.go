@@ -84,6 +84,20 @@ func (t *Thread) WaitSignal(set Set, deadline time.Time) (Info, error) {
 	return info, err
 }
 
+// TakeSignal takes a signal of the set that was sent to the thread or its process; ok is false if there is none.
+func (t *Thread) TakeSignal(set Set) (info Info, ok bool) {
+	t.Process.mu.Lock()
+	defer t.Process.mu.Unlock()
+	return t.takeLocked(set &^ unblockable)
+}
+
+// PendingForAll returns the signals that were sent to the process, not to one thread, or to its first thread.
+func (p *Process) PendingForAll() Set {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending.set | p.leader.pending.set
+}
+
 // takeLocked removes a pending signal of the set.
 func (t *Thread) takeLocked(set Set) (Info, bool) {
 	info, ok := t.pending.take(set)

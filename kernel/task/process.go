@@ -40,6 +40,9 @@ type Options struct {
 	// Ended is called once, when the last thread has left and before Space is released and Wait returns.
 	Ended func()
 
+	// Signalled, if not nil, is called after a signal has been sent, without locks, from any goroutine.
+	Signalled func()
+
 	// Log gets the report of a fatal fault, several lines of text. Trace, if not nil, appends to the report what
 	// is known of the thread's last calls.
 	Log   func(report string)
@@ -58,7 +61,6 @@ type Process struct {
 	futexes futexTable
 	started time.Time
 	done    chan struct{} // closed after the resources have been released
-	timer   realTimer
 
 	mu      sync.Mutex
 	threads map[int]*Thread        // guarded by mu; those that have not left
@@ -69,6 +71,10 @@ type Process struct {
 	exiting bool                   // guarded by mu; status is final and every thread has been told
 	status  Status                 // guarded by mu
 	pastCPU time.Duration          // guarded by mu; CPU time of the threads that have left
+
+	itimers   [numITimers]Timer
+	timers    map[int]*Timer // guarded by mu, by id
+	nextTimer int            // guarded by mu: the next id to try
 }
 
 // New makes a process with one thread, which Run starts.
@@ -83,6 +89,7 @@ func New(o Options) *Process {
 	}
 	t := newThread(p, o.PID, o.Regs)
 	t.SetName(o.Name)
+	p.initITimers()
 	p.leader = t
 	p.threads[t.TID] = t
 	return p
@@ -164,6 +171,7 @@ func (p *Process) removeThread(t *Thread) {
 	if t == p.leader && !p.exiting {
 		p.status = Status{Code: t.exitCode}
 	}
+	t.pending.flush(^Set(0)) // timers whose signals it has not taken go on
 	last := len(p.threads) == 0
 	if last {
 		p.exiting = true
@@ -178,7 +186,7 @@ func (p *Process) removeThread(t *Thread) {
 
 // release gives back what the process held. No thread is left.
 func (p *Process) release() {
-	p.timer.stop()
+	p.stopTimers()
 	if p.options.Ended != nil {
 		p.options.Ended()
 	}

@@ -266,10 +266,10 @@ func TestRealTimerSendsSIGALRM(t *testing.T) {
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		p := th.Process
 		p.SetAction(unix.SIGALRM, action)
-		if left, _ := p.SetRealTimer(time.Hour, time.Minute); left != 0 {
+		if left, _ := p.SetITimer(ITimerReal, time.Hour, time.Minute); left != 0 {
 			t.Errorf("left %v of no timer", left)
 		}
-		left, interval := p.SetRealTimer(time.Millisecond, time.Millisecond)
+		left, interval := p.SetITimer(ITimerReal, time.Millisecond, time.Millisecond)
 		if left <= 59*time.Minute || left > time.Hour || interval != time.Minute {
 			t.Errorf("left %v, interval %v", left, interval)
 		}
@@ -277,8 +277,8 @@ func TestRealTimerSendsSIGALRM(t *testing.T) {
 	}
 	w.calls[501] = func(th *Thread) (uint64, error) {
 		if count >= 3 {
-			th.Process.SetRealTimer(0, 0)
-			if left, interval := th.Process.RealTimer(); left != 0 || interval != 0 {
+			th.Process.SetITimer(ITimerReal, 0, 0)
+			if left, interval := th.Process.ITimer(ITimerReal); left != 0 || interval != 0 {
 				t.Errorf("disarmed: %v, %v", left, interval)
 			}
 			th.Process.ExitGroup(0)

@@ -2,6 +2,7 @@ package task
 
 import (
 	"math/bits"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -85,6 +86,8 @@ const (
 type Info struct {
 	Signo, Errno, Code int32
 	Data               [4]uint64
+
+	timer *Timer // whose signal it is, or nil
 }
 
 // Sizes of siginfo_t in bytes.
@@ -129,7 +132,7 @@ func DecodeInfo(b []byte) Info {
 	return i
 }
 
-// pending holds the signals that were sent and not yet delivered. The zero value is empty.
+// pending holds the signals that were sent and not yet delivered. The zero value is empty. Process.mu guards it.
 type pending struct {
 	set   Set
 	queue []Info // in the order of sending; a signal of set may be without an entry if there was no room
@@ -137,12 +140,13 @@ type pending struct {
 
 // add queues a signal. A standard signal that is pending already coalesces with it. With the queue
 // full, a real-time signal of sigqueue is refused (unix.EAGAIN); others lose only their information.
+// The signals of timers, of which each has one at most, are always queued.
 func (q *pending) add(info Info) error {
 	sig := info.Signal()
-	if sig < firstRealTime && q.set.Has(sig) {
+	if sig < firstRealTime && q.set.Has(sig) && info.timer == nil {
 		return nil
 	}
-	if len(q.queue) >= maxQueued {
+	if len(q.queue) >= maxQueued && info.timer == nil {
 		if sig >= firstRealTime && info.Code != SiUser {
 			return unix.EAGAIN
 		}
@@ -181,7 +185,31 @@ func (q *pending) take(from Set) (Info, bool) {
 	if !more {
 		q.set &^= SetOf(sig)
 	}
+	if t := info.timer; t != nil {
+		overrun := t.takenLocked(0)
+		if info.Code == SiTimer {
+			info.Data[0] |= uint64(overrun) << 32
+		}
+	}
 	return info, true
+}
+
+// holds tells whether the signal of a timer is queued.
+func (q *pending) holds(t *Timer) bool {
+	return slices.ContainsFunc(q.queue, func(info Info) bool { return info.timer == t })
+}
+
+// drop forgets the signal of a timer.
+func (q *pending) drop(t *Timer) {
+	k := slices.IndexFunc(q.queue, func(info Info) bool { return info.timer == t })
+	if k < 0 {
+		return
+	}
+	sig := q.queue[k].Signal()
+	q.queue = slices.Delete(q.queue, k, k+1)
+	if !slices.ContainsFunc(q.queue, func(info Info) bool { return info.Signal() == sig }) {
+		q.set &^= SetOf(sig)
+	}
 }
 
 // flush forgets the signals of a set.
@@ -194,6 +222,8 @@ func (q *pending) flush(gone Set) {
 	for _, info := range q.queue {
 		if !gone.Has(info.Signal()) {
 			kept = append(kept, info)
+		} else if info.timer != nil {
+			info.timer.takenLocked(0)
 		}
 	}
 	q.queue = kept

@@ -65,7 +65,11 @@ func GoBinary(pkg string) (string, error) {
 		dir = pkg[1:]
 	}
 	return build(strings.ReplaceAll(strings.TrimPrefix(pkg, "/"), "/", "-"), func(out string) *exec.Cmd {
-		cmd := exec.Command("go", "build", "-o", out, "./"+dir)
+		args := []string{"build", "-o", out}
+		if dir == pkg[1:] {
+			args = append(args, "-ldflags", "-s -w") // as the Makefile does with the examples
+		}
+		cmd := exec.Command("go", append(args, "./"+dir)...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS=linux", "GOARCH=amd64", "GOAMD64=v1")
 		return cmd
 	})

@@ -64,6 +64,10 @@ static void die(const char *how, const char *arg)
 		__asm__ volatile("pushfq; orq $0x100, (%%rsp); popfq; nop" ::: "memory", "cc");
 	} else if (strcmp(how, "int80") == 0) { /* 32-bit calls: exit(7) where Linux has them */
 		__asm__ volatile("int $0x80" ::"a"(1), "b"(7));
+	} else if (strcmp(how, "hog") == 0) { /* takes all memory there is: for a machine of its own */
+		for (volatile char *p; (p = malloc(1 << 20)) != NULL;)
+			for (int i = 0; i < 1 << 20; i += 4096)
+				p[i] = 1;
 	} else if (strcmp(how, "abort") == 0) {
 		abort();
 	} else if (strcmp(how, "raise") == 0) {

@@ -216,6 +216,48 @@ static void remap(void)
 	ERRNO((intptr_t)mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT);
 }
 
+/* Mappings of files and their protection move along; a page that is shared stays so. */
+static void remap_files(void)
+{
+	char name[] = "/tmp/remap-XXXXXX", *p, *q;
+	int fd = mkstemp(name);
+
+	CHECK(fd >= 0);
+	EQUAL(ftruncate(fd, 8 * PAGE), 0);
+	for (int i = 0; i < 8; i++)
+		EQUAL(pwrite(fd, &"abcdefgh"[i], 1, i * PAGE), 1);
+	p = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, PAGE);
+	CHECK(p != MAP_FAILED);
+	p[1] = 'B';
+	q = mremap(p, 2 * PAGE, 6 * PAGE, MREMAP_MAYMOVE);
+	CHECK(q != MAP_FAILED);
+	EQUAL(memcmp(q, "bB", 2), 0);
+	for (int i = 0; i < 6; i++)
+		EQUAL(q[i * PAGE], "bcdefg"[i]);
+	q[5 * PAGE] = 'G';
+	char c;
+	EQUAL(pread(fd, &c, 1, 6 * PAGE), 1);
+	EQUAL(c, 'G');
+	/* old_size 0 makes a second mapping of the same pages. */
+	p = mremap(q, 0, PAGE, MREMAP_MAYMOVE);
+	CHECK(p != MAP_FAILED && p != q);
+	*p = 'x';
+	EQUAL(*q, 'x');
+	EQUAL(munmap(p, PAGE), 0);
+	EQUAL(mprotect(q, PAGE, PROT_READ), 0);
+	p = mremap(q, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
+	CHECK(p != MAP_FAILED && p != q);
+	EQUAL(p[PAGE], 'c');
+	EQUAL(faults(p, 1), SEGV_ACCERR);
+	EQUAL(munmap(p, 2 * PAGE), 0);
+	EQUAL(munmap(q + PAGE, 5 * PAGE), 0);
+	close(fd);
+	unlink(name);
+	ERRNO((intptr_t)mremap((char *)1, PAGE, PAGE, 0), EINVAL);
+	ERRNO((intptr_t)mremap(NULL, PAGE, 0, MREMAP_MAYMOVE), EINVAL);
+	ERRNO((intptr_t)mremap(NULL, PAGE, PAGE, 0x80), EINVAL);
+}
+
 static void advise(void)
 {
 	char *p = map(10, RW);
@@ -510,6 +552,7 @@ static const struct check_case cases[] = {
 	{"protect", protect},
 	{"code", code},
 	{"remap", remap},
+	{"remap-files", remap_files},
 	{"advise", advise},
 	{"brk", program_break},
 	{"heap", heap},

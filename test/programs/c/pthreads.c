@@ -406,6 +406,69 @@ static void thread_ids(void)
 	}
 }
 
+static pthread_mutex_t robust;
+static atomic_int holds;
+
+static void *die_with_lock(void *arg)
+{
+	pthread_mutex_lock(&robust);
+	atomic_store(&holds, 1);
+	usleep((useconds_t)(intptr_t)arg);
+	return NULL;
+}
+
+static void *lock_and_tell(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)pthread_mutex_lock(&robust);
+}
+
+static void new_robust(void)
+{
+	pthread_mutexattr_t attr;
+
+	EQUAL(pthread_mutexattr_init(&attr), 0);
+	EQUAL(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST), 0);
+	EQUAL(pthread_mutex_init(&robust, &attr), 0);
+	EQUAL(pthread_mutexattr_destroy(&attr), 0);
+	atomic_store(&holds, 0);
+}
+
+/* A thread that ends with a lock leaves it to the next one, which is told. */
+static void robust_mutexes(void)
+{
+	pthread_t owner, other;
+	void *result;
+
+	for (int wait = 0; wait < 2; wait++) { /* 0: the lock is taken after the owner's end, 1: others wait for it already */
+		new_robust();
+		EQUAL(pthread_create(&owner, NULL, die_with_lock, (void *)(intptr_t)(wait * 20000)), 0);
+		if (!wait)
+			EQUAL(pthread_join(owner, NULL), 0);
+		while (!atomic_load(&holds))
+			usleep(100);
+		EQUAL(pthread_create(&other, NULL, lock_and_tell, NULL), 0);
+		EQUAL(pthread_join(other, &result), 0);
+		EQUAL((intptr_t)result, EOWNERDEAD); /* and it has left its lock behind in turn */
+		if (wait)
+			EQUAL(pthread_join(owner, NULL), 0);
+		EQUAL(pthread_mutex_trylock(&robust), EOWNERDEAD);
+		EQUAL(pthread_mutex_consistent(&robust), 0);
+		EQUAL(pthread_mutex_unlock(&robust), 0);
+		EQUAL(pthread_mutex_lock(&robust), 0);
+		EQUAL(pthread_mutex_unlock(&robust), 0);
+		EQUAL(pthread_mutex_destroy(&robust), 0);
+	}
+	/* One that isn't made consistent can't be had any more. */
+	new_robust();
+	EQUAL(pthread_create(&owner, NULL, die_with_lock, NULL), 0);
+	EQUAL(pthread_join(owner, NULL), 0);
+	EQUAL(pthread_mutex_lock(&robust), EOWNERDEAD);
+	EQUAL(pthread_mutex_unlock(&robust), 0);
+	EQUAL(pthread_mutex_lock(&robust), ENOTRECOVERABLE);
+	EQUAL(pthread_mutex_destroy(&robust), 0);
+}
+
 static const struct check_case cases[] = {
 	{"create-join", create_join},
 	{"in-a-row", in_a_row},
@@ -418,6 +481,7 @@ static const struct check_case cases[] = {
 	{"rwlock", rwlocks},
 	{"semaphore", semaphores},
 	{"once", once_only},
+	{"robust", robust_mutexes},
 	{"cancel", cancel},
 	{"stack-size", stack_size},
 	{"tid", thread_ids},

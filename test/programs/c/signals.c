@@ -594,6 +594,49 @@ static void leave_by_longjmp(void)
 	by_default(SIGUSR1);
 }
 
+static void leave_alternate(int sig, siginfo_t *info, void *context)
+{
+	char here;
+
+	if (&here < alternate || &here >= alternate + ALTERNATE_SIZE)
+		_exit(3);
+	note_and_leave(sig, info, context);
+}
+
+/* Left by siglongjmp, the alternate stack is free again: the next signal starts at its top. */
+static void leave_alternate_stack(void)
+{
+	stack_t st = {.ss_sp = alternate, .ss_size = ALTERNATE_SIZE};
+	struct sigaction sa = {.sa_sigaction = leave_alternate, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	volatile double x = 1.5;
+	volatile char *volatile bad = (volatile char *)8;
+
+	EQUAL(sigaltstack(&st, NULL), 0);
+	sigemptyset(&sa.sa_mask);
+	EQUAL(sigaction(SIGSEGV, &sa, NULL), 0);
+	EQUAL(sigaction(SIGUSR1, &sa, NULL), 0);
+	for (volatile int i = 0; i < 500; i++) {
+		got_signal = 0;
+		if (sigsetjmp(resume, 1) == 0) {
+			if (i & 1)
+				raise(SIGUSR1);
+			*bad = 1;
+			FAIL("the handler returned");
+		}
+		EQUAL(got_signal, i & 1 ? SIGUSR1 : SIGSEGV);
+		if (!(i & 1))
+			CHECK(got_address == (void *)8);
+		EQUAL(sigaltstack(NULL, &st), 0);
+		EQUAL(st.ss_flags, 0);
+		x = x * 1.5 / 1.5;
+	}
+	CHECK(x > 1.49 && x < 1.51);
+	st.ss_flags = SS_DISABLE;
+	EQUAL(sigaltstack(&st, NULL), 0);
+	by_default(SIGSEGV);
+	by_default(SIGUSR1);
+}
+
 static void ignored(void)
 {
 	int fds[2];
@@ -689,6 +732,7 @@ static const struct check_case cases[] = {
 	{"suspend", suspend},
 	{"timers", timers},
 	{"longjmp", leave_by_longjmp},
+	{"longjmp-alternate", leave_alternate_stack},
 	{"ignored", ignored},
 	{"other-thread", other_thread},
 	{NULL, NULL},

@@ -17,11 +17,11 @@ func TestDisarmedTimerSendsNothing(t *testing.T) {
 	th.SetMask(SetOf(unix.SIGALRM))
 	late := 0
 	for i := range 20000 {
-		p.SetRealTimer(time.Duration(1+i%20)*time.Microsecond, 0)
+		p.SetITimer(ITimerReal, time.Duration(1+i%20)*time.Microsecond, 0)
 		for spin := 0; spin < i%7; spin++ {
 			runtime.Gosched()
 		}
-		p.SetRealTimer(0, 0)
+		p.SetITimer(ITimerReal, 0, 0)
 		before := th.Pending()
 		for range 3 {
 			runtime.Gosched()
