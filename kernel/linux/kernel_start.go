@@ -126,6 +126,9 @@ func pick(n uint64) uint64 {
 	return high
 }
 
+// executable is a file that nobody can write to once it is the program's.
+type executable interface{ Execute() }
+
 // openImage opens a program's file. done closes it; what has been mapped stays.
 func openImage(paths *vfs.Paths, name string) (image task.Image, done func(), err error) {
 	fail := func(reason string, err error) (task.Image, func(), error) {
@@ -149,6 +152,9 @@ func openImage(paths *vfs.Paths, name string) (image task.Image, done func(), er
 	if err = errors.Join(err, sizeErr); err != nil {
 		open.Release()
 		return fail("can't be mapped: "+errnoOf(err).Error(), err)
+	}
+	if f, ok := open.File().(executable); ok {
+		f.Execute()
 	}
 	image = task.Image{Path: name, File: backing, Size: size}
 	if p, ok := open.File().(vfs.PathHolder); ok {

@@ -102,6 +102,10 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 	}
 	switch n := l.node.(type) {
 	case *Regular:
+		if n.executed && (flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0) {
+			unlock()
+			return nil, unix.ETXTBSY
+		}
 		// Under the lock, lest the last name go away and the file with it.
 		f := n.open(l.dir, l.name)
 		unlock()

@@ -22,6 +22,8 @@ type Regular struct {
 
 	writeMu sync.Mutex // makes a write one step among writes
 
+	executed bool // set before any program runs: it is one that runs, and nobody may write to it
+
 	mu        sync.RWMutex
 	initial   []byte      // guarded by mu; the bytes never change
 	frames    mm.PhysAddr // guarded by mu: where initial is in physical memory; 0: not in whole frames
@@ -266,6 +268,9 @@ func (f *Regular) ownLocked(number int64) (page, error) {
 
 // Truncate sets the size, see truncate(2).
 func (f *Regular) Truncate(size int64) error {
+	if f.executed {
+		return unix.ETXTBSY
+	}
 	f.writeMu.Lock()
 	defer f.writeMu.Unlock()
 	f.mu.Lock()

@@ -61,6 +61,10 @@ func (r *RegularFile) Mapping() (mm.Backing, error) {
 	return r.node, nil
 }
 
+// Execute makes the file that of the program: from now on nobody can write to it (ETXTBSY, open(2), truncate(2)). It must be
+// called before the program runs.
+func (r *RegularFile) Execute() { r.node.executed = true }
+
 // Node implements NodeHolder.
 func (r *RegularFile) Node() Node { return r.node }
 

@@ -126,6 +126,27 @@ func TestNativeFailure(t *testing.T) {
 	}
 }
 
+// The fuzzer runs natively with calls that harm nobody only: no paths, signals, sockets, or mappings; it must refuse the rest.
+func TestNativeFuzz(t *testing.T) {
+	for _, libc := range Libcs {
+		t.Run(string(libc), func(t *testing.T) {
+			t.Parallel()
+			path := mustBuild(t, func() (string, error) { return CBinary("fuzz", libc) })
+			out, status := run(t, path, []string{"-seed", "1", "-time", "2"}, nil, nil)
+			if status != 0 || !strings.Contains(out, "\nok fuzz: seed 1, ") {
+				t.Errorf("status %d\n%s", status, out)
+			}
+			out, status = run(t, path, []string{"-plant", "-seed", "1", "-time", "10"}, nil, nil)
+			if status != 1 || !strings.Contains(out, "\nFAIL fuzz: a kernel address in memory") {
+				t.Errorf("with a planted address: status %d\n%s", status, out)
+			}
+			if out, status = run(t, path, []string{"-everything", "-time", "0"}, nil, nil); status != 2 {
+				t.Errorf("-everything on the host: status %d\n%s", status, out)
+			}
+		})
+	}
+}
+
 func TestNativeEndings(t *testing.T) {
 	path := mustBuild(t, func() (string, error) { return CBinary("fault", Glibc) })
 	for _, e := range Endings {

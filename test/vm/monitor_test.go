@@ -25,28 +25,35 @@ type monitor struct {
 // ".gdb" to its name, is one for a debugger.
 func monitored(t *testing.T) (env []string, socket string) {
 	t.Helper()
-	qemu, err := exec.LookPath("qemu-system-x86_64")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := os.MkdirTemp("", "wick") // not TempDir: a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	socket = filepath.Join(dir, "qmp")
-	script := filepath.Join(dir, "qemu")
-	text := fmt.Sprintf(`#!/bin/sh
+	return wrapQEMU(t, dir, func(qemu string) string {
+		return fmt.Sprintf(`#!/bin/sh
 case " $* " in
 *" -kernel "*) exec %s "$@" -chardev socket,id=watch,path=%s,server=on,wait=off -mon chardev=watch,mode=control \
 	-chardev socket,id=debug,path=%[2]s.gdb,server=on,wait=off -gdb chardev:debug ;;
 *) exec %[1]s "$@" ;;
 esac
 `, qemu, socket)
-	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+	}), socket
+}
+
+// wrapQEMU returns the environment of a wick that starts QEMU by a script in dir.
+func wrapQEMU(t *testing.T, dir string, script func(qemu string) string) (env []string) {
+	t.Helper()
+	qemu, err := exec.LookPath("qemu-system-x86_64")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "WICK_QEMU="+script), socket
+	path := filepath.Join(dir, "qemu")
+	if err := os.WriteFile(path, []byte(script(qemu)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), "WICK_QEMU="+path)
 }
 
 // connect connects to the monitor of a machine that runs.

@@ -43,6 +43,7 @@ func main() {
 
 		check.Case{Name: "devices", Run: devices},
 		check.Case{Name: "proc", Run: proc},
+		check.Case{Name: "program-is-busy", Run: programIsBusy},
 		check.Case{Name: "etc", Run: etc},
 		check.Case{Name: "errno", Run: errnoTable},
 		check.Case{Name: "errno-fault", Run: errnoFault},

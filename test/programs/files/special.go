@@ -56,6 +56,17 @@ func devices(t *check.T) {
 	}
 }
 
+// A program's file can't be changed while it runs: what is mapped would change, or be cut off.
+func programIsBusy(t *check.T) {
+	for _, flags := range []int{unix.O_WRONLY, unix.O_RDWR, unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC, unix.O_TRUNC} {
+		_, err := unix.Open("/proc/self/exe", flags, 0o777)
+		t.WantErr(fmt.Sprintf("open of the program with flags %#x", flags), err, unix.ETXTBSY)
+	}
+	t.WantErr("truncate of the program", unix.Truncate("/proc/self/exe", 0), unix.ETXTBSY)
+	file := openFile(t, "/proc/self/exe", os.O_RDONLY)
+	t.Must(file.Close())
+}
+
 func proc(t *check.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(name)
