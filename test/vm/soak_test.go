@@ -46,7 +46,7 @@ func TestSoak(t *testing.T) {
 				t.Errorf("nothing was heard for %v; the console ends with a report", soakSilence)
 			}
 			r.want(0)
-			left := leftovers(r.stdout.String())
+			left := leftInPauses(r.stdout.String())
 			if len(left) == 0 {
 				t.Fatalf("the kernel has not told what it has left\n%s", r.tail())
 			}
@@ -99,8 +99,8 @@ type leftover struct{ goroutines, objects, stacks, used, free, program int }
 
 var toldLine = regexp.MustCompile(`^kernel: goroutines (\d+) objects (\d+) stacks (\d+) used (\d+) free (\d+)$`)
 
-// leftovers returns the last of what the kernel told in each pause of the program.
-func leftovers(console string) (all []leftover) {
+// leftInPauses returns the last of what the kernel told in each pause of the program.
+func leftInPauses(console string) (all []leftover) {
 	quiet, program := false, 0
 	var last *leftover
 	for _, line := range lines(console) {
@@ -171,7 +171,7 @@ func TestGrowths(t *testing.T) {
 	}
 	console := "resident 11\nkernel: goroutines 9 objects 9 stacks 9 used 9 free 9\nquiet\nkernel: goroutines 1 objects 2 stacks 3 used 4 free 5\n" +
 		"kernel: goroutines 6 objects 7 stacks 8 used 9 free 10\ngo on\nquiet\ngo on\nquiet\n"
-	if got := leftovers(console); len(got) != 1 || got[0] != (leftover{6, 7, 8, 9, 10, 11}) {
-		t.Errorf("leftovers: %v", got)
+	if got := leftInPauses(console); len(got) != 1 || got[0] != (leftover{6, 7, 8, 9, 10, 11}) {
+		t.Errorf("leftInPauses: %v", got)
 	}
 }
