@@ -94,7 +94,7 @@ func (k *kernel) run() error {
 		return err
 	}
 	if left := stack.Linger(time.Now().Add(lingerPatience)); left > 0 {
-		k.log("wick: %d TCP connections could not deliver all that was sent", left)
+		k.log("wick: %d connections could not deliver all that was sent", left)
 	}
 	if card != nil {
 		card.Stop()
@@ -124,5 +124,5 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 	return p.Wait(), nil
 }
 
-// lingerPatience is how long TCP may go on with delivering what the program has sent, after its end.
+// lingerPatience is how long TCP and vsock may go on with delivering what the program has sent, after its end.
 const lingerPatience = 5 * time.Second

@@ -17,6 +17,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
 		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Console: k.host, Log: k.detail,
+		CID: stack.CID,
 	})
 	if err != nil {
 		return nil, err
