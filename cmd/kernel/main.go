@@ -89,6 +89,13 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	sockets, err := startVsock(stack)
+	if err != nil {
+		return err
+	}
+	if sockets != nil {
+		go tellVsockFailure(sockets, k.log)
+	}
 	status, err := k.runProgram(stack)
 	if err != nil {
 		return err
@@ -98,6 +105,10 @@ func (k *kernel) run() error {
 	}
 	if card != nil {
 		card.Stop()
+	}
+	if sockets != nil {
+		sockets.Stop()
+		k.tellVsockCounters(sockets)
 	}
 	k.tellCounters(card, stack)
 	w.end(k.log)

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtiovsock"
+	"wick/kernel/net"
+)
+
+// startVsock finds the device of AF_VSOCK sockets and sets it up for a stack; nil if there is none.
+func startVsock(stack *net.Stack) (*virtiovsock.Device, error) {
+	for _, f := range functions() {
+		if kind, ok := virtio.PCIType(&f); !ok || kind != virtio.TypeVsock {
+			continue
+		}
+		interrupt, err := openInterrupt(&f)
+		if err != nil {
+			return nil, err
+		}
+		transport, err := virtio.NewPCI(&f, window, interrupt)
+		if err != nil {
+			return nil, err
+		}
+		d, err := virtiovsock.New(virtiovsock.Config{Transport: transport, Memory: machine{}})
+		if err != nil {
+			return nil, fmt.Errorf("vsock device %v: %w", f.Address, err)
+		}
+		return d, d.Attach(stack.AttachVsock(d.CID, d.Kick))
+	}
+	return nil, nil
+}
+
+// tellVsockFailure tells when the device fails.
+func tellVsockFailure(d *virtiovsock.Device, log func(string, ...any)) {
+	<-d.Done()
+	if err := d.Err(); err != nil {
+		log("wick: the vsock device has failed: %v", err)
+	}
+}
+
+// tellVsockCounters logs what the device has counted, for wick run -v.
+func (k *kernel) tellVsockCounters(d *virtiovsock.Device) {
+	for c, n := range d.Counters() {
+		if n != 0 {
+			k.detail("v0: %v %d", virtiovsock.Counter(c), n)
+		}
+	}
+}
