@@ -44,8 +44,8 @@ vmm/embedded/image/kernel.img:
 	go run ./cmd/mkimage out/kernel.elf $@
 
 # Ordinary static programs, that know nothing of wick.
-.PHONY: bin/echo bin/nettests bin/nettests-server bin/hello
-bin/echo bin/nettests:
+.PHONY: bin/echo bin/nettests bin/nettests-server bin/vsockhttp bin/hello
+bin/echo bin/nettests bin/vsockhttp:
 	$(GUEST) go build -trimpath -o $@ ./examples/$(@F)
 bin/nettests-server:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/nettests/server
@@ -55,7 +55,7 @@ bin/hello: examples/hello/hello.c
 	cc -O2 -static -o $@ $<
 
 .PHONY: examples
-examples: bin/echo bin/nettests bin/nettests-server bin/hello
+examples: bin/echo bin/nettests bin/nettests-server bin/vsockhttp bin/hello
 
 .PHONY: run
 run: build bin/echo

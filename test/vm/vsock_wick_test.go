@@ -1,18 +1,24 @@
 package vm
 
 import (
+	"context"
+	"io"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"wick/vsock/hybrid"
 )
 
 // TestVsock tests our driver and sockets with our host.
 func TestVsock(t *testing.T) {
 	for _, c := range configurations[:4] {
 		t.Run(c.String(), func(t *testing.T) {
-			g, r := startVsock(t, c)
+			g, r := startVsock(t, c, "vsockserver")
 			// Before the guest has begun to boot: --vsock-wait.
 			early, _ := g.mustConnect(t, 1)
 			early.Close()
@@ -30,12 +36,35 @@ func TestVsock(t *testing.T) {
 	}
 }
 
-// startVsock runs vsockserver. The guest's console is the log, too.
-func startVsock(t *testing.T, c configuration) (*vsockGuest, *run) {
+// TestVsockHTTP runs the example, with net/http at both ends.
+func TestVsockHTTP(t *testing.T) {
+	g, r := startVsock(t, plain, "/examples/vsockhttp")
+	client := http.Client{Timeout: runLimit, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return hybrid.DialContext(ctx, g.path, 80) },
+	}}
+	defer client.CloseIdleConnections()
+	for range 10 { // on one connection
+		answer, err := client.Get("http://guest/page")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		ok := strings.HasPrefix(string(body), "Hello from vm(7):80. You are host(2):") && strings.HasSuffix(string(body), " and asked for /page.\n")
+		if err != nil || answer.StatusCode != http.StatusOK || !ok {
+			t.Errorf("%s, %q, %v", answer.Status, body, err)
+		}
+	}
+	r.cmd.Process.Signal(os.Interrupt)
+	r.want(0)
+}
+
+// startVsock runs a program. What wick says is the log, too.
+func startVsock(t *testing.T, c configuration, program string) (*vsockGuest, *run) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "v")
 	r := start(t, options{
-		configuration: c, program: goProgram(t, "vsockserver"), flags: []string{"--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"},
+		configuration: c, program: goProgram(t, program), flags: []string{"--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"},
 	})
 	// The socket is there before QEMU's command line is shown.
 	r.awaitLine(r.stderr, "it started QEMU", func(line string) bool { return strings.Contains(line, "chardev=vsock") })

@@ -97,10 +97,7 @@ func run(conn *vsock.Conn, sock socket, first []byte) {
 // notify is the hook of the connection.
 func (r *relay) notify() {
 	for _, c := range r.changed {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		poke(c)
 	}
 }
 
