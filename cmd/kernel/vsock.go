@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtiovsock"
 	"wick/kernel/net"
@@ -10,21 +8,17 @@ import (
 
 // startVsock finds the device of AF_VSOCK sockets and sets it up for a stack; nil if there is none.
 func startVsock(stack *net.Stack) (*virtiovsock.Device, error) {
-	for _, f := range functions() {
-		if kind, ok := virtio.PCIType(&f); !ok || kind != virtio.TypeVsock {
+	for _, device := range virtioDevices() {
+		if device.kind != virtio.TypeVsock {
 			continue
 		}
-		interrupt, err := openInterrupt(&f)
-		if err != nil {
-			return nil, err
-		}
-		transport, err := virtio.NewPCI(&f, window, interrupt)
+		transport, err := device.open()
 		if err != nil {
 			return nil, err
 		}
 		d, err := virtiovsock.New(virtiovsock.Config{Transport: transport, Memory: machine{}})
 		if err != nil {
-			return nil, fmt.Errorf("vsock device %v: %w", f.Address, err)
+			return nil, err
 		}
 		return d, d.Attach(stack.AttachVsock(d.CID, d.Kick))
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 
 // TestVsock tests our driver and sockets with our host.
 func TestVsock(t *testing.T) {
-	for _, c := range configurations[:4] {
+	for _, c := range slices.Concat(configurations[:4], configurations[8:10]) { // each machine with 1 and 2 CPUs
 		t.Run(c.String(), func(t *testing.T) {
 			g, r := startVsock(t, c, "vsockserver")
 			// Before the guest has begun to boot: --vsock-wait.
