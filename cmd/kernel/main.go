@@ -89,7 +89,7 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	sockets, err := startVsock(stack)
+	sockets, err := startVsock(stack, w.socketTap())
 	if err != nil {
 		return err
 	}

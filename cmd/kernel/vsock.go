@@ -4,10 +4,11 @@ import (
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtiovsock"
 	"wick/kernel/net"
+	"wick/packet"
 )
 
 // startVsock finds the device of AF_VSOCK sockets and sets it up for a stack; nil if there is none.
-func startVsock(stack *net.Stack) (*virtiovsock.Device, error) {
+func startVsock(stack *net.Stack, tap func(packet.Frame)) (*virtiovsock.Device, error) {
 	for _, device := range virtioDevices() {
 		if device.kind != virtio.TypeVsock {
 			continue
@@ -16,7 +17,7 @@ func startVsock(stack *net.Stack) (*virtiovsock.Device, error) {
 		if err != nil {
 			return nil, err
 		}
-		d, err := virtiovsock.New(virtiovsock.Config{Transport: transport, Memory: machine{}})
+		d, err := virtiovsock.New(virtiovsock.Config{Transport: transport, Memory: machine{}, Tap: tap})
 		if err != nil {
 			return nil, err
 		}
@@ -37,7 +38,7 @@ func tellVsockFailure(d *virtiovsock.Device, log func(string, ...any)) {
 func (k *kernel) tellVsockCounters(d *virtiovsock.Device) {
 	for c, n := range d.Counters() {
 		if n != 0 {
-			k.detail("v0: %v %d", virtiovsock.Counter(c), n)
+			k.detail("%s: %v %d", socketsName, virtiovsock.Counter(c), n)
 		}
 	}
 }

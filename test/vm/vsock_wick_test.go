@@ -60,12 +60,29 @@ func TestVsockHTTP(t *testing.T) {
 	r.want(0)
 }
 
+// TestVsockDump: the packets of a connection are in the dump, from the first to the last.
+func TestVsockDump(t *testing.T) {
+	g, r := startVsock(t, plain, "vsockserver", "--dump")
+	c, _ := g.mustConnect(t, 1)
+	defer c.Close()
+	io.WriteString(c, "seen")
+	c.CloseWrite()
+	io.Copy(io.Discard, c)
+	for _, part := range []string{
+		" v0 < 44 vsock host(2):", " v0 > 44 vsock guest(7):1>host(2):", " v0 < 48 vsock host(2):", " v0 > 48 vsock guest(7):1>host(2):", " SHUTDOWN [", " RST ",
+	} {
+		r.awaitLine(r.stderr, part, func(line string) bool { return strings.HasPrefix(line, "#") && strings.Contains(line, part) })
+	}
+	r.cmd.Process.Signal(os.Interrupt)
+	r.wait()
+}
+
 // startVsock runs a program. What wick says is the log, too.
-func startVsock(t *testing.T, c configuration, program string) (*vsockGuest, *run) {
+func startVsock(t *testing.T, c configuration, program string, flags ...string) (*vsockGuest, *run) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "v")
 	r := start(t, options{
-		configuration: c, program: goProgram(t, program), flags: []string{"--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"},
+		configuration: c, program: goProgram(t, program), flags: append(flags, "--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"),
 	})
 	// The socket is there before QEMU's command line is shown.
 	r.awaitLine(r.stderr, "it started QEMU", func(line string) bool { return strings.Contains(line, "chardev=vsock") })

@@ -17,6 +17,7 @@ import (
 
 	"wick/kernel/driver/virtio"
 	"wick/kernel/hw"
+	"wick/packet"
 	"wick/vsock"
 )
 
@@ -43,9 +44,10 @@ type Config struct {
 	CheckInterval time.Duration
 }
 
-// Tap is told of each packet that is received or sent, with what there is of its data; it is valid until the call returns.
-// It runs in the data path and must neither block nor send.
-type Tap func(sent bool, packet []byte)
+// Tap is told of each packet that is received or sent, with all of its data, which is valid until the call returns; the
+// number, the time and the interface are left to the tap. It runs in the data path, for both directions at once: it must
+// neither block nor send.
+type Tap func(f packet.Frame)
 
 // Sizes: of buffers in bytes, of queues in buffers. A packet from the host is as long as there is room for in one buffer.
 const (
@@ -193,6 +195,13 @@ func (d *Device) run() {
 }
 
 var errClosed = errors.New("virtiovsock: stopped")
+
+// tell tells the tap of a packet.
+func (d *Device) tell(direction packet.Direction, b []byte) {
+	if d.tap != nil {
+		d.tap(packet.Frame{Link: packet.LinkVsock, Direction: direction, WireLen: len(b), Data: b})
+	}
+}
 
 // look takes what the device has for us, and sends what it has room for again.
 func (d *Device) look() {

@@ -11,6 +11,7 @@ import (
 
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtio/virtiotest"
+	"wick/packet"
 	"wick/vsock"
 )
 
@@ -474,13 +475,13 @@ func TestTap(t *testing.T) {
 	var sent, received int
 	m := newModel(0)
 	_, e, _ := started(t, m, func(c *Config) {
-		c.Tap = func(out bool, p []byte) {
+		c.Tap = func(f packet.Frame) {
 			mu.Lock()
 			defer mu.Unlock()
-			if _, err := vsock.ParseHeader(p); err != nil {
-				t.Error(err)
+			if _, err := vsock.ParseHeader(f.Data); err != nil || f.Link != packet.LinkVsock || f.WireLen != len(f.Data) {
+				t.Errorf("%+v, %v", f, err)
 			}
-			if out {
+			if f.Direction == packet.Transmit {
 				sent++
 			} else {
 				received++

@@ -8,6 +8,7 @@ import (
 
 	"wick/kernel/driver/virtio"
 	"wick/kernel/hw"
+	"wick/packet"
 	"wick/vsock"
 )
 
@@ -117,9 +118,7 @@ func (d *Device) takePackets() (some bool, err error) {
 
 // input hands one packet on.
 func (d *Device) input(b []byte) {
-	if d.tap != nil {
-		d.tap(false, b)
-	}
+	d.tell(packet.Receive, b)
 	h, err := vsock.ParseHeader(b)
 	if err != nil {
 		d.counters.add(RxMalformed)
@@ -206,9 +205,7 @@ func (d *Device) send() error {
 		if n == 0 {
 			break
 		}
-		if d.tap != nil {
-			d.tap(true, b[:n])
-		}
+		d.tell(packet.Transmit, b[:n])
 		d.tx.free = d.tx.free[:len(d.tx.free)-1]
 		if err := d.tx.send(i, n); err != nil {
 			return err
