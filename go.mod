@@ -4,13 +4,13 @@ go 1.26.8
 
 require (
 	github.com/mdlayher/vsock v1.2.1
+	golang.org/x/net v0.52.0
 	golang.org/x/sys v0.43.0
 	gvisor.dev/gvisor v0.0.0-20260905035102-160fafc42237
 )
 
 require (
 	github.com/mdlayher/socket v0.5.1 // indirect
-	golang.org/x/net v0.52.0 // indirect
 	golang.org/x/sync v0.20.0 // indirect
 )
 

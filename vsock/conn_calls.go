@@ -230,13 +230,14 @@ func (c *Conn) SetBufAlloc(n uint32) {
 
 // Status is what can be done with a connection, for poll(2).
 type Status struct {
-	Established bool // it is, or is being closed
-	Over        bool // nothing comes or goes any more
-	Readable    int  // bytes
-	EOF         bool // Read returns what is readable, then io.EOF or an error
-	Writable    bool // Write would take something
-	Broken      bool // Write would return an error that is not ErrWait
-	Unsent      int  // bytes written and not yet sent
+	Established bool   // it is, or is being closed
+	Over        bool   // nothing comes or goes any more
+	Readable    int    // bytes
+	Received    uint32 // bytes that have come since the beginning, modulo 2³²
+	EOF         bool   // Read returns what is readable, then io.EOF or an error
+	Writable    bool   // Write would take something
+	Broken      bool   // Write would return an error that is not ErrWait
+	Unsent      int    // bytes written and not yet sent
 }
 
 // Status returns what can be done now. It asks for no credit.
@@ -247,6 +248,7 @@ func (c *Conn) Status() Status {
 		Established: c.state == established || c.state == closing,
 		Over:        c.state == closed,
 		Readable:    c.input.len(),
+		Received:    c.receive.received,
 		EOF:         c.state == closed || c.peerShut&ShutSend != 0 || c.localShut&ShutReceive != 0,
 		Unsent:      c.output.len(),
 	}

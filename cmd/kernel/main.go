@@ -90,15 +90,26 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
+	sockets, err := startVsock(stack, w.socketTap())
+	if err != nil {
+		return err
+	}
+	if sockets != nil {
+		go tellVsockFailure(sockets, k.log)
+	}
 	status, err := k.runProgram(stack)
 	if err != nil {
 		return err
 	}
 	if left := stack.Linger(time.Now().Add(lingerPatience)); left > 0 {
-		k.log("wick: %d TCP connections could not deliver all that was sent", left)
+		k.log("wick: %d connections could not deliver all that was sent", left)
 	}
 	if card != nil {
 		card.Stop()
+	}
+	if sockets != nil {
+		sockets.Stop()
+		k.tellVsockCounters(sockets)
 	}
 	k.tellCounters(card, stack)
 	w.end(k.log)
@@ -126,5 +137,5 @@ func (k *kernel) runProgram(stack *net.Stack) (task.Status, error) {
 	return p.Wait(), nil
 }
 
-// lingerPatience is how long TCP may go on with delivering what the program has sent, after its end.
+// lingerPatience is how long TCP and vsock may go on with delivering what the program has sent, after its end.
 const lingerPatience = 5 * time.Second

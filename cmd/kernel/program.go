@@ -18,6 +18,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 		HostName: c.Host, Address: c.Address, DNS: dns,
 		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Console: k.host, Log: k.detail,
 		NetFile: stack.ProcFile,
+		CID:     stack.CID,
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ type watch struct {
 // cardName is the card's name in the dump and in captures.
 const cardName = "e0"
 
+// socketsName is the vsock device's name in the dump.
+const socketsName = "v0"
+
 // The memory for packets that wait to be captured: a share of the kernel's, so that bursts are captured whole that come
 // faster than the channel to the host takes them.
 const (
@@ -40,7 +43,7 @@ func (k *kernel) startWatch(description string) (*watch, error) {
 			return nil, err
 		}
 		write, room := k.host.dump()
-		w.dump = tap.New(tap.Config{Interface: cardName, Mode: mode, Start: start, Write: write, Room: room})
+		w.dump = tap.New(tap.Config{Interface: cardName, Sockets: socketsName, Mode: mode, Start: start, Write: write, Room: room})
 	}
 	if c.Capture {
 		write, room := k.host.capture()
@@ -87,6 +90,14 @@ func (w *watch) tap() func(packet.Frame) {
 		w.dump.Tap(f)
 		w.capture.Tap(f)
 	}
+}
+
+// socketTap returns what the vsock device is to tell of its packets, nil if nobody looks on. A capture is of the card only.
+func (w *watch) socketTap() func(packet.Frame) {
+	if w.dump == nil {
+		return nil
+	}
+	return w.dump.Tap
 }
 
 // watch says which card it is.

@@ -149,7 +149,8 @@ func TestVersion(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"help", "run"}, {"run", "--help"}, {"build", "-h"}, {"doctor", "-h"}, {"version", "-h"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help", "run"}, {"run", "--help"}, {"build", "-h"}, {"doctor", "-h"}, {"version", "-h"},
+		{"vsock"}, {"vsock", "connect", "-h"}, {"vsock", "listen", "-h"}, {"vsock", "serve", "-h"}} {
 		got := wick(t, nil, args...)
 		if got.status != 0 || !strings.Contains(got.stdout, "Usage:") || got.stderr != "" {
 			t.Errorf("%q: got %+v", args, got)

@@ -67,6 +67,7 @@ operating system kernel written in Go, and shows every packet it sends and recei
   wick run -p 8080:80 --dump ./server            reach its port 80 at 127.0.0.1:8080, print packets
   wick run -p 0:53/udp -m 64M ./dns -v           flags behind PROGRAM are the program's own
   wick build -o image ./server                   make files that plain QEMU boots
+  wick vsock connect /tmp/v 80                   talk to a machine started with --vsock /tmp/v
   wick dump --stats out.pcapng                   what a capture holds, in words and in numbers
   wick doctor                                    what is installed and what is missing`,
 		SilenceErrors: true,
@@ -74,7 +75,7 @@ operating system kernel written in Go, and shows every packet it sends and recei
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newBuild(), newDump(), newDoctor(), newVersion())
+	root.AddCommand(newRun(), newBuild(), newDump(), newVsock(), newDoctor(), newVersion())
 	return root
 }
 

@@ -29,9 +29,6 @@ func (f *vsockFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.publishes, "vsock-publish", nil, "lead connections to a vsock port of the machine: `TARGET=PORT`; of tcp:ADDR:0 the port is picked (repeatable)")
 	flags.DurationVar(&f.wait, "vsock-wait", 0, "how long connections wait for a program that does not listen yet, such as 10s: `TIME`")
 	flags.Uint32Var(&f.cid, "vsock-cid", vsock.MinGuest, "the machine's vsock address: `CID`")
-	for _, name := range []string{"vsock", "vsock-map", "vsock-publish", "vsock-wait", "vsock-cid"} {
-		flags.MarkHidden(name) // until the kernel has a driver
-	}
 }
 
 // config checks the flags. ok is false if none asks for a device.

@@ -13,6 +13,7 @@ func (s *Stack) Counters(visit func(name string, value uint64)) {
 		s.engine.linkCounters(l.index, func(name string, value uint64) { visit(l.name+"."+name, value) })
 	}
 	s.engine.counters(visit)
+	s.vsock.counters(visit)
 }
 
 // Drops is implemented by sockets with a receive queue of their own: the number of datagrams that found it full.

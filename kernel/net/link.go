@@ -1,5 +1,5 @@
 // Package net is the socket layer: AF_INET, AF_INET6 and AF_NETLINK sockets as files, over a TCP/IP
-// engine behind a narrow seam.
+// engine behind a narrow seam, AF_UNIX, and AF_VSOCK over the state machine of package vsock.
 package net
 
 import "wick/packet"

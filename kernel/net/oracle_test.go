@@ -48,6 +48,9 @@ func (r *trace) addr(sa []byte) string {
 		e, _ := parseSockaddrIn6(sa)
 		return fmt.Sprintf("[%s%%%d]:%s/%d", e.addr, e.scope, r.port(int(e.port)), len(sa))
 	}
+	if a, err := parseSockaddrVM(sa); err == nil {
+		return fmt.Sprintf("%d:%s/%d", a.CID, r.port(int(a.Port)), len(sa))
+	}
 	return fmt.Sprintf("%q", sa)
 }
 

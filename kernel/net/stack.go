@@ -60,6 +60,7 @@ type Stack struct {
 
 	netlinkPorts atomic.Uint32 // addresses given to netlink sockets
 	unix         unixNames
+	vsock        vsockSpace
 
 	mu    sync.Mutex
 	links []*iface // guarded by mu; index i+2
@@ -87,6 +88,7 @@ func New(o Options) (*Stack, error) {
 		return nil, err
 	}
 	s.engine = e
+	s.vsock.init(s)
 	return s, nil
 }
 
@@ -99,17 +101,18 @@ func (s *Stack) Close() {
 		l.stop()
 	}
 	s.engine.close()
+	s.vsock.close()
 }
 
 // lingerInterval is how often Linger looks.
 const lingerInterval = time.Millisecond
 
-// Linger waits until all that has been sent on TCP connections, and their ends, have reached the peers, or until the
-// deadline. Sockets must have been closed: a program's data must not be lost because it ends at once. It returns how many
+// Linger waits until all that has been sent on TCP and vsock connections, and their ends, have reached the peers, or until
+// the deadline. Sockets must have been closed: a program's data must not be lost because it ends at once. It returns how many
 // connections were not finished.
 func (s *Stack) Linger(deadline time.Time) int {
 	for {
-		left := s.engine.unfinished()
+		left := s.engine.unfinished() + s.vsock.unfinished()
 		if left == 0 || !time.Now().Before(deadline) {
 			return left
 		}
@@ -132,6 +135,8 @@ func (s *Stack) NewSocket(family, typ, protocol int) (Socket, error) {
 		return s.newNetlink(typ, protocol)
 	case unix.AF_UNIX:
 		return s.newUnix(typ, protocol)
+	case unix.AF_VSOCK:
+		return s.newVsock(typ, protocol)
 	}
 	return nil, unix.EAFNOSUPPORT
 }
@@ -165,7 +170,7 @@ func (s *Stack) Pair(family, typ, protocol int) (Socket, Socket, error) {
 	switch family {
 	case unix.AF_UNIX:
 		return s.newUnixPair(typ, protocol)
-	case unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK:
+	case unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK, unix.AF_VSOCK:
 		if _, err := s.checkSocket(family, typ, protocol); err != nil {
 			return nil, nil, err
 		}

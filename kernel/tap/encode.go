@@ -51,6 +51,10 @@ func (e *textEncoder) frame(dst []byte, r record, data []byte) []byte {
 	frame := packet.Frame{
 		Number: r.number, Time: r.time, Interface: e.config.Interface, Direction: r.direction,
 		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Damage: r.damage, Checksum: r.checksum, Drop: r.drop,
+		Link: r.link,
+	}
+	if r.link == packet.LinkVsock {
+		frame.Interface = e.config.Sockets
 	}
 	return e.decoder.Append(dst, &frame, e.config.Mode)
 }

@@ -20,6 +20,7 @@ import (
 // Config is what a Queue is made of. Write is needed, the rest has defaults.
 type Config struct {
 	Interface   string      // name in the dump
+	Sockets     string      // the same of the device whose packets have packet.LinkVsock, for Text
 	Description string      // of the interface, for Capture
 	Format      Format      // what is made of frames
 	Mode        packet.Mode // how much Text says of each frame
@@ -82,6 +83,7 @@ type record struct {
 	rxErrors  uint8
 	damage    packet.Damage
 	checksum  packet.Checksum
+	link      packet.Link
 }
 
 // Queue takes frames and writes their text. Its memory is allocated by New.
@@ -165,7 +167,7 @@ func (q *Queue) Tap(f packet.Frame) {
 	}
 	q.records[slot] = record{
 		number: q.number, time: time.Since(q.config.Start), lost: q.lost, drop: f.Drop, off: off, size: len(data),
-		wireLen: f.WireLen, direction: f.Direction, rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum,
+		wireLen: f.WireLen, direction: f.Direction, rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, link: f.Link,
 	}
 	q.count++
 	q.lost = 0

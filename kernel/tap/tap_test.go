@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"wick/packet"
+	"wick/vsock"
 )
 
 // show gives a frame to a queue.
@@ -294,5 +295,23 @@ func BenchmarkTap(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		show(q, packet.Receive, len(f), f, 0, "")
+	}
+}
+
+// TestVsockPackets: they are numbered with the frames of the card, and are of another interface.
+func TestVsockPackets(t *testing.T) {
+	s := newSink()
+	q := New(Config{Interface: "e0", Sockets: "v0", Write: s.Write})
+	show(q, packet.Receive, 60, frame(1, 60), 0, "")
+	h := vsock.Header{From: vsock.Addr{CID: 3, Port: 1024}, To: vsock.Addr{CID: 2, Port: 80}, Type: packet.VsockStream, Op: packet.VsockRequest}
+	b := h.Append(nil)
+	q.Tap(packet.Frame{Link: packet.LinkVsock, Direction: packet.Transmit, WireLen: len(b), Data: b})
+	if n := q.Close(patience); n != 0 {
+		t.Errorf("Close: %d not shown", n)
+	}
+	lines := strings.Split(s.String(), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "#1 ") || !strings.Contains(lines[0], " e0 < 60 ") ||
+		!strings.HasPrefix(lines[1], "#2 ") || !strings.HasSuffix(lines[1], " v0 > 44 vsock guest(3):1024>host(2):80 stream REQUEST buf_alloc=0 fwd_cnt=0") {
+		t.Errorf("%q", lines)
 	}
 }

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +14,7 @@ func (fs *FS) newSpecial(dev uint64, mode uint32, open func(*opening) (File, err
 	return s
 }
 
-// newDev makes /dev, null(4), random(4), full(4), tty(4).
+// newDev makes /dev, null(4), random(4), full(4), tty(4), vsock(7).
 func (fs *FS) newDev() *Dir {
 	d := fs.newDir(devRoot, 0o755)
 	for _, device := range []struct {
@@ -34,6 +35,11 @@ func (fs *FS) newDev() *Dir {
 		s := fs.newSpecial(devRoot, unix.S_IFCHR|device.perm, device.open)
 		s.rdev = unix.Mkdev(device.major, device.minor)
 		d.addLocked(device.name, s)
+	}
+	if fs.options.CID != nil {
+		s := fs.newSpecial(devRoot, unix.S_IFCHR|0o666, openVsock)
+		s.rdev = unix.Mkdev(10, vsockMinor)
+		d.addLocked("vsock", s)
 	}
 	for _, link := range []struct{ name, target string }{
 		{"fd", "/proc/self/fd"},
@@ -133,6 +139,28 @@ func (f *randomFile) Read(dst Dst, _ int64) (int64, error) {
 
 // Write implements File. What is written would be mixed in; there is enough already.
 func (f *randomFile) Write(src Src, _ int64) (int64, error) { return drain(src) }
+
+// vsockFile is /dev/vsock, which tells the machine's address.
+type vsockFile struct{ device }
+
+// vsockMinor is the number of /dev/vsock among the miscellaneous devices; Linux gives it a free one.
+const vsockMinor = 121
+
+func openVsock(o *opening) (File, error) { return &vsockFile{newDevice(o)}, nil }
+
+// Read implements File.
+func (*vsockFile) Read(Dst, int64) (int64, error) { return 0, unix.EINVAL }
+
+// Write implements File.
+func (*vsockFile) Write(Src, int64) (int64, error) { return 0, unix.EINVAL }
+
+// Ioctl implements Ioctler.
+func (f *vsockFile) Ioctl(mem Memory, cmd, arg uint64) (uint64, error) {
+	if cmd != unix.IOCTL_VM_SOCKETS_GET_LOCAL_CID {
+		return 0, unix.ENOTTY
+	}
+	return 0, mem.CopyOut(arg, binary.NativeEndian.AppendUint32(nil, f.node.fs.options.CID()))
+}
 
 // kmsgFile is /dev/kmsg: what is written goes to the kernel log.
 type kmsgFile struct{ device }

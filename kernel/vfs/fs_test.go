@@ -445,3 +445,21 @@ func BenchmarkOpen(b *testing.B) {
 		o.Release()
 	}
 }
+
+func TestVsockDevice(t *testing.T) {
+	paths := newTestFS(t, Options{CID: func() uint32 { return 77 }}).NewPaths()
+	f := mustOpen(t, paths, "/dev/vsock", unix.O_RDONLY).File()
+	mem := make(testMemory, 4)
+	if _, err := f.(Ioctler).Ioctl(mem, unix.IOCTL_VM_SOCKETS_GET_LOCAL_CID, 0x1000); err != nil || binary.NativeEndian.Uint32(mem) != 77 {
+		t.Errorf("the CID is %v, %v", mem, err)
+	}
+	if _, err := f.(Ioctler).Ioctl(mem, unix.IOCTL_VM_SOCKETS_GET_LOCAL_CID, 0); err != unix.EFAULT {
+		t.Errorf("at an address that isn't the program's: %v", err)
+	}
+	if _, err := f.(Ioctler).Ioctl(mem, unix.TCGETS, 0x1000); err != unix.ENOTTY {
+		t.Errorf("another ioctl: %v", err)
+	}
+	if _, err := f.Read(new(Bytes), 0); err != unix.EINVAL {
+		t.Errorf("read: %v", err)
+	}
+}

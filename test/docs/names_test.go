@@ -53,7 +53,7 @@ type scope map[string]bool
 func packages(t *testing.T, root string) map[string]scope {
 	t.Helper()
 	all := make(map[string]scope)
-	for _, tree := range []string{"kernel", "packet", "hostlink", "bundle"} {
+	for _, tree := range []string{"kernel", "packet", "hostlink", "bundle", "vsock"} {
 		err := filepath.WalkDir(filepath.Join(root, tree), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.IsDir() {
 				return err

@@ -59,13 +59,13 @@ func gone(client socket) (hung bool) {
 
 // dialOnce asks the guest for a connection.
 func (h *Host) dialOnce(port uint32, timeout time.Duration) (*vsock.Conn, error) {
+	return h.await(func(notify func()) (*vsock.Conn, error) { return h.connect(port, timeout, notify) })
+}
+
+// await waits for the guest's answer to a connection that connect begins.
+func (h *Host) await(connect func(notify func()) (*vsock.Conn, error)) (*vsock.Conn, error) {
 	changed := make(chan struct{}, 1)
-	c, err := h.connect(port, timeout, func() {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	c, err := connect(func() { poke(changed) })
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (h *Host) dialOnce(port uint32, timeout time.Duration) (*vsock.Conn, error)
 			return c, nil
 		case err == vsock.ErrRefused:
 			return nil, errNoListener
-		case err == vsock.ErrTimeout && !h.device.Running():
+		case err == vsock.ErrTimeout && !h.device.Load().Running():
 			return nil, errNoDriver
 		case err == vsock.ErrTimeout:
 			return nil, errNoAnswer
@@ -91,6 +91,14 @@ func (h *Host) dialOnce(port uint32, timeout time.Duration) (*vsock.Conn, error)
 	}
 }
 
+// poke wakes who waits for a channel, or will wait.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 // connect begins a connection from a free port of the host.
 func (h *Host) connect(port uint32, timeout time.Duration, notify func()) (*vsock.Conn, error) {
 	for {
@@ -100,7 +108,7 @@ func (h *Host) connect(port uint32, timeout time.Duration, notify func()) (*vsoc
 			h.next = firstPort
 		}
 		h.mu.Unlock()
-		c, err := h.device.Connect(vsock.Addr{CID: vsock.Host, Port: local}, vsock.Addr{CID: h.config.CID, Port: port}, timeout, notify)
+		c, err := h.device.Load().Connect(vsock.Addr{CID: vsock.Host, Port: local}, vsock.Addr{CID: h.config.CID, Port: port}, timeout, notify)
 		if err != vsock.ErrInUse {
 			return c, err
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +26,10 @@ type Config struct {
 	Maps      []Map         // what goes to other places than PATH_PORT
 	Publishes []Publish     // what leads to the guest besides PATH
 	Wait      time.Duration // how long a connection waits for a guest that does not listen yet
-	Log       func(string)  // is told of each connection that is refused, and why; must be safe for concurrent use
+	// Peer returns another machine that the guest may connect to by its CID, and that may connect to it; nil if there is none.
+	// It may be nil.
+	Peer func(cid uint32) *Host
+	Log  func(string) // is told of each connection that is refused, and why; must be safe for concurrent use
 }
 
 // firstPort is where the host's ports begin, as Firecracker's do: a guest does not take them for services.
@@ -51,7 +55,7 @@ type Host struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	device *vsockdev.Device // nil before Serve
+	device atomic.Pointer[vsockdev.Device] // nil before Serve
 
 	mu   sync.Mutex
 	next uint32 // guarded by mu: the next port of the host
@@ -80,7 +84,7 @@ func (h *Host) listen() error {
 		if err := checkPath(h.config.Path + "_4294967294"); err != nil {
 			return err
 		}
-		l, err := listenUnix(h.config.Path)
+		l, err := ListenUnix(h.config.Path)
 		if err != nil {
 			return err
 		}
@@ -102,13 +106,13 @@ func (h *Host) listen() error {
 
 func (t Target) listen() (net.Listener, error) {
 	if t.Path != "" {
-		return listenUnix(t.Path)
+		return ListenUnix(t.Path)
 	}
 	return net.Listen("tcp", t.TCP.String())
 }
 
-// listenUnix listens at a path. A socket that nobody listens at, as a killed wick leaves it, gives way.
-func listenUnix(path string) (net.Listener, error) {
+// ListenUnix listens at the path of a Unix-domain socket. A socket that nobody listens at, as a killed wick leaves it, gives way.
+func ListenUnix(path string) (net.Listener, error) {
 	l, err := net.Listen("unix", path)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return l, err
@@ -144,16 +148,18 @@ func (h *Host) Close() {
 // Serve serves the guest whose front-end is at the other end of conn, until that closes it or Close is called. Then all
 // its connections are over.
 func (h *Host) Serve(conn *net.UnixConn) error {
-	h.device = vsockdev.New(conn, vsockdev.Config{
+	device := vsockdev.New(conn, vsockdev.Config{
 		CID: h.config.CID, Request: h.request,
-		Log: func(err error) { h.log.printf("the device has stopped until the guest resets it: %v", err) },
+		Reachable: func(cid uint32) bool { return h.peer(cid) != nil },
+		Log:       func(err error) { h.log.printf("the device has stopped until the guest resets it: %v", err) },
 	})
-	stop := context.AfterFunc(h.ctx, func() { h.device.Close() })
+	h.device.Store(device)
+	stop := context.AfterFunc(h.ctx, func() { device.Close() })
 	defer stop()
 	for _, l := range h.listeners {
 		h.work.Go(func() { h.accept(l) })
 	}
-	err := h.device.Serve()
+	err := device.Serve()
 	h.Close()
 	h.work.Wait()
 	return err
@@ -176,6 +182,13 @@ func (h *Host) request(c *vsock.Conn) {
 	if !h.take() {
 		h.log.printf("refused the guest's connection to port %d: %d connections are open", c.Local().Port, cap(h.slots))
 		c.Refuse()
+		return
+	}
+	if c.Local().CID != vsock.Host {
+		h.work.Go(func() {
+			defer h.release()
+			h.requestPeer(c)
+		})
 		return
 	}
 	h.work.Go(func() {

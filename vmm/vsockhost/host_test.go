@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -587,6 +588,27 @@ func TestEnds(t *testing.T) {
 				t.Errorf("the guest: %v, want %v", err, c.want)
 			}
 		})
+	}
+}
+
+// TestWaitingWriterLearnsThatNobodyReads: a client for whose data there is no room any more when the guest ends its reading.
+func TestWaitingWriterLearnsThatNobodyReads(t *testing.T) {
+	w := newWorld(t, 0, Config{})
+	shut := make(chan struct{})
+	w.listen(52, func(s *stream) {
+		<-shut
+		s.Shutdown(vsock.ShutReceive)
+	})
+	c, _ := w.mustConnect(52)
+	for full := false; !full; { // no more goes for a while
+		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		n, err := c.Write(make([]byte, 1<<20))
+		full = n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	close(shut)
+	if _, err := c.Write([]byte("x")); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("the client: %v", err)
 	}
 }
 

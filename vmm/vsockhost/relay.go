@@ -97,10 +97,7 @@ func run(conn *vsock.Conn, sock socket, first []byte) {
 // notify is the hook of the connection.
 func (r *relay) notify() {
 	for _, c := range r.changed {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		poke(c)
 	}
 }
 
@@ -151,6 +148,7 @@ func (r *relay) toGuest(first []byte) {
 		r.failed(err, vsock.ShutBoth)
 	default: // the guest does not read, or is gone
 		r.sock.CloseRead()
+		r.raw.Read(discard)
 	}
 	close(r.read)
 	// Who has closed his socket will not read either, which the guest should know though it sends nothing.
@@ -217,6 +215,18 @@ func (r *relay) write(p []byte) error {
 		}
 	}
 	return nil
+}
+
+// discard throws away what a socket has that was shut down for reading. Until then whoever waits for room to write, by
+// poll(2), is not told that nobody reads.
+func discard(fd uintptr) bool {
+	b := buffers.Get().(*[bufferSize]byte)
+	defer buffers.Put(b)
+	for {
+		if n, err := unix.Read(int(fd), b[:]); n <= 0 && err != unix.EINTR {
+			return true
+		}
+	}
 }
 
 // hungUp tells whether both directions of a socket have been ended by the other side.

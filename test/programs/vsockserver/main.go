@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -121,6 +122,8 @@ func control(c *vsock.Conn) error {
 //	flood PORT BYTES N      the same, N times at once
 //	half PORT               ends its direction, then reads to the end; the host sends "after the end"
 //	dial PORT               connects only
+//	loopback PORT BYTES TIMES   as echo, with a port of its own: by the CID of the machine and by VMADDR_CID_LOCAL
+//	last PORT BYTES         sends so many bytes to a port of the host, and exits at once
 //	reboot                  ends the machine, which starts again
 func command(line string) error {
 	var name string
@@ -130,7 +133,7 @@ func command(line string) error {
 	switch name {
 	case "echo":
 		for range times {
-			if err := dialEcho(port, size); err != nil {
+			if err := dialEcho(vsock.Host, port, size); err != nil {
 				return err
 			}
 		}
@@ -139,7 +142,7 @@ func command(line string) error {
 		errs := make(chan error, times)
 		var work sync.WaitGroup
 		for range times {
-			work.Go(func() { errs <- dialEcho(port, size) })
+			work.Go(func() { errs <- dialEcho(vsock.Host, port, size) })
 		}
 		work.Wait()
 		for range times {
@@ -156,14 +159,58 @@ func command(line string) error {
 			return err
 		}
 		return c.Close()
+	case "loopback":
+		return loopback(port, size, times)
+	case "last":
+		c, err := vsock.Dial(vsock.Host, port, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(c, io.LimitReader(&pattern{}, int64(size))); err != nil {
+			return err
+		}
+		os.Exit(0) // without closing anything
 	case "reboot":
 		os.Exit(100)
 	}
 	return fmt.Errorf("what is %q?", line)
 }
 
-func dialEcho(port uint32, size int) error {
-	c, err := vsock.Dial(vsock.Host, port, nil)
+// loopback connects to a port of this machine.
+func loopback(port uint32, size, times int) error {
+	l, err := vsock.ListenContextID(math.MaxUint32, port, nil) // VMADDR_CID_ANY
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				echo(c.(*vsock.Conn)) // who dials sees what goes wrong
+			}()
+		}
+	}()
+	cid, err := vsock.ContextID()
+	if err != nil {
+		return err
+	}
+	for range times {
+		for _, cid := range []uint32{vsock.Local, cid} {
+			if err := dialEcho(cid, port, size); err != nil {
+				return fmt.Errorf("CID %d: %w", cid, err)
+			}
+		}
+	}
+	return nil
+}
+
+func dialEcho(cid, port uint32, size int) error {
+	c, err := vsock.Dial(cid, port, nil)
 	if err != nil {
 		return err
 	}

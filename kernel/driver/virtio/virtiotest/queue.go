@@ -56,7 +56,8 @@ func (c *Chain) Write(data []byte) (n int) {
 }
 
 func (q *Queue) resetLocked() {
-	*q = Queue{Quiet: q.Quiet, device: q.device, index: q.index, most: q.most}
+	q.ready, q.size, q.desc, q.availRing, q.usedRing = false, 0, 0, 0, 0
+	q.next, q.used, q.signalled, q.notified = 0, 0, 0, 0
 }
 
 // Live tells whether the driver has set the queue up and the device may use it.

@@ -1,0 +1,116 @@
+package vm
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wick/vsock/hybrid"
+)
+
+// TestVsock tests our driver and sockets with our host.
+func TestVsock(t *testing.T) {
+	for _, c := range slices.Concat(configurations[:4], configurations[8:10]) { // each machine with 1 and 2 CPUs
+		t.Run(c.String(), func(t *testing.T) {
+			g, r := startVsock(t, c, "vsockserver")
+			// Before the guest has begun to boot: --vsock-wait.
+			early, _ := g.mustConnect(t, 1)
+			early.Close()
+			r.awaitLine(r.stdout, "it was ready", func(line string) bool { return line == "vsockserver: ready, CID 7" })
+			for _, c := range vsockCases {
+				t.Run(c.name, func(t *testing.T) {
+					start := time.Now()
+					c.run(t, g)
+					t.Log(time.Since(start))
+				})
+			}
+			t.Run("within the guest", func(t *testing.T) { g.mustCommand(t, "loopback 30 4194304 3") })
+			t.Run("the guest ends", func(t *testing.T) { testVsockEnd(t, g, r) })
+		})
+	}
+}
+
+// TestVsockHTTP runs the example, with net/http at both ends.
+func TestVsockHTTP(t *testing.T) {
+	g, r := startVsock(t, plain, "/examples/vsockhttp")
+	client := http.Client{Timeout: runLimit, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return hybrid.DialContext(ctx, g.path, 80) },
+	}}
+	defer client.CloseIdleConnections()
+	for range 10 { // on one connection
+		answer, err := client.Get("http://guest/page")
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		ok := strings.HasPrefix(string(body), "Hello from vm(7):80. You are host(2):") && strings.HasSuffix(string(body), " and asked for /page.\n")
+		if err != nil || answer.StatusCode != http.StatusOK || !ok {
+			t.Errorf("%s, %q, %v", answer.Status, body, err)
+		}
+	}
+	r.cmd.Process.Signal(os.Interrupt)
+	r.want(0)
+}
+
+// TestVsockDump: the packets of a connection are in the dump, from the first to the last.
+func TestVsockDump(t *testing.T) {
+	g, r := startVsock(t, plain, "vsockserver", "--dump")
+	c, _ := g.mustConnect(t, 1)
+	defer c.Close()
+	io.WriteString(c, "seen")
+	c.CloseWrite()
+	io.Copy(io.Discard, c)
+	for _, part := range []string{
+		" v0 < 44 vsock host(2):", " v0 > 44 vsock guest(7):1>host(2):", " v0 < 48 vsock host(2):", " v0 > 48 vsock guest(7):1>host(2):", " SHUTDOWN [", " RST ",
+	} {
+		r.awaitLine(r.stderr, part, func(line string) bool { return strings.HasPrefix(line, "#") && strings.Contains(line, part) })
+	}
+	r.cmd.Process.Signal(os.Interrupt)
+	r.wait()
+}
+
+// startVsock runs a program. What wick says is the log, too.
+func startVsock(t *testing.T, c configuration, program string, flags ...string) (*vsockGuest, *run) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "v")
+	r := start(t, options{
+		configuration: c, program: goProgram(t, program), flags: append(flags, "--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"),
+	})
+	// The socket is there before QEMU's command line is shown.
+	r.awaitLine(r.stderr, "it started QEMU", func(line string) bool { return strings.Contains(line, "chardev=vsock") })
+	return &vsockGuest{path: path, log: r.stderr}, r
+}
+
+// testVsockEnd has the program send much and exit at once: all of it comes.
+func testVsockEnd(t *testing.T, g *vsockGuest, r *run) {
+	got := make(chan int, 1)
+	g.listen(t, 31, func(c *net.UnixConn) {
+		b := make([]byte, 64<<10)
+		total := 0
+		for {
+			n, err := c.Read(b)
+			if total += n; err != nil {
+				got <- total
+				return
+			}
+		}
+	})
+	c, _ := g.mustConnect(t, 4)
+	defer c.Close()
+	c.Write([]byte("last 31 3000000\n"))
+	r.want(0)
+	if n := <-got; n != 3_000_000 {
+		t.Errorf("%d bytes came of what the program sent before its end", n)
+	}
+	if s := r.stderr.String(); strings.Contains(s, "could not deliver") || strings.Contains(s, "has failed") {
+		t.Errorf("the kernel says:\n%s", s)
+	}
+}

@@ -1,0 +1,150 @@
+package hybrid
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// device is a socket of a device that gives each client an answer.
+func device(t *testing.T, answer func(c net.Conn)) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "v")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				answer(c)
+			}()
+		}
+	}()
+	return path
+}
+
+// says answers the first line with a text.
+func says(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		b := make([]byte, 100)
+		c.Read(b)
+		io.WriteString(c, text)
+	}
+}
+
+func TestDial(t *testing.T) {
+	asked := make(chan string, 1)
+	path := device(t, func(c net.Conn) {
+		b := make([]byte, 100)
+		n, _ := c.Read(b)
+		asked <- string(b[:n])
+		io.WriteString(c, "OK 1073741824\nearly data") // in one piece
+	})
+	c, err := Dial(path, 52)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got := <-asked; got != "CONNECT 52\n" {
+		t.Errorf("asked %q", got)
+	}
+	if l, r := c.LocalAddr(), c.RemoteAddr(); l.String() != path+":1073741824" || r.String() != path+":52" || r.Network() != "vsock" {
+		t.Errorf("addresses %v, %v", l, r)
+	}
+	if b, err := io.ReadAll(c); string(b) != "early data" || err != nil {
+		t.Errorf("read %q, %v", b, err)
+	}
+}
+
+func TestDialRefused(t *testing.T) {
+	for answer, want := range map[string]string{
+		"": ":52: connection refused",
+		"ERR guest port 52: nothing in the guest listens there\n": ":52: connection refused: guest port 52: nothing in the guest listens there",
+	} {
+		_, err := Dial(device(t, says(answer)), 52)
+		var refused *RefusedError
+		if !errors.As(err, &refused) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: %v", answer, err)
+		}
+	}
+	for _, answer := range []string{"OK", "OK\n", "OK x\n", "OK 4294967296\n", "SSH-2.0-OpenSSH\r\n", strings.Repeat("x", 5000)} {
+		if _, err := Dial(device(t, says(answer)), 52); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%.20q: %v", answer, err)
+		}
+	}
+	if _, err := Dial(filepath.Join(t.TempDir(), "v"), 52); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no socket: %v", err)
+	}
+}
+
+func TestDialContextEnds(t *testing.T) {
+	path := device(t, func(c net.Conn) { io.Copy(io.Discard, c) }) // never answers
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := DialContext(ctx, path, 52); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	l, err := Listen(path, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(path, 80); err == nil {
+		t.Error("two listen at one port")
+	}
+	if c, err := net.Dial("unix", path+"_80"); err != nil {
+		t.Fatal(err)
+	} else {
+		defer c.Close()
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.LocalAddr().String() != path+":80" || l.Addr() != c.LocalAddr() {
+		t.Errorf("addresses %v, %v", l.Addr(), c.LocalAddr())
+	}
+	l.Close()
+	if _, err := os.Lstat(path + "_80"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+}
+
+// TestListenAfterKill: a socket that a killed program has left gives way, a file does not.
+func TestListenAfterKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	old, err := net.Listen("unix", path+"_80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.(*net.UnixListener).SetUnlinkOnClose(false)
+	old.Close()
+	l, err := Listen(path, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := os.WriteFile(path+"_81", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(path, 81); err == nil {
+		t.Error("a file gave way")
+	}
+}
