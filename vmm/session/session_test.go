@@ -262,6 +262,7 @@ func TestSecondQuitAsksTheKernelForAReport(t *testing.T) {
 	reports := make(chan bool, 4)
 	g := newGuest(t, func(s *Session) { s.Report = func() { reports <- true } })
 	g.ready()
+	g.send(hostlink.Stdout, "x") // once that is read, the session knows that the guest is ready
 	g.signals <- syscall.SIGQUIT
 	g.expectSignal(syscall.SIGQUIT)
 	select {

@@ -176,6 +176,9 @@ func (q *Queue) Push(id uint16, written int) { q.PushRaw(uint32(id), uint32(writ
 func (q *Queue) PushRaw(id, written uint32) {
 	q.device.mu.Lock()
 	defer q.device.mu.Unlock()
+	if q.size == 0 {
+		return // the driver has reset the device since it made the chain available
+	}
 	at := q.usedRing + 4 + 8*uint64(uint32(q.used)%q.size)
 	q.device.wordLocked(at).Store(id)
 	q.device.wordLocked(at + 4).Store(written)
