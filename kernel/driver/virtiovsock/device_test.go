@@ -349,12 +349,8 @@ func TestHeldTransmitQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := m.Queues[txQueue].Available(); n != txBuffers {
-		t.Errorf("%d packets are in the queue", n)
-	}
-	if n := d.Counters()[TxWaits]; n == 0 {
-		t.Error("nobody waits")
-	}
+	// Who asks for a connection needn't be the one that sends it.
+	settle(t, func() bool { return m.Queues[txQueue].Available() == txBuffers && d.Counters()[TxWaits] > 0 })
 	for got := 0; got < 3*txBuffers; {
 		settle(t, func() bool { return m.Queues[txQueue].Available() > 0 }) // the driver sends on
 		m.takeSent()
