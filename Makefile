@@ -6,6 +6,7 @@
 #   make test       everything that is tested; installs what that needs
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
+#   make bench      wick beside Linux guests: boot, memory, network, system calls; about 15 minutes
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
@@ -117,6 +118,16 @@ FUZZTIME ?= 10s
 fuzz:
 	$(STEP) 'fuzz targets, $(FUZZTIME) each'
 	tools/fuzz $(FUZZTIME) $(FUZZ)
+
+# BENCH: more flags, see docs/performance.md.
+BENCH_ROUNDS ?= 10
+BENCH_OUT ?= out/bench
+.PHONY: bench
+bench: build
+	$(STEP) 'wick beside Linux, $(BENCH_ROUNDS) rounds'
+	@tools/need $(QEMU) $(GCC) xz=xz-utils dpkg-deb=dpkg \
+		$(if $(findstring -tiny,$(BENCH)),flex=flex bison=bison bc=bc /usr/include/libelf.h=libelf-dev lz4=lz4)
+	go run ./bench/cmd/bench -rounds $(BENCH_ROUNDS) -out $(BENCH_OUT) $(BENCH)
 
 .PHONY: bench-dump
 bench-dump:
