@@ -22,7 +22,7 @@ const (
 	echoes      = 1000 // one after the other
 	window      = 32   // outstanding datagrams
 	keptAlive   = 16   // connections of HTTP
-	fresh       = 4    // connections of HTTP at a time, each for one request; QEMU listens with a backlog of 1
+	fresh       = 2    // connections of HTTP at a time, each for one request; QEMU listens with a backlog of 1: more would wait a second
 	loadTime    = time.Second
 	patience    = 20 * time.Second // for a single answer
 )

@@ -49,7 +49,7 @@ var figures = []figure{
 	{id: "http", title: "HTTP requests per second, kept alive", what: measure.HTTP, value: "per_s", unit: "1/s", more: true, mark: 1.5, cpu: measure.CPUTime, cpuUnit: perOperation,
 		note: "16 connections, a request on each at any time, to a server of Go's net/http."},
 	{id: "http-conn", title: "HTTP requests per second, a connection for each", what: measure.HTTPConn, value: "per_s", unit: "1/s", more: true, mark: 1.5, cpu: measure.CPUTime, cpuUnit: perOperation,
-		note: "4 at a time: QEMU listens with a backlog of 1, and what it refuses waits a second for its next attempt."},
+		note: "2 at a time: QEMU listens with a backlog of 1, and what it refuses waits a second for its next attempt."},
 	{id: "getpid", title: "System call: getpid", what: measure.Getpid, value: "ns", unit: "ns", mark: 1, cpu: measure.CPUTime, cpuUnit: "ns/op"},
 	{id: "read", title: "System call: read of 1 byte", what: measure.Read, value: "ns", unit: "ns", cpu: measure.CPUTime, cpuUnit: "ns/op",
 		note: "From /dev/zero."},
