@@ -24,6 +24,7 @@ const (
 	keptAlive   = 16   // connections of HTTP
 	fresh       = 2    // connections of HTTP at a time, each for one request; QEMU listens with a backlog of 1: more would wait a second
 	loadTime    = time.Second
+	fewest      = 100              // requests by HTTP, if they come within patience: a starved host may answer few in loadTime
 	patience    = 20 * time.Second // for a single answer
 )
 
@@ -231,9 +232,13 @@ func httpRate(port uint16, connections int, keepAlive bool) (outcome, error) {
 	failed := make([]error, connections)
 	var workers sync.WaitGroup
 	start := time.Now()
+	more := func() bool {
+		passed := time.Since(start)
+		return passed < loadTime || passed < patience && answered.Load() < fewest
+	}
 	for i := range connections {
 		workers.Go(func() {
-			for time.Since(start) < loadTime && failed[i] == nil {
+			for failed[i] == nil && more() {
 				if failed[i] = get(client, url); failed[i] == nil {
 					answered.Add(1)
 				}

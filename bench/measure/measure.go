@@ -179,39 +179,40 @@ func (s *session) boot(ctx context.Context, memory int64) (vm *guest.Process, v 
 	if err != nil {
 		return nil, nil, n, err
 	}
-	if vm, err = s.guest.Start(s.QEMU, guest.Server, memory, forwards); err != nil {
+	started, err := s.guest.Start(s.QEMU, guest.Server, memory, forwards)
+	if err != nil {
 		return nil, nil, n, err
 	}
 	defer func() {
 		if err != nil {
-			vm.Stop()
+			started.Stop()
 		}
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() { // a machine that has ended gives no answer
 		select {
-		case <-vm.Ended():
+		case <-started.Ended():
 			cancel()
 		case <-ctx.Done():
 		}
 	}()
-	line, err := vm.Line(ctx, "server: ready")
+	line, err := started.Line(ctx, "server: ready")
 	if err != nil {
 		return nil, nil, n, err
 	}
 	replied, err := firstReply(ctx, s.ports.udpEcho)
 	if err != nil {
-		return nil, nil, n, fmt.Errorf("%w; the console's end:\n%s", err, vm.Tail())
+		return nil, nil, n, fmt.Errorf("%w; the console's end:\n%s", err, started.Tail())
 	}
-	after, err := cpuUsage(vm)
+	after, err := cpuUsage(started)
 	if err != nil {
 		return nil, nil, n, err
 	}
-	resident, err := vm.Resident()
-	return vm, Values{
+	resident, err := started.Resident()
+	return started, Values{
 		"first_line_ms": ms(line.At), "first_line_cpu_ms": ms(line.CPU),
-		"first_reply_ms": ms(replied.Sub(vm.Started)), "first_reply_cpu_ms": ms(after.ours - before.ours),
+		"first_reply_ms": ms(replied.Sub(started.Started)), "first_reply_cpu_ms": ms(after.ours - before.ours),
 		"resident_mib": float64(resident) / (1 << 20),
 	}, noise(before, after), err
 }
