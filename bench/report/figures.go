@@ -28,7 +28,7 @@ var figures = []figure{
 		mark: 0.2, cpu: "first_reply_cpu_ms", cpuUnit: "ms",
 		note: "QEMU's E1000 receives nothing for 1000 ms after each write to its register RCTL, so no guest answers sooner than a second after its driver has turned on reception. Linux's driver writes it more than once, and waits for the link. The second is in the figures of all."},
 	{id: "least-memory", title: "Least memory that serves", what: measure.Memory, value: "least_mib", unit: "MiB", mark: 0.25,
-		note: "By bisection, once; the least is tried again. To serve is to answer by UDP and, on 16 connections, by HTTP."},
+		note: "By bisection, once; then with more until it serves two times in a row. To serve is to answer by UDP and, on 16 connections, by HTTP."},
 	{id: "resident", title: "Resident size of QEMU after boot", what: measure.Boot, value: "resident_mib", unit: "MiB",
 		note: "With 256 MiB of memory for each guest. Some 30 MiB of it are QEMU's own."},
 	{id: "image-shipped", title: "Kernel image as it is shipped", what: measure.Size, value: "shipped_mib", unit: "MiB",

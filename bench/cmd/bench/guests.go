@@ -79,7 +79,7 @@ func (o *options) build() ([]*guest.Kernel, error) {
 // buildPrograms builds what the guests run, as static programs.
 func buildPrograms(programs map[guest.Program]string, init string) error {
 	os.Setenv("CGO_ENABLED", "0")
-	if err := command("go", "build", "-trimpath", "-o", programs[guest.Server], "./bench/programs/server"); err != nil {
+	if err := command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", programs[guest.Server], "./bench/programs/server"); err != nil {
 		return err
 	}
 	for source, file := range map[string]string{"micro": programs[guest.Micro], "init": init} {
