@@ -59,7 +59,7 @@ const DefaultMemory = 256 << 20
 // Start starts the guest with a program, in a machine that differs from other guests' in nothing but kernel, initial RAM
 // disk and command line.
 func (g Guest) Start(qemu string, p Program, memory int64, forwards []vmm.Forward) (*Process, error) {
-	m := vmm.Machine{Type: "pc", CPUs: g.CPUs, Memory: memory, NIC: "e1000", Forwards: forwards}
+	m := vmm.Machine{Type: "pc", Accel: vmm.TCG, CPUs: g.CPUs, Memory: memory, NIC: "e1000", Forwards: forwards}
 	args := m.ByHand(g.image, g.initrds[p])
 	if g.line != "" {
 		args = append(args, "-append", g.line)
