@@ -13,15 +13,16 @@ import (
 	"wick/vmm/embedded"
 )
 
-// Wick writes the files of wick's kernel to dir: the image at path or, if that is empty, the one built into this program.
+// Wick writes the files of wick's kernel to dir: the image at path or, if that is empty, the one built into this program. what
+// tells readers which it is.
 // The guest's address is given, as wick run does and as the Linux guests do.
-func Wick(name, path, dir string, programs map[Program]string) (*Kernel, error) {
+func Wick(name, path, what, dir string, programs map[Program]string) (*Kernel, error) {
 	image, err := wickImage(path)
 	if err != nil {
 		return nil, err
 	}
 	size := int64(len(image))
-	k := &Kernel{Name: name, What: "wick", Size: Size{size, size}, initrds: make(map[Program]string)}
+	k := &Kernel{Name: name, What: what, Size: Size{size, size}, initrds: make(map[Program]string)}
 	if k.image, err = write(dir, name+".img", image); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // quietEnough is the noise, in percent of all CPUs, up to which figures may be quoted.
 const quietEnough = 5
 
-//go:embed method.md
+//go:embed method.txt
 var method string
 
 // document returns performance.md.

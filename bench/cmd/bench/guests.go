@@ -53,7 +53,7 @@ func (o *options) build() ([]*guest.Kernel, error) {
 		var err error
 		switch name {
 		case "wick":
-			err = add(guest.Wick(name, "", o.work, programs))
+			err = add(guest.Wick(name, "", "commit "+commit(), o.work, programs))
 		case "debian":
 			err = add(guest.Debian(o.work, init, programs))
 		case "tiny":
@@ -69,7 +69,7 @@ func (o *options) build() ([]*guest.Kernel, error) {
 		}
 	}
 	for _, k := range o.extra {
-		if err := add(guest.Wick(k.name, k.file, o.work, programs)); err != nil {
+		if err := add(guest.Wick(k.name, k.file, k.file, o.work, programs)); err != nil {
 			return nil, err
 		}
 	}
@@ -99,4 +99,13 @@ func command(name string, args ...string) error {
 		return fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
 	}
 	return nil
+}
+
+// commit names what is checked out.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
