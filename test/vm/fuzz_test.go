@@ -19,6 +19,12 @@ func TestFuzz(t *testing.T) {
 		{machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"}, {machine: "microvm", cpus: 4, model: "default"},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
+			wickPath(t)
+			if os.Getenv("WICK_FUZZ") == "" {
+				// TODO: in make test again when the fuzzer can't be killed by a signal whose action another thread has damaged
+				// while it was set, and it is known how the very start of a region of the kernel comes into its memory.
+				t.Skip("only WICK_FUZZ=1 runs this: the fuzzer itself raises false alarms")
+			}
 			t.Parallel()
 			runFuzz(t, c, programs.Libcs[i%len(programs.Libcs)], time.Minute)
 		})
