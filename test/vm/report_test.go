@@ -106,6 +106,9 @@ func TestReportOnDemand(t *testing.T) {
 			send(unix.SIGQUIT)
 			r.awaitLine(r.stdout, "it got SIGQUIT", func(line string) bool { return line == "got quit" })
 			for n := 1; n <= 2; n++ {
+				if n > 1 {
+					time.Sleep(2 * time.Second) // the kernel makes one report a second at most
+				}
 				send(unix.SIGQUIT)
 				seen := 0
 				r.awaitLine(r.stderr, "its report was complete", func(line string) bool {
