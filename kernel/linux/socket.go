@@ -174,19 +174,13 @@ func (c *Call) accept(flags int) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	k, err := c.acceptFrom(o, s)
+	k, peer, err := c.acceptFrom(o, s)
 	if err != nil {
 		c.FDs.Unreserve(fd)
 		return 0, err
 	}
 	if c.Args[1] != 0 {
-		sa, err := k.PeerAddr(c.sock.addr[:0])
-		if err != nil { // gone already: Linux says the same
-			err = unix.ECONNABORTED
-		} else {
-			err = c.putSockaddr(c.Args[1], c.Args[2], sa)
-		}
-		if err != nil {
+		if err := c.putSockaddr(c.Args[1], c.Args[2], peer); err != nil {
 			c.FDs.Unreserve(fd)
 			_ = k.Close() // nobody is there to be told
 			return 0, err
@@ -197,17 +191,17 @@ func (c *Call) accept(flags int) (uint64, error) {
 }
 
 // acceptFrom takes a connection, waiting for one unless O_NONBLOCK is set.
-func (c *Call) acceptFrom(o *vfs.OpenFile, s net.Socket) (net.Socket, error) {
-	k, err := s.Accept()
+func (c *Call) acceptFrom(o *vfs.OpenFile, s net.Socket) (k net.Socket, peer []byte, err error) {
+	k, peer, err = s.Accept(c.sock.addr[:0])
 	if err != unix.EAGAIN || o.Nonblock() {
-		return k, err
+		return k, peer, err
 	}
 	limit := s.RecvTimeout()
 	err = vfs.Wait(c.Thread, s, waiter.ReadableEvents, c.until(limit), func() (err error) {
-		k, err = s.Accept()
+		k, peer, err = s.Accept(c.sock.addr[:0])
 		return err
 	})
-	return k, waitError(err, limit)
+	return k, peer, waitError(err, limit)
 }
 
 // connect is connect(2): fd, address, its length. Called again while a connection is being made, it

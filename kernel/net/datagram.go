@@ -101,7 +101,7 @@ func (s *datagramSocket) FinishConnect() error { return nil }
 func (s *datagramSocket) Listen(int) error { return unix.EOPNOTSUPP }
 
 // Accept implements Socket.
-func (s *datagramSocket) Accept() (Socket, error) { return nil, unix.EOPNOTSUPP }
+func (s *datagramSocket) Accept([]byte) (Socket, []byte, error) { return nil, nil, unix.EOPNOTSUPP }
 
 // LocalAddr implements Socket.
 func (s *datagramSocket) LocalAddr(dst []byte) ([]byte, error) {

@@ -101,7 +101,8 @@ type stream interface {
 	// (unix.EALREADY, unix.EISCONN, nil once, or the failure once).
 	connect(e endpoint) error
 	listen(backlog int) error
-	accept() (stream, error)
+	// accept also returns the peer, which is known also of a connection that has been reset.
+	accept() (stream, endpoint, error)
 	local() endpoint
 	// peer returns unix.ENOTCONN if there is none.
 	peer() (endpoint, error)

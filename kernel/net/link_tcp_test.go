@@ -97,7 +97,7 @@ func dial(w *ours, family int, sa []byte) (*oursFD, error) {
 // acceptOne waits for a connection.
 func acceptOne(l Socket) (k Socket, err error) {
 	err = block(l, waiter.ReadableEvents, 0, func() (err error) {
-		k, err = l.Accept()
+		k, _, err = l.Accept(nil)
 		return err
 	})
 	return k, err

@@ -120,7 +120,7 @@ func (s *netlinkSocket) FinishConnect() error { return nil }
 func (s *netlinkSocket) Listen(int) error { return unix.EOPNOTSUPP }
 
 // Accept implements Socket.
-func (s *netlinkSocket) Accept() (Socket, error) { return nil, unix.EOPNOTSUPP }
+func (s *netlinkSocket) Accept([]byte) (Socket, []byte, error) { return nil, nil, unix.EOPNOTSUPP }
 
 // Shutdown implements Socket.
 func (s *netlinkSocket) Shutdown(int) error { return unix.EOPNOTSUPP }

@@ -58,13 +58,14 @@ func (s *tcpStream) listen(backlog int) error {
 	return errno(s.ep.Listen(backlog))
 }
 
-func (s *tcpStream) accept() (stream, error) {
-	ep, q, err := s.ep.Accept(nil)
+func (s *tcpStream) accept() (stream, endpoint, error) {
+	var peer tcpip.FullAddress
+	ep, q, err := s.ep.Accept(&peer)
 	if err != nil {
-		return nil, errno(err)
+		return nil, endpoint{}, errno(err)
 	}
 	s.n.streams.Add(1)
-	return &tcpStream{n: s.n, ep: ep, q: q}, nil
+	return &tcpStream{n: s.n, ep: ep, q: q}, endpointOf(peer), nil
 }
 
 func (s *tcpStream) local() endpoint {

@@ -86,7 +86,7 @@ func FuzzReceive(f *testing.F) {
 			dst := vfs.Bytes(buf)
 			m := Message{WantAddr: true, Control: make([]byte, 0, 200)}
 			x.Recv(&dst, &m)
-			if c, err := x.Accept(); err == nil {
+			if c, _, err := x.Accept(nil); err == nil {
 				c.Close()
 			}
 		}

@@ -22,7 +22,9 @@ type Socket interface {
 	// FinishConnect tells how a connection attempt has ended; unix.EAGAIN: not yet.
 	FinishConnect() error
 	Listen(backlog int) error
-	Accept() (Socket, error)
+	// Accept takes the first connection that has come and appends its peer's struct sockaddr to dst. The peer may have closed or
+	// reset the connection since: that is for the program to find out when it reads [accept(2)]. unix.EAGAIN: there is none.
+	Accept(dst []byte) (s Socket, peer []byte, err error)
 	// LocalAddr and PeerAddr append a struct sockaddr to dst.
 	LocalAddr(dst []byte) ([]byte, error)
 	PeerAddr(dst []byte) ([]byte, error)

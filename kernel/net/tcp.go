@@ -265,23 +265,24 @@ func (s *streamSocket) Listen(backlog int) error {
 }
 
 // Accept implements Socket.
-func (s *streamSocket) Accept() (Socket, error) {
+func (s *streamSocket) Accept(dst []byte) (Socket, []byte, error) {
 	ep := s.stream()
 	if ep.state() != streamListening {
-		return nil, unix.EINVAL
+		return nil, nil, unix.EINVAL
 	}
 	t := &streamSocket{accepted: true}
 	if err := t.init(s.stack, s.family, unix.SOCK_STREAM, unix.IPPROTO_TCP); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	conn, err := ep.accept()
+	conn, peer, err := ep.accept()
 	if err != nil {
 		t.closed()
-		return nil, err
+		return nil, nil, err
 	}
 	t.wait = conn.queue()
 	t.ep.Store(&streamBox{conn})
-	return t, nil
+	peer.addr = s.recvAddress(peer.addr)
+	return t, s.appendAddr(dst, peer), nil
 }
 
 // LocalAddr implements Socket.

@@ -154,7 +154,7 @@ func (s *unixSocket) Connect(addr []byte) error {
 		return err
 	} else if family == unix.AF_UNSPEC && !s.connectionOriented() {
 		s.mu.Lock()
-		s.peer, s.peerName = nil, ""
+		s.peer, s.peerName, s.state = nil, "", unixIdle
 		s.mu.Unlock()
 		return nil
 	}
@@ -231,29 +231,29 @@ func (s *unixSocket) hasRoomForConnectionLocked(who *unixSocket) {
 func (s *unixSocket) FinishConnect() error { return nil }
 
 // Accept implements Socket.
-func (s *unixSocket) Accept() (Socket, error) {
+func (s *unixSocket) Accept(dst []byte) (Socket, []byte, error) {
 	if !s.connectionOriented() {
-		return nil, unix.EOPNOTSUPP
+		return nil, nil, unix.EOPNOTSUPP
 	}
 	s.mu.Lock()
 	if s.state != unixListening {
 		s.mu.Unlock()
-		return nil, unix.EINVAL
+		return nil, nil, unix.EINVAL
 	}
 	if len(s.backlog) == 0 {
 		shut := s.readShut
 		s.mu.Unlock()
 		if shut {
-			return nil, unix.EINVAL
+			return nil, nil, unix.EINVAL
 		}
-		return nil, unix.EAGAIN
+		return nil, nil, unix.EAGAIN
 	}
 	end := s.backlog[0]
 	s.backlog = s.backlog[1:]
 	blocked := s.takeBlockedLocked()
 	s.mu.Unlock()
 	wakeBlocked(blocked)
-	return end, nil
+	return end, appendUnixName(dst, end.peerName), nil // which doesn't change any more
 }
 
 // LocalAddr implements Socket.
@@ -267,10 +267,10 @@ func (s *unixSocket) LocalAddr(dst []byte) ([]byte, error) {
 func (s *unixSocket) PeerAddr(dst []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.peer == nil {
+	if s.state != unixConnected {
 		return dst, unix.ENOTCONN
 	}
-	return appendUnixName(dst, s.peerName), nil
+	return appendUnixName(dst, s.peerName), nil // also of a peer that has closed
 }
 
 // SetOption implements Socket.

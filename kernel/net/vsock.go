@@ -167,19 +167,19 @@ func (s *vsockSocket) Listen(backlog int) error {
 }
 
 // Accept implements Socket.
-func (s *vsockSocket) Accept() (Socket, error) {
+func (s *vsockSocket) Accept(dst []byte) (Socket, []byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.state != vsockListening:
-		return nil, unix.EINVAL
+		return nil, nil, unix.EINVAL
 	case len(s.backlog) == 0:
-		return nil, unix.EAGAIN
+		return nil, nil, unix.EAGAIN
 	}
 	k := s.backlog[0]
 	s.backlog[0] = nil
 	s.backlog = s.backlog[1:]
-	return k, nil
+	return k, appendSockaddrVM(dst, k.conn.Peer()), nil
 }
 
 // requested takes in a connection that a peer asks for. It is established at once, and waits to be accepted.

@@ -191,7 +191,7 @@ func (w *ours) accept(fd int) (int, []byte, error) {
 	f := w.fds[fd]
 	var k Socket
 	err := f.wait(waiter.ReadableEvents, f.RecvTimeout(), func() (err error) {
-		k, err = f.Accept()
+		k, _, err = f.Accept(nil)
 		return err
 	})
 	if err != nil {

@@ -10,9 +10,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include "check.h"
 
@@ -342,6 +344,50 @@ static void peer_tcp(void)
 	}
 }
 
+/* A connection whose peer has gone before it is accepted is accepted all the same, and accept tells who that was. */
+static void accept_after_end(int domain, int type, const struct sockaddr *at, socklen_t size, const struct sockaddr *from)
+{
+	static const struct linger reset = {.l_onoff = 1};
+	struct sockaddr_storage listening = {0}, told = {0};
+	socklen_t listening_size = sizeof listening, told_size = sizeof told;
+	int l = socket(domain, type, 0), c = socket(domain, type, 0), s;
+	char byte;
+
+	CHECK(l >= 0 && c >= 0);
+	EQUAL(bind(l, at, size), 0);
+	EQUAL(listen(l, 1), 0);
+	EQUAL(getsockname(l, (struct sockaddr *)&listening, &listening_size), 0);
+	EQUAL(bind(c, from, size), 0);
+	EQUAL(setsockopt(c, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+	EQUAL(connect(c, (struct sockaddr *)&listening, listening_size), 0);
+	close(c);
+	s = accept(l, (struct sockaddr *)&told, &told_size);
+	CHECK(s >= 0);
+	EQUAL(told_size, size);
+	EQUAL(told.ss_family, domain);
+	if (domain == AF_UNIX)
+		EQUAL(memcmp(&told, from, size), 0);
+	else
+		CHECK(((struct sockaddr_in *)&told)->sin_addr.s_addr == htonl(INADDR_LOOPBACK) && ((struct sockaddr_in *)&told)->sin_port);
+	if (domain == AF_UNIX)
+		EQUAL(read(s, &byte, 1), 0);
+	else
+		ERRNO(read(s, &byte, 1), ECONNRESET);
+	close(s);
+	close(l);
+}
+
+static void accept_after_end_everywhere(void)
+{
+	const struct sockaddr_in in = loopback(0);
+	const struct sockaddr_un l = {.sun_family = AF_UNIX, .sun_path = "\0wick-l"}, c = {.sun_family = AF_UNIX, .sun_path = "\0wick-c"};
+	const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 7;
+
+	accept_after_end(AF_INET, SOCK_STREAM, (struct sockaddr *)&in, sizeof in, (struct sockaddr *)&in);
+	accept_after_end(AF_UNIX, SOCK_STREAM, (struct sockaddr *)&l, size, (struct sockaddr *)&c);
+	accept_after_end(AF_UNIX, SOCK_SEQPACKET, (struct sockaddr *)&l, size, (struct sockaddr *)&c);
+}
+
 static const struct check_case cases[] = {
 	{"udp", udp},
 	{"messages", messages},
@@ -350,6 +396,7 @@ static const struct check_case cases[] = {
 	{"options", options},
 	{"resolver", resolver},
 	{"threads-share", threads_share},
+	{"accept-after-end", accept_after_end_everywhere},
 	{"peer-udp", peer_udp},
 	{"peer-tcp", peer_tcp},
 	{NULL, NULL},
