@@ -66,6 +66,19 @@ func (before census) same(t *testing.T, s *Stack, clock *faketime.ManualClock) {
 	}
 }
 
+// makeGoroutines makes the runtime's descriptors of goroutines, half a kilobyte each, which it keeps. A busy host has thousands of
+// timers fire at the same moment, and each starts a goroutine.
+func makeGoroutines() {
+	const most = 6000 // the race detector takes 8,128
+	var all sync.WaitGroup
+	over := make(chan struct{})
+	for range most {
+		all.Go(func() { <-over })
+	}
+	close(over)
+	all.Wait()
+}
+
 // crafter is a machine on the wire that sends whatever the test makes up. It has all addresses of 192.0.2.0/24 but that of
 // the stack, 192.0.2.1.
 type crafter struct {
@@ -402,6 +415,7 @@ func TestRSTStorm(t *testing.T) {
 }
 
 func TestConnectionsLeaveNothingBehind(t *testing.T) {
+	makeGoroutines()
 	t.Run("3,000 in a row", func(t *testing.T) {
 		a, b, _, _ := testStacks(t, Options{TimeWait: 10 * time.Millisecond})
 		l := listenOn(t, b, unix.AF_INET, sa4("0.0.0.0", 80), 10)
