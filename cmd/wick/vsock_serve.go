@@ -28,7 +28,7 @@ cid=CID,socket=SOCKET,path=PATH: QEMU connects to SOCKET by vhost-user, has the 
 as with wick run --vsock. When a QEMU has ended, another may connect. Besides,
 
   map=PORT=TARGET    leads the machine's connections to a port of the host elsewhere, as --vsock-map of wick run
-  group=NAME         has machines of one group reach each other, by their CIDs
+  group=NAME         has machines of one group reach each other, by their CIDs; all else but the host is refused
 
 Serve ends on SIGINT or SIGTERM.`,
 		Example: `  wick vsock serve --guest cid=3,socket=/tmp/q3,path=/tmp/v3 --guest cid=4,socket=/tmp/q4,path=/tmp/v4

@@ -1,17 +1,12 @@
 package vm
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"os/exec"
+	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"wick/test/linuxguest"
 	"wick/vmm"
@@ -38,8 +33,7 @@ var linuxMachines = []linuxMachine{
 // linuxGuest is Linux in a machine whose vsock device is ours.
 type linuxGuest struct {
 	vsockGuest
-	console *output
-	ended   chan struct{} // closed when QEMU has ended
+	*process // QEMU
 }
 
 // startLinux starts Linux with vsockserver. It ends with the test.
@@ -55,7 +49,7 @@ func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
 	if err := kernel.Initrd(initrd, append(m.modules, "vmw_vsock_virtio_transport"), goProgram(t, "vsockserver")); err != nil {
 		t.Fatal(err)
 	}
-	g := &linuxGuest{vsockGuest: vsockGuest{path: filepath.Join(dir, "v"), log: newOutput()}, console: newOutput(), ended: make(chan struct{})}
+	g := &linuxGuest{vsockGuest: vsockGuest{path: filepath.Join(dir, "v"), log: newOutput()}}
 	host, err := vsockhost.New(vsockhost.Config{CID: 3, Path: g.path, Wait: runLimit,
 		Log: func(line string) { fmt.Fprintln(g.log, line) }})
 	if err != nil {
@@ -69,55 +63,22 @@ func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
 	served := make(chan error, 1)
 	go func() { served <- host.Serve(ours) }()
 
-	ctx, cancel := context.WithTimeout(context.Background(), runLimit)
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append(m.args,
+	g.process = spawn(t, []*os.File{theirs}, "qemu-system-x86_64", append(m.args,
 		"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",
 		"-object", "memory-backend-memfd,id=memory,share=on,size=256M", "-m", "256M", "-machine", "memory-backend=memory",
 		"-kernel", kernel.Image, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1"+m.append,
 		"-serial", "stdio", "-chardev", "socket,id=vsock,fd=3", "-device", m.device+",chardev=vsock")...)
-	cmd.ExtraFiles = append(cmd.ExtraFiles, theirs)
-	cmd.Stdout, cmd.Stderr = g.console, g.console
-	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the signal comes when the thread ends
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			cmd.Wait() // it is killed
-			g.console.end()
-			close(g.ended)
-		}
-	}()
-	if err := <-started; err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		cancel()
-		<-g.ended
+		g.stop()
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 		g.log.end()
 		if t.Failed() {
-			t.Logf("the console:\n%s\nthe host's log:\n%s", g.console, g.log)
+			t.Logf("the host's log:\n%s", g.log)
 		}
 	})
 	return g
-}
-
-// awaitReady waits until the program serves its ports, after so many starts of the machine.
-func (g *linuxGuest) awaitReady(t *testing.T, starts int) {
-	t.Helper()
-	if _, ok := g.console.awaitLine(func(line string) bool {
-		if strings.HasSuffix(line, "vsockserver: ready, CID 3") {
-			starts--
-		}
-		return starts == 0
-	}); !ok {
-		t.Fatal("Linux ended before its program was ready")
-	}
 }
 
 // TestVsockLinux tests the host's device with the drivers of Linux.
@@ -128,7 +89,7 @@ func TestVsockLinux(t *testing.T) {
 			// Before the guest has begun to boot: --vsock-wait.
 			c, _ := g.mustConnect(t, 1)
 			c.Close()
-			g.awaitReady(t, 1)
+			g.awaitReady(t, 3, 1)
 			for _, c := range vsockCases {
 				t.Run(c.name, func(t *testing.T) {
 					start := time.Now()
@@ -155,7 +116,7 @@ func testReboot(t *testing.T, g *linuxGuest) {
 	if b, err := r.ReadByte(); err != io.EOF {
 		t.Errorf("read %d, %v", b, err)
 	}
-	g.awaitReady(t, 2)
+	g.awaitReady(t, 3, 2)
 	again, r := g.mustConnect(t, 1)
 	defer again.Close()
 	again.Write([]byte("y\n"))

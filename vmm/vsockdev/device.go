@@ -32,10 +32,9 @@ const closeTime = 8 * time.Second
 // Config is what a Device is made of.
 type Config struct {
 	CID uint32 // the guest's
-	// Request is called with each connection that the guest asks for; see vsock.Config. It must not block.
+	// Request is called with each connection that the guest asks for, to the host or to any other CID; see vsock.Config. It must
+	// not block.
 	Request func(*vsock.Conn)
-	// Reachable tells whether the guest may reach a CID besides the host's. It may be nil.
-	Reachable func(cid uint32) bool
 	// Log is called with what went wrong that no connection's owner is told. It may be nil.
 	Log func(error)
 }
@@ -54,7 +53,8 @@ type Device struct {
 func New(conn *net.UnixConn, c Config) *Device {
 	d := &Device{config: c}
 	d.Endpoint = vsock.New(vsock.Config{
-		Addressed: d.addressed,
+		// What goes to nobody is refused, too: a guest that waits for an answer learns nothing.
+		Addressed: func(from, _ uint32) bool { return from == c.CID },
 		Request:   c.Request,
 		Ready:     func() { d.fill(d.backend.Queue(receiveQueue)) },
 		MaxConns:  MaxConns, BufAlloc: BufAlloc, CloseTime: closeTime,
@@ -77,10 +77,6 @@ func (d *Device) Running() bool { return d.running.Load() }
 
 // Malformed returns how many packets of the guest were none.
 func (d *Device) Malformed() uint64 { return d.bad.Load() }
-
-func (d *Device) addressed(from, to uint32) bool {
-	return from == d.config.CID && (to == vsock.Host || d.config.Reachable != nil && d.config.Reachable(to))
-}
 
 // Features implements vhostuser.Device: streams, which need no feature [virtio 5.10.3].
 func (d *Device) Features() uint64 { return 0 }

@@ -150,8 +150,7 @@ func (h *Host) Close() {
 func (h *Host) Serve(conn *net.UnixConn) error {
 	device := vsockdev.New(conn, vsockdev.Config{
 		CID: h.config.CID, Request: h.request,
-		Reachable: func(cid uint32) bool { return h.peer(cid) != nil },
-		Log:       func(err error) { h.log.printf("the device has stopped until the guest resets it: %v", err) },
+		Log: func(err error) { h.log.printf("the device has stopped until the guest resets it: %v", err) },
 	})
 	h.device.Store(device)
 	stop := context.AfterFunc(h.ctx, func() { device.Close() })

@@ -142,8 +142,12 @@ func (s *stream) Write(p []byte) (done int, err error) {
 
 // dial connects the guest to a port of the host.
 func (w *world) dial(local, port uint32) (*stream, error) {
+	return w.dialTo(vsock.Addr{CID: vsock.Host, Port: port}, local)
+}
+
+func (w *world) dialTo(to vsock.Addr, local uint32) (*stream, error) {
 	changed := make(chan struct{}, 1)
-	c, err := w.guest.Connect(vsock.Addr{CID: cid, Port: local}, vsock.Addr{CID: vsock.Host, Port: port}, 20*time.Second, func() {
+	c, err := w.guest.Connect(vsock.Addr{CID: cid, Port: local}, to, 20*time.Second, func() {
 		select {
 		case changed <- struct{}{}:
 		default:
@@ -404,6 +408,15 @@ func TestGuestIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	w.wantLog("refused the guest's connection to port 7: dial unix " + w.path + "_7: connect: no such file or directory")
+}
+
+// A guest that connects to a machine that isn't there, or that it may not reach, is told at once.
+func TestUnreachableMachineIsRefused(t *testing.T) {
+	w := newWorld(t, 0, Config{})
+	if _, err := w.dialTo(vsock.Addr{CID: 99, Port: 5}, 1); err != vsock.ErrRefused {
+		t.Errorf("%v", err)
+	}
+	w.wantLog("refused the guest's connection to guest(99):5: the guest can reach no such machine")
 }
 
 // A connection waits for a guest that begins to listen later.

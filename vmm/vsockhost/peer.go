@@ -35,7 +35,7 @@ func (h *Host) requestPeer(c *vsock.Conn) {
 func (h *Host) dialPeer(from, to vsock.Addr) (*vsock.Conn, error) {
 	p := h.peer(to.CID)
 	if p == nil {
-		return nil, errors.New("there is no such machine any more")
+		return nil, errors.New("the guest can reach no such machine")
 	}
 	device := p.device.Load()
 	if device == nil {

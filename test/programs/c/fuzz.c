@@ -69,11 +69,30 @@ static void put_call(struct line *l, const struct call *c)
 	put(l, ")");
 }
 
+/* put_past tells what all threads have done last, the latest call last. The others go on meanwhile. */
+static void put_past(struct line *l)
+{
+	for (int i = 0; i < threads; i++) {
+		const struct slot *s = &slots[i];
+		for (u64 n = s->calls > PAST ? s->calls - PAST + 1 : 1; n <= s->calls; n++) {
+			const struct call *c = &s->past[n % PAST];
+			put_number(l, i, 10);
+			put_call(l, c);
+			if (c->ended) {
+				put(l, " = ");
+				put_number(l, c->result, 16);
+			}
+			end_line(l);
+		}
+	}
+}
+
 /* fail ends the process. It may be called on any thread. */
 static void fail(const char *why, u64 v, struct slot *s)
 {
 	struct line l = {.length = 0};
 
+	put_past(&l);
 	put(&l, "\nFAIL fuzz: ");
 	put(&l, why);
 	put(&l, " ");
@@ -158,15 +177,17 @@ static void handle_signals(void)
 
 static int is(const struct slot *s, int number) { return (int)s->call.number == number; }
 
-/* spare keeps calls that change mappings away from the fuzzer's own: its image and the stack of the main thread. */
+/* spare keeps calls that change mappings away from the fuzzer's own, which is its image and the stack of the main thread, and
+ * from the last page that can be mapped, where pointers to nothing lead. */
 static u64 main_stack;
 extern char __executable_start[], _end[];
 
 static int hits(u64 start, u64 length)
 {
-	u64 end = start + length + PAGE;
+	u64 end = start + length + 2 * PAGE; /* both are rounded up */
 
-	return end < start || length >> 48 || (start < (u64)_end + PAGE && end > (u64)__executable_start) ||
+	return end < start || length >> 48 || (start < USER_END + PAGE && end > USER_END) ||
+		(start < (u64)_end + PAGE && end > (u64)__executable_start) ||
 		(start < main_stack + (1 << 20) && end > main_stack - (1 << 20));
 }
 
@@ -266,6 +287,8 @@ static void no_kernel_address(struct slot *s, const unsigned char *p, u64 n)
 			if ((u64)(v + i) / PAGE == (u64)v / PAGE)
 				put_number(&l, v[i], 16);
 		}
+		put(&l, " at ");
+		put_number(&l, (u64)v, 16);
 		end_line(&l);
 		fail("a kernel address in memory, see above:", found, s);
 	}
@@ -295,7 +318,7 @@ static void check(struct slot *s, const struct registers *r)
 static void keep(struct slot *s, u64 start, u64 size, int readable)
 {
 	struct region *place = &PICK(s, regions), old = *place;
-	struct call unmap = {SYS_munmap, {old.start, old.size}};
+	struct call unmap = {.number = SYS_munmap, .args = {old.start, old.size}};
 
 	if (readable)
 		no_kernel_address(s, (unsigned char *)start, size < 16 * PAGE ? size / PAGE * PAGE : 16 * PAGE);
@@ -304,7 +327,7 @@ static void keep(struct slot *s, u64 start, u64 size, int readable)
 	raw(SYS_munmap, unmap.args[0], unmap.args[1], 0, 0);
 }
 
-/* remember keeps a descriptor that a call has returned. */
+/* remember keeps a descriptor or a timer that a call has returned. */
 static void remember(struct slot *s, u64 fd)
 {
 	switch (s->call.number) {
@@ -312,8 +335,11 @@ static void remember(struct slot *s, u64 fd)
 		PICK(s, s->sockets) = fd;
 		break;
 	case SYS_open: case SYS_openat: case SYS_dup: case SYS_eventfd2: case SYS_memfd_create: case SYS_timerfd_create:
-	case SYS_epoll_create1:
+	case SYS_epoll_create1: case SYS_signalfd4:
 		PICK(s, s->opened) = fd;
+		break;
+	case SYS_timer_create:
+		__atomic_add_fetch(&timers, 1, __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -346,6 +372,7 @@ static void act(struct slot *s)
 		end_line(&l);
 	}
 	made[c->number % 512]++;
+	s->past[(s->calls + 1) % PAST] = *c;
 	__atomic_add_fetch(&s->calls, 1, __ATOMIC_SEQ_CST);
 	if (is(s, SYS_rt_sigreturn))
 		forge(s);
@@ -361,6 +388,8 @@ static void act(struct slot *s)
 	}
 	if (is(s, SYS_exit))
 		fail("exit has returned", r.ax, s);
+	s->past[s->calls % PAST].result = r.ax;
+	s->past[s->calls % PAST].ended = 1;
 	check(s, &r);
 	if (r.ax < -4095ul) {
 		s->successes++;
@@ -437,6 +466,7 @@ static u64 clock_ms(void)
 /* tidy takes away what would grow without end, and what would keep threads from anything else: many descriptors, timers. */
 static void tidy(void)
 {
+	static u64 deleted; /* timers before this one */
 	struct timeval off[2] = {{0}};
 
 	raw(NR_close_range, 64, ~0u, 0, 0);
@@ -446,6 +476,8 @@ static void tidy(void)
 	raw(SYS_munlockall, 0, 0, 0, 0);
 	if (!everything)
 		return;
+	for (u64 end = __atomic_load_n(&timers, __ATOMIC_SEQ_CST); deleted < end; deleted++)
+		raw(SYS_timer_delete, deleted, 0, 0, 0);
 	raw(SYS_truncate, (long)"/tmp/a", 0, 0, 0);
 	raw(SYS_truncate, (long)"/tmp/b", 0, 0, 0);
 }
@@ -478,6 +510,24 @@ static void summary(u64 seed)
 	end_line(l);
 }
 
+/* progress tells that the machine lives, and checks a rule of the fuzzer's own. */
+static void progress(u64 passed_ms)
+{
+	struct line *l = &main_line;
+	unsigned char resident;
+	u64 sum = 0;
+
+	for (int i = 0; i < threads; i++)
+		sum += __atomic_load_n(&slots[i].calls, __ATOMIC_SEQ_CST);
+	put_number(l, passed_ms / 1000, 10);
+	put(l, " s, ");
+	put_number(l, sum, 10);
+	put(l, " calls");
+	end_line(l);
+	if (raw(SYS_mincore, USER_END - PAGE, PAGE, (long)&resident, 0) != -12 /* ENOMEM */)
+		fail("mapped, but the fuzzer has pointers to nothing there:", USER_END - PAGE, NULL);
+}
+
 static void control(u64 seed, u64 seconds)
 {
 	const int tick_ms = 5;
@@ -500,6 +550,7 @@ static void control(u64 seed, u64 seconds)
 			continue;
 		tidied = now;
 		tidy();
+		progress(now - began);
 		for (int i = 0; i < threads; i++)
 			no_kernel_address(NULL, slots[i].data, sizeof slots[i].data);
 	}

@@ -4,10 +4,13 @@
  * The fuzzer destroys what it lives in: thread areas, signal masks, mappings, descriptors. So it uses no C library once it
  * runs, all that it needs is in its own image, and a few rules keep random calls away from that:
  *
- *     data    arguments that are read and written by racing threads and by the kernel; never holds a kernel address
+ *     data    arguments that are read and written by racing threads and by the kernel; never holds a kernel address, not even one
+ *             of the fuzzer's making, of which the next write to a part of it would make an unknown one. So what the kernel
+ *             keeps for a program and gives back (robust lists, values of events, limits) is none
  *     shared  structures with pointers, wild ones and kernel addresses among them; raced, never written to files or sockets
  *     safe    structures that could end the fuzzer or let a packet out: written by their own thread only
- *     guard   pages without any access, for pointers to nothing and buffers that run into nothing
+ *     guard   pages without any access, for pointers to nothing and buffers that run into nothing; nothing is ever mapped
+ *             where they or other pointers to nothing lead
  *
  *     | data 8 | guard | shared 1 | safe 2 | guard | stacks ...
  */
@@ -34,7 +37,11 @@ struct registers {
 struct call {
 	u64 number;
 	u64 args[6];
+	u64 result; /* RAX */
+	u64 ended;
 };
+
+#define PAST 16 /* calls that a failure tells of each thread */
 
 /* A thread, and the memory of its arguments. */
 struct slot {
@@ -49,6 +56,7 @@ struct slot {
 	int tid;
 	u64 random;
 	struct call call;             /* the last one */
+	struct call past[PAST];       /* with those before it: number n is at n % PAST */
 	u64 calls, successes, faults; /* calls is atomic */
 	void *resume[5];              /* of __builtin_setjmp */
 	u64 opened[4], sockets[4];    /* descriptors that calls have returned */

@@ -21,12 +21,14 @@
 #define NEEDED (BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP) | BIT(KICK))
 
 /*
- * Where wick's kernel has its map of physical memory, its heap and its text. Those that the fuzzer makes end in TAG and are none
- * that the kernel has let out. The program's own file is never read: code may look like anything.
+ * Where wick's kernel has its map of physical memory, its heap and its text. Addresses that the fuzzer makes are only in registers
+ * and in shared, and end in TAG to be known in a log. The program's own file is never read: code may look like anything.
  */
 static const u64 kernel_bases[] = {0xffff800000000000, 0xffffc00000000000, 0xffffffff80201000};
 static const u64 kernel_sizes[] = {1ul << 32, 1ul << 34, 16 << 20};
 #define TAG 0xa58
+
+#define USER_END ((1ul << 47) - PAGE) /* nobody can map what is above */
 
 /* Mappings, for all threads; raced. */
 static struct region { u64 start, size; } regions[32];
@@ -40,26 +42,29 @@ static u64 kernel_address(struct slot *s)
 
 static int is_kernel_address(u64 v)
 {
-	if (v < kernel_bases[0] || v % PAGE == TAG)
-		return 0;
 	for (int i = 0; i < 3; i++)
 		if (v - kernel_bases[i] < kernel_sizes[i])
 			return 1;
 	return 0;
 }
 
-/* nothing returns a pointer to nothing, now and later. */
-static u64 nothing(struct slot *s)
+/* Timers that were made; their numbers go up from 0. Atomic. */
+static u64 timers;
+
+/* nowhere returns a pointer to nothing, now and later, which is no address of the kernel. */
+static u64 nowhere(struct slot *s)
 {
-	switch (below(s, 6)) {
+	switch (below(s, 5)) {
 	case 0: return 0;
 	case 1: return below(s, PAGE);
 	case 2: return (u64)s->guard + below(s, PAGE);
-	case 3: return (1ul << 47) - below(s, 2 * PAGE); /* the end of user memory, and what is not canonical */
-	case 4: return -below(s, 64);
+	case 3: return USER_END + PAGE - below(s, 2 * PAGE); /* the last of what can be mapped (see hits), to what is not canonical */
 	}
-	return kernel_address(s);
+	return -below(s, 64);
 }
+
+/* nothing does so, too; it may be an address of the kernel. */
+static u64 nothing(struct slot *s) { return one_in(s, 6) ? kernel_address(s) : nowhere(s); }
 
 static u64 own(struct slot *s) { return (u64)s->data + below(s, 2 * PAGE) / 8 * 8; }
 
@@ -257,6 +262,26 @@ static u64 mask(struct slot *s) { return words(s, (one_in(s, 4) ? 0 : next_rando
 void handler(int sig, siginfo_t *info, void *context);
 void restorer(void);
 
+static u64 signal_number(struct slot *s)
+{
+	u64 sig = one_in(s, 16) ? anything(s) : 1 + below(s, 64);
+
+	return (int)sig == SIGKILL || (int)sig == SIGSTOP ? 0 : sig;
+}
+
+static u64 thread(struct slot *s)
+{
+	return one_in(s, 4) ? (u64)raw(SYS_getpid, 0, 0, 0, 0) : one_in(s, 8) ? below(s, 200) : (u64)slots[below(s, threads)].tid;
+}
+
+/* event makes a sigevent, whose signal does no harm, and whose value is no address of the kernel. */
+static u64 event(struct slot *s)
+{
+	static const u64 ways[] = {SIGEV_SIGNAL, SIGEV_SIGNAL, SIGEV_NONE, SIGEV_THREAD, 4 /* SIGEV_THREAD_ID */, 3};
+
+	return words(s, own(s), (uint32_t)signal_number(s) | PICK(s, ways) << 32, thread(s), 0);
+}
+
 /* action makes an action for a signal that does no harm: the handler, or none. */
 static u64 action(struct slot *s, u64 *sig)
 {
@@ -272,13 +297,6 @@ static u64 alternate(struct slot *s)
 	if (one_in(s, 2))
 		return words(s, (u64)s->alternate, 0, sizeof s->alternate, 0);
 	return words(s, memory(s), one_in(s, 2) ? 0x12345678 : 0, below(s, 2048), 0); /* flags of nonsense, or too small */
-}
-
-static u64 signal_number(struct slot *s)
-{
-	u64 sig = one_in(s, 16) ? anything(s) : 1 + below(s, 64);
-
-	return (int)sig == SIGKILL || (int)sig == SIGSTOP ? 0 : sig;
 }
 
 /* level returns a level of socket options and an option; never one that joins a group, which the network is told of. */
@@ -345,11 +363,6 @@ static u64 ioctl_command(struct slot *s)
 	return one_in(s, 3) ? 0x8900 + below(s, 80) : one_in(s, 4) ? anything(s) : PICK(s, some);
 }
 
-static u64 thread(struct slot *s)
-{
-	return one_in(s, 4) ? (u64)raw(SYS_getpid, 0, 0, 0, 0) : one_in(s, 8) ? below(s, 200) : (u64)slots[below(s, threads)].tid;
-}
-
 static u64 timespec(struct slot *s)
 {
 	u64 seconds = one_in(s, 8) ? next_random(s) : 0, ns = below(s, one_in(s, 8) ? 2000000000 : 1000000);
@@ -379,6 +392,8 @@ static int argument(struct slot *s, char letter, u64 *a)
 	case 's': a[0] = signal_number(s); break;
 	case 'S': a[0] = mask(s); break;
 	case 'F': a[0] = words(s, mask(s), 8, 0, 0); break;
+	case 'E': a[0] = event(s); break;
+	case 'N': a[0] = timers - 1 - below(s, 16); break;
 	case 'A': a[0] = action(s, a - 1); break;
 	case 'K': a[0] = alternate(s); break;
 	case 'I': a[0] = words(s, 0, below(s, 2) * 500000, 0, 1 + below(s, 100000)); break;
@@ -393,7 +408,7 @@ static int argument(struct slot *s, char letter, u64 *a)
 	case 'r': a[0] = limit(s, &a[1]); return 2;
 	case 'l': a[0] = level(s, &a[1]); return 2;
 	case 'c': a[0] = domain(s, &a[1]); return 2;
-	case 'R': a[0] = one_in(s, 4) ? nothing(s) : own(s); a[1] = one_in(s, 8) ? size(s) : 24; return 2;
+	case 'R': a[0] = one_in(s, 4) ? nowhere(s) : own(s); a[1] = one_in(s, 8) ? size(s) : 24; return 2;
 	case 'y': a[0] = one_in(s, 8) ? anything(s) : 0x1001 + below(s, 4); break;
 	case 'e': a[0] = memory(s); break;
 	default: __builtin_trap();

@@ -23,6 +23,7 @@
  * r rlimit with its resource (two arguments)      F pselect6's mask   l level and option (two arguments)
  * A sigaction             K sigaltstack           I itimerval         c domain and type (two arguments)
  * e stack of a clone      R robust list           y arch_prctl's code 0 zero, 8 eight
+ * E sigevent              N timer
  *
  * a, c and R stand for two arguments, too.
  */
@@ -72,7 +73,9 @@ static const struct known calls[] = {
 	{SYS_sched_getaffinity, 1, "kno"}, {SYS_sched_setaffinity, 0, "0no"}, {SYS_getcpu, 1, "ooo"},
 	{SYS_clock_gettime, 1, "ko"}, {SYS_clock_getres, 1, "ko"}, {SYS_clock_nanosleep, 1, "kkto"}, {SYS_nanosleep, 1, "to"},
 	{SYS_gettimeofday, 1, "oo"}, {SYS_time, 1, "o"}, {SYS_times, 1, "o"}, {SYS_alarm, 0, "k"}, {SYS_setitimer, 0, "kIo"},
-	{SYS_getitimer, 1, "ko"}, {SYS_getpid, 1, ""}, {SYS_gettid, 1, ""},
+	{SYS_getitimer, 1, "ko"}, {SYS_timer_create, 0, "kEo"}, {SYS_timer_settime, 0, "NkIo"}, {SYS_timer_gettime, 0, "No"},
+	{SYS_timer_getoverrun, 0, "N"}, {SYS_timer_delete, 0, "N"}, {SYS_signalfd4, 0, "fS8w"}, {SYS_membarrier, 0, "g0k"},
+	{SYS_getpid, 1, ""}, {SYS_gettid, 1, ""},
 };
 
 /* Calls that end the process, make another one that would fuzz on, or stop the machine. */

@@ -120,6 +120,8 @@ func control(c *vsock.Conn) error {
 //
 //	echo PORT BYTES TIMES   connects to a port of the host that echoes, so many times one after the other
 //	flood PORT BYTES N      the same, N times at once
+//	peer PORT CID BYTES     as echo, once, with a port of another machine
+//	hold PORT CID           connects to a port of another machine, tells on standard output when it has read a byte, and reads on
 //	half PORT               ends its direction, then reads to the end; the host sends "after the end"
 //	dial PORT               connects only
 //	loopback PORT BYTES TIMES   as echo, with a port of its own: by the CID of the machine and by VMADDR_CID_LOCAL
@@ -128,7 +130,7 @@ func control(c *vsock.Conn) error {
 func command(line string) error {
 	var name string
 	var port uint32
-	var size, times int
+	var size, times int // size is the CID of peer and hold, times the number of bytes
 	fmt.Sscan(line, &name, &port, &size, &times)
 	switch name {
 	case "echo":
@@ -151,6 +153,10 @@ func command(line string) error {
 			}
 		}
 		return nil
+	case "peer":
+		return dialEcho(uint32(size), port, times)
+	case "hold":
+		return hold(uint32(size), port)
 	case "half":
 		return dialHalf(port)
 	case "dial":
@@ -236,6 +242,20 @@ func dialEcho(cid, port uint32, size int) error {
 		return fmt.Errorf("%d bytes came back of %d, or others", n, size)
 	}
 	return nil
+}
+
+func hold(cid, port uint32) error {
+	c, err := vsock.Dial(cid, port, nil)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		return err
+	}
+	fmt.Println("vsockserver: holds a connection")
+	_, err = io.Copy(io.Discard, c)
+	return err
 }
 
 func dialHalf(port uint32) error {
