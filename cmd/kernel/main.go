@@ -97,6 +97,7 @@ func (k *kernel) run() error {
 	if sockets != nil {
 		go tellVsockFailure(sockets, k.log)
 	}
+	k.tellDevices()
 	status, err := k.runProgram(stack)
 	if err != nil {
 		return err
