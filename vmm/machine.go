@@ -59,6 +59,14 @@ const (
 	virtioMMIO = "virtio-net-device"
 )
 
+// RNGDevices are QEMU's names of the entropy devices, on PCI and on microvm. QEMU gives them its host's random numbers.
+var RNGDevices = []string{rngPCI, rngMMIO}
+
+const (
+	rngPCI  = "virtio-rng-pci"
+	rngMMIO = "virtio-rng-device"
+)
+
 // LinkDevice is QEMU's device at whose guest's end the frames are.
 const LinkDevice = "virtserialport"
 
@@ -77,7 +85,7 @@ type Machine struct {
 	Memory   int64  // bytes
 	NIC      string // one of NICs
 
-	SerialLink bool // the frames go over COM2, as on machines without virtio
+	SerialLink bool // the frames go over COM2, and there is no entropy device, as on machines without virtio
 
 	Forwards []Forward
 	GDB      uint16 // port on 127.0.0.1 where the machine waits for a debugger; 0: none
@@ -140,6 +148,17 @@ func (m *Machine) link() []string {
 	return []string{"-device", bus + ",max_ports=2", "-device", LinkDevice + ",chardev=link,name=" + hostlink.PortName}
 }
 
+// rng returns the source of entropy.
+func (m *Machine) rng() []string {
+	switch {
+	case m.SerialLink:
+		return nil
+	case m.Type == microvm:
+		return []string{"-device", rngMMIO}
+	}
+	return []string{"-device", rngPCI + ",disable-legacy=on"}
+}
+
 // nic returns the -device option of the network card.
 func (m *Machine) nic() string {
 	card := ",netdev=n0,mac=" + MAC
@@ -183,6 +202,7 @@ func (m *Machine) common() []string {
 		"-m", memoryArg(m.Memory),
 		"-device", "isa-debug-exit,iobase=0x"+strconv.FormatUint(DebugExitPort, 16)+",iosize=0x04",
 	)
+	args = append(args, m.rng()...)
 	if m.NIC == NoNIC {
 		return args
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"sync"
+	"sync/atomic"
 
 	"wick/kernel/ground"
 	"wick/kernel/hw"
@@ -23,6 +26,23 @@ func openInterrupt(f *pci.Function) (hw.Interrupt, error) {
 		return nil, fmt.Errorf("pci %v: interrupt line %d: %w", f.Address, line, err)
 	}
 	return interrupt, nil
+}
+
+// messages counts the messages that have been opened.
+var messages atomic.Uint32
+
+// openMessage opens a message that nobody has opened yet. Each has its number for good.
+func openMessage() (hw.Message, error) {
+	n := messages.Add(1) - 1
+	if n > math.MaxUint8 {
+		return hw.Message{}, errors.New("too many messages of PCI functions")
+	}
+	interrupt, err := hw.OpenMessage(uint8(n))
+	if err != nil {
+		return hw.Message{}, fmt.Errorf("message %d: %w", n, err)
+	}
+	address, data := ground.Message(uint8(n))
+	return hw.Message{Interrupt: interrupt, Address: address, Data: data}, nil
 }
 
 // window makes the registers in a BAR reachable.

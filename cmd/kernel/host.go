@@ -89,7 +89,7 @@ func openChannel() (console.Channel, error) {
 	return port, nil
 }
 
-func openPort(d virtioDevice) (*virtioconsole.Port, error) {
+func openPort(d *virtioDevice) (*virtioconsole.Port, error) {
 	transport, err := d.open()
 	if err != nil {
 		return nil, err

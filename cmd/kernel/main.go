@@ -86,6 +86,7 @@ func (k *kernel) run() error {
 		w.watch(card)
 		go card.tellFailure(k.log)
 	}
+	entropy := k.startEntropy()
 	stack, err := startNetwork(c, card, &k.shortage, k.detail)
 	if err != nil {
 		return err
@@ -96,6 +97,10 @@ func (k *kernel) run() error {
 	}
 	if sockets != nil {
 		go tellVsockFailure(sockets, k.log)
+	}
+	k.tellDevices()
+	if entropy.device != nil {
+		k.detail("kernel: %d bytes of entropy from the host", entropy.bytes)
 	}
 	status, err := k.runProgram(stack)
 	if err != nil {

@@ -89,7 +89,7 @@ func startE1000(f *pci.Function, tap func(packet.Frame)) (*card, error) {
 	}}, nil
 }
 
-func startVirtioNet(device virtioDevice, tap func(packet.Frame)) (*card, error) {
+func startVirtioNet(device *virtioDevice, tap func(packet.Frame)) (*card, error) {
 	transport, err := device.open()
 	if err != nil {
 		return nil, err

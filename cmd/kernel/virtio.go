@@ -12,26 +12,44 @@ import (
 	"wick/kernel/hw/virtiommio"
 )
 
-// virtioDevice is a virtio device that the machine has. open makes it reachable; it is called once.
+// virtioDevice is a virtio device that the machine has.
 type virtioDevice struct {
-	kind virtio.Type
-	open func() (virtio.Transport, error)
+	kind      virtio.Type
+	reach     func() (virtio.Transport, error)
+	transport virtio.Transport // nil until it is opened
+}
+
+// open makes the device reachable; it is called once.
+func (d *virtioDevice) open() (virtio.Transport, error) {
+	t, err := d.reach()
+	if err == nil {
+		d.transport = t
+	}
+	return t, err
+}
+
+// tellDevices logs, for wick run -v, how the virtio devices that are in use are reached and interrupt.
+func (k *kernel) tellDevices() {
+	for _, d := range virtioDevices() {
+		if d.transport != nil {
+			k.detail("virtio: %v: %v", d.kind, d.transport)
+		}
+	}
 }
 
 // virtioDevices are those that the machine announces in memory, then those on its PCI buses.
-var virtioDevices = sync.OnceValue(func() []virtioDevice {
+var virtioDevices = sync.OnceValue(func() []*virtioDevice {
 	devices := announced()
 	for _, f := range functions() {
 		kind, ok := virtio.PCIType(&f)
 		if !ok {
 			continue
 		}
-		devices = append(devices, virtioDevice{kind, func() (virtio.Transport, error) {
-			interrupt, err := openInterrupt(&f)
-			if err != nil {
-				return nil, err
-			}
-			return virtio.NewPCI(&f, window, interrupt)
+		devices = append(devices, &virtioDevice{kind: kind, reach: func() (virtio.Transport, error) {
+			return virtio.NewPCI(&f, window, virtio.PCIInterrupts{
+				Line:    func() (hw.Interrupt, error) { return openInterrupt(&f) },
+				Message: openMessage,
+			})
 		}})
 	}
 	return devices
@@ -39,7 +57,7 @@ var virtioDevices = sync.OnceValue(func() []virtioDevice {
 
 // announced returns the devices that the machine has announced: on the command line, else in its ACPI tables. What is wrong
 // with them is told on the first serial port, as the channel to the host may be one of them.
-func announced() (out []virtioDevice) {
+func announced() (out []*virtioDevice) {
 	tell := func(err error) { fmt.Fprintln(os.Stderr, "wick: kernel:", err) }
 	devices, err := virtiommio.FromCommandLine(ground.CommandLine())
 	if devices == nil && err == nil {
@@ -56,7 +74,7 @@ func announced() (out []virtioDevice) {
 		case err != nil:
 			tell(fmt.Errorf("virtio device at %#x: %w", d.Base, err))
 		default:
-			out = append(out, virtioDevice{kind, func() (virtio.Transport, error) {
+			out = append(out, &virtioDevice{kind: kind, reach: func() (virtio.Transport, error) {
 				interrupt, err := hw.OpenInterrupt(d.Line, d.Trigger)
 				if err != nil {
 					return nil, fmt.Errorf("virtio device at %#x: interrupt line %d: %w", d.Base, d.Line, err)

@@ -120,8 +120,10 @@ func (d *doctor) qemu() {
 			d.add(good, "network card", nic, "")
 		}
 	}
-	if found, err := vmm.QEMUHasDevice(path, vmm.LinkDevice); err != nil || !found {
-		d.add(problem, "way to the kernel", "this QEMU has no "+vmm.LinkDevice, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
+	for _, device := range append([]string{vmm.LinkDevice}, vmm.RNGDevices...) {
+		if found, err := vmm.QEMUHasDevice(path, device); err != nil || !found {
+			d.add(problem, "other devices", "this QEMU has no "+device, "install a complete QEMU: "+vmm.InstallHint("qemu-system-x86"))
+		}
 	}
 }
 

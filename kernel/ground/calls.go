@@ -16,6 +16,7 @@ const (
 	callNull            = 1007 // nothing, for measurements
 	callStartWatchdog   = 1008 // ()
 	callProvoke         = 1009 // (fault), in kernels for tests only
+	callAddEntropy      = 1010 // (address of bytes, count)
 )
 
 // maxFlushPages is from where on a flush of everything is cheaper than one page by page.
@@ -56,6 +57,8 @@ func service(t *thread) uint64 {
 		return allocContiguous(a)
 	case callPowerOff:
 		powerOff(a)
+	case callAddEntropy:
+		absorb(a, b)
 	case callNull:
 	case callStartWatchdog:
 		startWatchdog()

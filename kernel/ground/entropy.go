@@ -2,7 +2,7 @@ package ground
 
 // Random numbers for the runtime and the kernel: ChaCha20 [RFC 8439 2.3] with fast key erasure, keyed from
 // RDRAND where the CPU has it, from the first bytes of the initial RAM disk, in which wick puts a fresh seed for each
-// run, and from the timing of boot.
+// run, and from the timing of boot. Later the kernel adds what its devices give (AddEntropy).
 
 var (
 	randomKey     [8]uint32
@@ -14,12 +14,7 @@ const cpuidRDRAND = 1 << 30 // leaf 1, ECX
 
 // initEntropy takes in seed memory, sizeBytes of it.
 func initEntropy(seed, sizeBytes uint64) {
-	for a := seed; a+32 <= seed+sizeBytes; a += 32 {
-		for i := uint64(0); i < 8; i++ {
-			randomKey[i] ^= *p32(a + i*4)
-		}
-		rekey()
-	}
+	absorb(seed, sizeBytes)
 	_, _, features, _ := cpuid(1, 0)
 	for i := 0; i < 8; i++ {
 		randomKey[i] ^= uint32(rdtsc())
@@ -30,6 +25,19 @@ func initEntropy(seed, sizeBytes uint64) {
 		}
 	}
 	rekey()
+}
+
+// absorb takes in the bytes of [buf, buf+size). What nobody could guess before stays so, whatever they are.
+func absorb(buf, size uint64) {
+	for size > 0 {
+		n := min(size, 32)
+		for i := uint64(0); i < n; i++ {
+			randomKey[i/4%8] ^= uint32(*p8(buf + i)) << (i % 4 * 8)
+		}
+		rekey()
+		buf += n
+		size -= n
+	}
 }
 
 // rekey replaces the key by output of the cipher, so that earlier output can't be computed from it.

@@ -140,6 +140,14 @@ func Message(n uint8) (address uint64, data uint32) {
 	return lapicBase - direct | cpuByID(0).lapicID<<12, vecLine + maxLines + uint32(n)
 }
 
+// AddEntropy adds bytes to what the random numbers are made of. They needn't be secret.
+func AddEntropy(bytes []byte) {
+	if len(bytes) > 0 {
+		call(callAddEntropy, sliceAddress(bytes), uint64(len(bytes)), 0)
+		runtime.KeepAlive(bytes)
+	}
+}
+
 // StartWatchdog starts what ends the machine with a report if a CPU hangs in ring 0. The real-time clock is its from
 // then on.
 func StartWatchdog() { call(callStartWatchdog, 0, 0, 0) }

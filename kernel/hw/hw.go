@@ -59,3 +59,10 @@ type Interrupt interface {
 	// Unmask lets a level fire again; it does nothing for others.
 	Unmask() error
 }
+
+// Message is an interrupt that a device raises by a write to memory [PCI 3.0 6.8]. It is an edge.
+type Message struct {
+	Interrupt
+	Address uint64 // physical, a multiple of 4
+	Data    uint32
+}

@@ -42,15 +42,18 @@ func TestInterruptFile(t *testing.T) {
 	}
 	defer w.Close()
 	// One pipe end can't be read and written, so the two directions are tested one by one.
-	fired := NewInterruptFile(r)
+	fired := NewInterruptFile(r, false)
 	if _, err := w.Write(make([]byte, 8)); err != nil {
 		t.Fatal(err)
 	}
 	if err := fired.Wait(); err != nil {
 		t.Errorf("Wait: %v", err)
 	}
-	if err := NewInterruptFile(w).Unmask(); err != nil {
-		t.Errorf("Unmask: %v", err)
+	// An edge that is unmasked writes nothing, a level does.
+	for _, level := range []bool{false, true} {
+		if err := NewInterruptFile(w, level).Unmask(); err != nil {
+			t.Errorf("Unmask: %v", err)
+		}
 	}
 	var unmasked [8]byte
 	if n, err := r.Read(unmasked[:]); n != 4 || err != nil {

@@ -8,9 +8,10 @@ import (
 // InterruptFile is an Interrupt on one of ground's interrupt files: Read blocks until the interrupt
 // has fired, and Write unmasks it.
 type InterruptFile struct {
-	file *os.File
-	buf  [8]byte
-	word [4]byte
+	file  *os.File
+	level bool // it is masked when it fires
+	buf   [8]byte
+	word  [4]byte
 }
 
 // Trigger is how a line tells of an interrupt.
@@ -36,11 +37,13 @@ func openInterrupt(kind string, number uint8) (*InterruptFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewInterruptFile(file), nil
+	return NewInterruptFile(file, kind == string(Level)), nil
 }
 
-// NewInterruptFile returns an Interrupt on an open interrupt file.
-func NewInterruptFile(file *os.File) *InterruptFile { return &InterruptFile{file: file} }
+// NewInterruptFile returns an Interrupt on an open interrupt file, of a level or of an edge.
+func NewInterruptFile(file *os.File, level bool) *InterruptFile {
+	return &InterruptFile{file: file, level: level}
+}
 
 // Wait implements Interrupt. One goroutine at a time may wait.
 func (i *InterruptFile) Wait() error {
@@ -50,6 +53,9 @@ func (i *InterruptFile) Wait() error {
 
 // Unmask implements Interrupt.
 func (i *InterruptFile) Unmask() error {
+	if !i.level {
+		return nil
+	}
 	_, err := i.file.Write(i.word[:])
 	return err
 }

@@ -148,7 +148,7 @@ func TestPCICapabilities(t *testing.T) {
 		m := virtiotest.New(1, 0, testConfig(), 8)
 		p := m.PCI()
 		change(p)
-		if _, err := NewPCI(p.Function(), p.Window, m); err == nil {
+		if _, err := NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line}); err == nil {
 			t.Errorf("%s: no error", name)
 		} else {
 			t.Logf("%s: %v", name, err)
@@ -158,7 +158,7 @@ func TestPCICapabilities(t *testing.T) {
 	m := virtiotest.New(1, 0, testConfig(), 8, 8)
 	p := m.PCI()
 	p.Capability(2)[12] = 4
-	tr, err := NewPCI(p.Function(), p.Window, m)
+	tr, err := NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,26 +210,28 @@ func TestLayout(t *testing.T) {
 func TestServe(t *testing.T) {
 	for name, transport := range transports {
 		m := virtiotest.New(1, virtiotest.EventIdx, testConfig(), 8)
-		tr, err := transport(m)
-		if err != nil {
-			t.Fatal(err)
+		serve := func() (calls chan bool, result chan error, d *Device) {
+			tr, err := transport(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, err = Open(tr, m, nil); err != nil {
+				t.Fatal(err)
+			}
+			queue(t, d, 8, 1)
+			calls, result = make(chan bool), make(chan error)
+			go func() {
+				result <- d.Serve(func(config bool) error {
+					calls <- config
+					return nil
+				})
+			}()
+			if !<-calls {
+				t.Errorf("%s: the first call is not about the configuration", name)
+			}
+			return calls, result, d
 		}
-		d, err := Open(tr, m, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		queue(t, d, 8, 1)
-		calls, result := make(chan bool), make(chan error)
-		serve := func() {
-			result <- d.Serve(func(config bool) error {
-				calls <- config
-				return nil
-			})
-		}
-		go serve()
-		if !<-calls {
-			t.Errorf("%s: the first call is not about the configuration", name)
-		}
+		calls, result, d := serve()
 		m.SetConfig(func([]byte) {})
 		if !<-calls {
 			t.Errorf("%s: a change of the configuration isn't told", name)
@@ -245,11 +247,9 @@ func TestServe(t *testing.T) {
 		if err := d.Start(); err != ErrNeedsReset {
 			t.Errorf("%s: Start: %v", name, err)
 		}
-		if err := d.Reset(); err != nil {
-			t.Fatal(err)
-		}
-		go serve()
-		<-calls
+
+		m = virtiotest.New(1, virtiotest.EventIdx, testConfig(), 8)
+		_, result, d = serve()
 		if !d.Close() {
 			t.Errorf("%s: the interrupt can't be closed", name)
 		}

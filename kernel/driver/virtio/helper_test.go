@@ -15,7 +15,12 @@ var transports = map[string]func(m *virtiotest.Device) (Transport, error){
 	"mmio": func(m *virtiotest.Device) (Transport, error) { return NewMMIO(m.MMIO(), virtiotest.MMIOSize, m) },
 	"pci": func(m *virtiotest.Device) (Transport, error) {
 		p := m.PCI()
-		return NewPCI(p.Function(), p.Window, m)
+		return NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line})
+	},
+	"messages": func(m *virtiotest.Device) (Transport, error) {
+		p := m.PCI()
+		p.AddMessages(3, 10)
+		return NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line, Message: p.Message})
 	},
 }
 

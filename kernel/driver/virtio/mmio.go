@@ -85,15 +85,18 @@ func NewMMIO(w hw.Window, sizeBytes int, interrupt hw.Interrupt) (Transport, err
 // Type implements Transport.
 func (m *mmio) Type() Type { return Type(m.window.Load32(mmioDeviceID)) }
 
-// Interrupt implements Transport.
-func (m *mmio) Interrupt() hw.Interrupt { return m.interrupt }
+// Sources implements Transport: there is one line for all.
+func (m *mmio) Sources() []Source { return []Source{{m.interrupt, m.acknowledge}} }
+
+// String implements Transport.
+func (m *mmio) String() string { return "MMIO" }
 
 // maxCauses is how often causes are acknowledged that follow each other without a pause.
 const maxCauses = 16
 
-// Acknowledge implements Transport. Only what was seen is acknowledged [virtio 4.2.2.2]. The line may be an edge, which comes
-// only after it was low, so this goes on until there is no cause left.
-func (m *mmio) Acknowledge() Cause {
+// acknowledge takes back only the causes that it has seen [virtio 4.2.2.2]. The line may be an edge, which comes only after it
+// was low, so this goes on until there is no cause left.
+func (m *mmio) acknowledge() Cause {
 	all := uint32(0)
 	for range maxCauses {
 		cause := m.window.Load32(mmioInterruptStatus) & uint32(causeAny)

@@ -57,7 +57,7 @@ func TestAcknowledgeLowersTheLine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := transport.Acknowledge(); got != c.want || w.now != c.leftNow {
+		if got := transport.Sources()[0].Acknowledge(); got != c.want || w.now != c.leftNow {
 			t.Errorf("%s: got %v, and %v is left, want %v and %v", c.name, got, w.now, c.want, c.leftNow)
 		}
 	}

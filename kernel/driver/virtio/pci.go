@@ -77,8 +77,9 @@ type region struct {
 
 // pciDevice is a device on a PCI bus [virtio 4.1].
 type pciDevice struct {
-	kind      Type
-	interrupt hw.Interrupt
+	kind    Type
+	address pci.Address
+	sources pciSources
 
 	common, isr, notify, config region
 
@@ -99,10 +100,10 @@ func PCIType(f *pci.Function) (t Type, ok bool) {
 	return 0, false
 }
 
-// NewPCI returns the device that a function is, and enables it. window makes the registers in a BAR reachable, interrupt is
-// the function's INTx line.
-func NewPCI(f *pci.Function, window func(pci.BAR) (hw.Window, error), interrupt hw.Interrupt) (Transport, error) {
-	d := &pciDevice{interrupt: interrupt, notifyAt: make(map[uint16]uint32)}
+// NewPCI returns the device that a function is, and enables it. window makes the registers in a BAR reachable. The interrupts
+// are opened as queues are set up.
+func NewPCI(f *pci.Function, window func(pci.BAR) (hw.Window, error), interrupts PCIInterrupts) (Transport, error) {
+	d := &pciDevice{address: f.Address, notifyAt: make(map[uint16]uint32)}
 	d.kind, _ = PCIType(f)
 	bars := pciBARs{function: f, window: window}
 	for _, c := range []struct {
@@ -134,7 +135,10 @@ func NewPCI(f *pci.Function, window func(pci.BAR) (hw.Window, error), interrupt 
 			d.multiplier = f.Read32(at + 16)
 		}
 	}
+	d.sources.open = interrupts
+	d.sources.prepare(f, &bars)
 	f.Enable()
+	d.sources.enable()
 	return d, nil
 }
 
@@ -169,38 +173,39 @@ type pciBARs struct {
 func (b *pciBARs) region(at uint8) (region, error) {
 	bar := int(uint8(b.function.Read32(at + 4)))
 	r := region{offset: b.function.Read32(at + 8), length: b.function.Read32(at + 12)}
+	whole, window, err := b.at(bar)
+	if err != nil {
+		return region{}, err
+	}
+	if uint64(r.offset)+uint64(r.length) > whole.Size {
+		return region{}, fmt.Errorf("%w: %d bytes at %#x of BAR %d, which has %#x", ErrCapability, r.length, r.offset, bar, whole.Size)
+	}
+	r.window = window
+	return r, nil
+}
+
+// at returns a BAR with registers in memory.
+func (b *pciBARs) at(bar int) (pci.BAR, hw.Window, error) {
 	if bar >= len(b.bars) {
-		return region{}, fmt.Errorf("%w: BAR %d", ErrCapability, bar) // the others are reserved
+		return pci.BAR{}, nil, fmt.Errorf("%w: BAR %d", ErrCapability, bar) // the others are reserved
 	}
 	if b.windows[bar] == nil {
 		var err error
 		if b.bars[bar], err = b.function.BAR(bar); err != nil {
-			return region{}, err
+			return pci.BAR{}, nil, err
 		}
 		if b.bars[bar].IO {
-			return region{}, fmt.Errorf("%w: BAR %d is of ports", ErrCapability, bar)
+			return pci.BAR{}, nil, fmt.Errorf("%w: BAR %d is of ports", ErrCapability, bar)
 		}
 		if b.windows[bar], err = b.window(b.bars[bar]); err != nil {
-			return region{}, err
+			return pci.BAR{}, nil, err
 		}
 	}
-	if uint64(r.offset)+uint64(r.length) > b.bars[bar].Size {
-		return region{}, fmt.Errorf("%w: %d bytes at %#x of BAR %d, which has %#x", ErrCapability, r.length, r.offset, bar, b.bars[bar].Size)
-	}
-	r.window = b.windows[bar]
-	return r, nil
+	return b.bars[bar], b.windows[bar], nil
 }
 
 // Type implements Transport.
 func (d *pciDevice) Type() Type { return d.kind }
-
-// Interrupt implements Transport.
-func (d *pciDevice) Interrupt() hw.Interrupt { return d.interrupt }
-
-// Acknowledge implements Transport: reading the ISR status clears it.
-func (d *pciDevice) Acknowledge() Cause {
-	return Cause(d.isr.window.Load8(d.isr.offset)) & causeAny
-}
 
 // Status implements Transport.
 func (d *pciDevice) Status() Status {
@@ -250,6 +255,9 @@ func (d *pciDevice) SetQueue(i uint16, q QueueAddress) error {
 		return fmt.Errorf("%w: queue %d at %#x of %#x bytes", ErrNotifyAt, i, off, d.notify.length)
 	}
 	d.notifyAt[i] = d.notify.offset + uint32(off)
+	if err := d.route(); err != nil {
+		return err
+	}
 	d.store16(pciQueueSize, uint16(q.Size))
 	common := d.common.window
 	for _, part := range []struct {

@@ -250,7 +250,7 @@ func TestInterruptsOnlyWhenWanted(t *testing.T) {
 			side.Signal()
 			interrupted = m.Interrupts() > before
 			if interrupted {
-				d.transport.Acknowledge()
+				d.transport.Sources()[0].Acknowledge()
 				m.Unmask()
 			}
 			return interrupted

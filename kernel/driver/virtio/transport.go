@@ -2,15 +2,14 @@ package virtio
 
 import "wick/kernel/hw"
 
-// Transport is how a device is reached [virtio 4]: PCI or MMIO.
+// Transport is how a device is reached [virtio 4]: PCI or MMIO. It is for one Open.
 type Transport interface {
 	// Type returns the kind of the device.
 	Type() Type
-	// Interrupt returns the interrupt that all queues and the configuration share.
-	Interrupt() hw.Interrupt
-	// Acknowledge returns why the device has interrupted, and takes the interrupt back. It may be for no reason: other devices
-	// can be on the same line.
-	Acknowledge() Cause
+	// Sources returns the interrupts of the device. They are all there, and stay, when the last queue is set up.
+	Sources() []Source
+	// String says where the device is and how it interrupts.
+	String() string
 
 	Status() Status
 	SetStatus(s Status) // 0 begins a reset, which is over when Status returns 0
@@ -29,6 +28,14 @@ type Transport interface {
 	Config() Config
 	// ConfigGeneration changes with the configuration.
 	ConfigGeneration() uint32
+}
+
+// Source is one of a device's interrupts. Queues and the configuration have one each, or share some.
+type Source struct {
+	Interrupt hw.Interrupt
+	// Acknowledge returns why the device has interrupted, as far as that can be known, and takes the interrupt back. It may be
+	// for no reason: other devices can be on the same line.
+	Acknowledge func() Cause
 }
 
 // Cause says why a device has interrupted [virtio 4.1.4.5, 4.2.2].

@@ -3,14 +3,14 @@
 //
 //	driver (virtionet, …)     Queue.Add, Publish, Take             Device.Serve, ReadConfig
 //	this package              Queue: rings in DMA memory           Device: status, features
-//	                          Transport: PCI or MMIO registers, an interrupt
+//	                          Transport: PCI or MMIO registers, interrupts
 //
 // A driver takes a device over like this:
 //
 //	d, err := virtio.Open(transport, memory, choose) // reset, negotiate
 //	q, err := d.NewQueue(0, virtio.QueueConfig{…})   // for each of its queues
 //	err = d.Start()                                  // the device is live
-//	err = d.Serve(func(config bool) error { … })     // on a goroutine, until the end
+//	err = d.Serve(func(config bool) error { … })     // after each interrupt, until the end
 //	err = d.Reset()                                  // the device reaches for no memory any more
 //
 // Nothing that a device says is believed unchecked: what it returns must be what it was given. A queue that it has
@@ -22,7 +22,7 @@ package virtio
 import (
 	"errors"
 	"fmt"
-	"io"
+	"strconv"
 
 	"wick/kernel/hw"
 )
@@ -37,6 +37,21 @@ const (
 	TypeEntropy Type = 4
 	TypeVsock   Type = 19
 )
+
+// String returns the name of a type, or its number.
+func (t Type) String() string {
+	switch t {
+	case TypeNetwork:
+		return "network card"
+	case TypeConsole:
+		return "console"
+	case TypeEntropy:
+		return "entropy source"
+	case TypeVsock:
+		return "socket device"
+	}
+	return "type " + strconv.Itoa(int(t))
+}
 
 // Features are feature bits [virtio 2.2]. Bits 0 to 23, and from 50, are of the type of device.
 type Features uint64
@@ -149,40 +164,6 @@ func (d *Device) Reset() error {
 		}
 	}
 	return ErrReset
-}
-
-// Serve calls service at once, and after each interrupt, on the caller's goroutine; config tells whether the configuration
-// may have changed. It returns when the interrupt has ended (see Close), with its error, or when service or the device has failed.
-//
-// The interrupt is acknowledged before service runs and unmasked after it, so that whatever the device does
-// meanwhile brings another one: service finds everything if it looks once at each queue after Queue.EnableInterrupts.
-func (d *Device) Serve(service func(config bool) error) error {
-	interrupt := d.transport.Interrupt()
-	config := true
-	for {
-		if config && d.transport.Status()&StatusNeedsReset != 0 {
-			return ErrNeedsReset
-		}
-		if err := service(config); err != nil {
-			return err
-		}
-		if err := interrupt.Unmask(); err != nil {
-			return err
-		}
-		if err := interrupt.Wait(); err != nil {
-			return err
-		}
-		config = d.transport.Acknowledge()&CauseConfig != 0
-	}
-}
-
-// Close ends the interrupts of the device, and with them Serve. It tells whether that was possible.
-func (d *Device) Close() bool {
-	c, ok := d.transport.Interrupt().(io.Closer)
-	if ok {
-		c.Close() // the waiting goroutine is told
-	}
-	return ok
 }
 
 // ReadConfig calls read with the configuration space, of which it must have size bytes at least, until no change came in

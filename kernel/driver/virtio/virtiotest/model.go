@@ -40,6 +40,9 @@ type Device struct {
 	StuckReset     bool // the status never reads 0
 	RefuseFeatures bool // FEATURES_OK doesn't stay set
 	MovingConfig   bool // the generation changes each time that it is read
+	// RefuseVector, or nil, tells whether the device has no resources for a vector of a queue, or of the configuration if that
+	// is -1. It is called with the model's lock.
+	RefuseVector func(queue int, vector uint16) bool
 
 	// Hooks, or nil. They are called without the model's lock, so they may call it.
 	OnNotify func(queue int)    // after the driver has notified
@@ -62,6 +65,8 @@ type Device struct {
 	closed     bool      // guarded by mu
 	lose       int       // guarded by mu; interrupts still to be lost
 	interrupts int       // guarded by mu
+	lineOpen   bool      // guarded by mu; of a function with a line of its own
+	messages   *messages // guarded by mu; nil: MSI-X isn't there
 }
 
 // ErrClosed is the error of Wait after Close.
@@ -80,6 +85,9 @@ func New(kind uint32, features uint64, config []byte, queues ...int) *Device {
 // resetLocked does what a reset does.
 func (d *Device) resetLocked() {
 	d.accepted, d.cause = 0, 0
+	if d.messages != nil {
+		d.messages.config = noVector
+	}
 	for _, q := range d.Queues {
 		q.resetLocked()
 	}
@@ -149,7 +157,7 @@ func (d *Device) SetConfig(change func(config []byte)) {
 	defer d.mu.Unlock()
 	change(d.Config)
 	d.generation++
-	d.raiseLocked(causeConfig)
+	d.raiseLocked(nil)
 }
 
 // NeedReset sets DEVICE_NEEDS_RESET, and interrupts.
@@ -157,7 +165,7 @@ func (d *Device) NeedReset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.status |= statusNeedsReset
-	d.raiseLocked(causeConfig)
+	d.raiseLocked(nil)
 }
 
 func (d *Device) loadGeneration() uint32 {
@@ -187,9 +195,18 @@ func (d *Device) loadConfig(offset uint32, n int) (v uint32) {
 	return v
 }
 
-// raiseLocked sets causes.
-func (d *Device) raiseLocked(cause uint8) {
-	d.cause |= cause
+// raiseLocked interrupts for a queue, or for the configuration if that is nil.
+func (d *Device) raiseLocked(q *Queue) {
+	switch {
+	case d.useMessagesLocked() && q != nil:
+		d.sendLocked(q.vector)
+	case d.useMessagesLocked():
+		d.sendLocked(d.messages.config)
+	case q != nil:
+		d.cause |= causeQueue
+	default:
+		d.cause |= causeConfig
+	}
 	d.fireLocked()
 }
 
@@ -247,10 +264,14 @@ func (d *Device) Unmask() error {
 	return nil
 }
 
-// Interrupt fires the interrupt without a cause, as another device on the line would.
+// Interrupt fires the interrupt without a cause, as another device on the line would, or the first queue's message.
 func (d *Device) Interrupt() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.useMessagesLocked() {
+		d.sendLocked(d.Queues[0].vector)
+		return
+	}
 	d.masked, d.pending = true, true
 	d.line.Broadcast()
 }

@@ -28,6 +28,7 @@ const (
 	notifyApart  = 4
 	firstCap     = 0x40
 	capSize      = 20
+	regBAR1      = 0x14
 	regBAR4      = 0x20
 	regCapsAt    = 0x34
 	regInterrupt = 0x3C
@@ -88,10 +89,13 @@ func (p *PCI) Function() *pci.Function {
 
 // Window returns the registers in a BAR.
 func (p *PCI) Window(bar pci.BAR) (hw.Window, error) {
-	if bar.Address != barAddress || bar.Size != barSize {
-		panic(fmt.Sprintf("virtiotest: BAR %+v", bar))
+	switch {
+	case bar.Address == barAddress && bar.Size == barSize:
+		return pciWindow{p.Device}, nil
+	case bar.Address == msixBARAddress && bar.Size == msixBARSize && p.Device.messages != nil:
+		return table{d: p.Device}, nil
 	}
-	return pciWindow{p.Device}, nil
+	panic(fmt.Sprintf("virtiotest: BAR %+v", bar))
 }
 
 func (p *PCI) at(n int) []byte {
@@ -121,6 +125,9 @@ func (p *PCI) write(offset int, v uint32, n int) {
 		at := int(p.address&0xFC) + offset + i
 		p.Space[at] = p.Space[at]&^p.mask[at] | byte(v>>(8*i))&p.mask[at]
 	}
+	if m := p.Device.messages; m != nil && int(p.address&0xFC) == m.capability {
+		p.Device.setControl(binary.LittleEndian.Uint16(p.Space[m.capability+2:]))
+	}
 }
 
 // In8 implements hw.Ports; package pci doesn't use it, nor the two that follow.
@@ -139,6 +146,9 @@ func (w pciWindow) Load8(offset uint32) uint8 {
 	case offset == commonAt+0x15:
 		return uint8(w.d.loadGeneration())
 	case offset == isrAt: // reading it takes the interrupt back
+		if w.d.messages != nil && w.d.messages.control&msixEnable != 0 {
+			panic("virtiotest: the ISR status is read, which says nothing with MSI-X")
+		}
 		cause := w.d.loadCause()
 		w.d.acknowledge(cause)
 		return cause
@@ -152,8 +162,12 @@ func (w pciWindow) Load8(offset uint32) uint8 {
 func (w pciWindow) Load16(offset uint32) uint16 {
 	q := w.d.selected()
 	switch {
+	case offset == commonAt+0x10:
+		return w.d.loadVector(nil)
 	case offset == commonAt+0x12:
 		return uint16(len(w.d.Queues))
+	case offset == commonAt+0x1A && q != nil:
+		return w.d.loadVector(q)
 	case offset == commonAt+0x18 && q != nil:
 		return uint16(q.most)
 	case offset == commonAt+0x1C && q != nil:
@@ -191,8 +205,12 @@ func (w pciWindow) Store8(offset uint32, v uint8) {
 // Store16 implements hw.Window.
 func (w pciWindow) Store16(offset uint32, v uint16) {
 	switch {
+	case offset == commonAt+0x10:
+		w.d.setVector(nil, v)
 	case offset == commonAt+0x16:
 		w.d.selector.queue = uint32(v)
+	case offset == commonAt+0x1A:
+		w.d.setVector(w.d.selected(), v)
 	case offset == commonAt+0x18:
 		w.d.selected().size = uint32(v)
 	case offset == commonAt+0x1C:

@@ -22,6 +22,7 @@ type Queue struct {
 	used                      uint16 // used index
 	signalled                 uint16 // used index at the last decision about an interrupt
 	notified                  int
+	vector                    uint16 // of the MSI-X table
 }
 
 // Chain is what the driver has made available at once.
@@ -57,7 +58,7 @@ func (c *Chain) Write(data []byte) (n int) {
 
 func (q *Queue) resetLocked() {
 	q.ready, q.size, q.desc, q.availRing, q.usedRing = false, 0, 0, 0, 0
-	q.next, q.used, q.signalled, q.notified = 0, 0, 0, 0
+	q.next, q.used, q.signalled, q.notified, q.vector = 0, 0, 0, 0, noVector
 }
 
 // Live tells whether the driver has set the queue up and the device may use it.
@@ -214,7 +215,7 @@ func (q *Queue) Signal() {
 	} else if q.device.wordLocked(q.availRing).Load()&1 != 0 { // NO_INTERRUPT
 		return
 	}
-	q.device.raiseLocked(causeQueue)
+	q.device.raiseLocked(q)
 }
 
 // notify is what the driver does.

@@ -1,0 +1,71 @@
+package vm
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"testing"
+
+	"wick/test/programs/peer"
+)
+
+// withGlobals returns the environment of a wick whose QEMU has other defaults: driver.property=value.
+func withGlobals(t *testing.T, globals ...string) []string {
+	t.Helper()
+	more := ""
+	for _, g := range globals {
+		more += " -global " + g
+	}
+	return wrapQEMU(t, t.TempDir(), func(qemu string) string {
+		return fmt.Sprintf("#!/bin/sh\ncase \" $* \" in\n*\" -kernel \"*) exec %s \"$@\"%s ;;\n*) exec %[1]s \"$@\" ;;\nesac\n", qemu, more)
+	})
+}
+
+// TestInterruptsOfVirtio exchanges data with a machine whose virtio devices interrupt in each of the ways that there are:
+// messages of their own for queues and configuration, fewer messages than those, one, the INTx line, and the line of a device
+// without a bus. No interrupt may be lost.
+func TestInterruptsOfVirtio(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		machine       string
+		cpus          int
+		globals       []string
+		card, console string // as the kernel tells of them
+	}{
+		{"messages", "pc", 1, nil, "PCI .*, 3 messages by MSI-X", "PCI .*, 2 messages by MSI-X"},
+		{"messages-q35", "q35", 2, nil, "PCI .*, 3 messages by MSI-X", "PCI .*, 2 messages by MSI-X"},
+		{"many", "pc", 2, []string{"virtio-serial-pci.vectors=8"}, "PCI .*, 3 messages by MSI-X", "PCI .*, 5 messages by MSI-X"},
+		{"two", "q35", 1, []string{"virtio-net-pci.vectors=2"}, "PCI .*, 2 messages by MSI-X", "PCI .*, 2 messages by MSI-X"},
+		{"one", "pc", 2, []string{"virtio-net-pci.vectors=1", "virtio-serial-pci.vectors=1"}, "PCI .*, 1 messages by MSI-X", "PCI .*, 1 messages by MSI-X"},
+		{"line", "pc", 1, []string{"virtio-net-pci.vectors=0", "virtio-serial-pci.vectors=0"}, "PCI .*, INTx", "PCI .*, INTx"},
+		{"line-q35", "q35", 2, []string{"virtio-net-pci.vectors=0", "virtio-serial-pci.vectors=0"}, "PCI .*, INTx", "PCI .*, INTx"},
+		{"mmio", "microvm", 2, nil, "MMIO", "MMIO"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			env := os.Environ()
+			if c.globals != nil {
+				env = withGlobals(t, c.globals...)
+			}
+			r := start(t, options{configuration: configuration{machine: c.machine, cpus: c.cpus, model: "default"},
+				flags: []string{"-p", "0:7000"}, program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}, env: env})
+			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+			addr := r.port("7000/tcp")
+			exchange(t, addr, 1<<20, 1)
+			for i := range 50 {
+				if err := peer.Download(addr, 100, uint64(i)); err != nil {
+					t.Fatalf("connection %d of 50 in a row: %v", i+1, err)
+				}
+			}
+			quit(t, r, addr)
+			for _, want := range []string{"virtio: network card: " + c.card, "virtio: console: " + c.console} {
+				if !regexp.MustCompile("(?m)^" + want + "$").MatchString(r.stderr.String()) {
+					t.Errorf("the kernel doesn't tell %q\n%s", want, r.tail())
+				}
+			}
+			if lost := regexp.MustCompile(`(?m)^e0: interrupts-lost.*`).FindString(r.stderr.String()); lost != "" {
+				t.Error(lost)
+			}
+		})
+	}
+}
