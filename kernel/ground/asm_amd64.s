@@ -335,7 +335,7 @@ TEXT ·toGround(SB),NOSPLIT|NOFRAME,$0
 	CALLGO(·trapFn(SB))
 	JMP ·resume(SB)
 
-// Resumes cpu.cur, giving the ground lock back when nothing shared is used any more.
+// Resumes cpu.cur.
 TEXT ·resume(SB),NOSPLIT|NOFRAME,$0
 	MOVQ cpu_cur(GS), SI
 	MOVQ thread_resumeUser(SI), DI
@@ -344,19 +344,9 @@ TEXT ·resume(SB),NOSPLIT|NOFRAME,$0
 	MOVQ $0, thread_resumeUser(SI)
 	MOVQ DI, thread_user(SI)
 	MOVQ DI, SI
-	CMPQ cpu_locked(GS), $0
-	JEQ toUser
-	MOVQ $0, cpu_locked(GS)
-	MOVL $0, ·groundLock(SB)
-toUser:
 	JMP ·loadUser(SB)
 kernel:
 	SETFS(thread_fsBase(SI))
-	CMPQ cpu_locked(GS), $0
-	JEQ unlocked
-	MOVQ $0, cpu_locked(GS)
-	MOVL $0, ·groundLock(SB)
-unlocked:
 	MOVQ SI, CX
 	CMPQ thread_full(CX), $0
 	JNE full

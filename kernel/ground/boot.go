@@ -94,7 +94,6 @@ func boot(start, stub uint64) {
 	installVDSO()
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
 
-	lock()
 	startCPUs()
 	startRuntime()
 }

@@ -146,8 +146,7 @@ func kvmScale() uint64 {
 	wrmsr(msrKVMClock, f|kvmClockEnable)
 	scale := clockScale(*p32(direct + f + kvmClockMul), int8(*p8(direct + f + kvmClockShift)))
 	wrmsr(msrKVMClock, 0)
-	freeFrame(f)
-	kernelFrames--
+	returnFrames(&frameBatch{f}, 1)
 	return scale
 }
 

@@ -23,34 +23,22 @@ const (
 const maxFlushPages = 32
 
 // service does a call of ground's own.
-func service(t *thread) uint64 {
+func service(cpu *cpu, t *thread) uint64 {
 	a, b, c := t.di, t.si, t.dx
 	switch t.ax {
 	case callAllocFrames:
-		n := uint64(0)
-		for ; n < b && freeFrames > reserve(); n++ {
-			*p64(a + n*8) = takeFrame()
-		}
-		return n
+		return allocFrames(a, b)
 	case callFreeFrames:
-		for i := uint64(0); i < b; i++ {
-			freeFrame(*p64(a + i*8))
-		}
+		freeFramesAt(a, b)
 	case callNewRoot:
-		if freeFrames <= reserve() {
-			return 0
-		}
-		root := takeFrame()
-		clearPage(direct + root)
-		copyWords(direct+root+pageSize/2, direct+kernelRoot+pageSize/2, pageSize/16)
-		return root
+		return newRoot()
 	case callFlush:
 		flush(a, b, c)
 	case callKick:
 		u := userAt(a)
 		if on := atomic.LoadUint64(&u.OnCPU); on != 0 {
-			if target := cpuByID(on - 1); target != me() {
-				sendIPI(target.lapicID, vecResched)
+			if target := cpuByID(on - 1); target != cpu {
+				sendIPI(cpu, target, vecResched)
 			}
 		}
 	case callAllocContiguous:
@@ -68,22 +56,39 @@ func service(t *thread) uint64 {
 	return 0
 }
 
-// flush drops translations of user pages of root on all CPUs. pages == 0 stands for everything, and also takes the root
-// out of use, so that it can be freed.
-func flush(root, va, pages uint64) {
-	c := me()
-	if c.root == root {
-		switch {
-		case pages == 0:
-			c.root = kernelRoot
-			writeCR3(kernelRoot)
-		case pages > maxFlushPages:
-			writeCR3(root)
-		default:
-			for i := uint64(0); i < pages; i++ {
-				invlpg(va + i*pageSize)
-			}
+// allocFrames stores up to n frames for programs at a, and returns how many.
+func allocFrames(a, n uint64) uint64 {
+	var batch frameBatch
+	done := uint64(0)
+	for done < n {
+		want := min(n-done, uint64(len(batch)))
+		got := takeBatch(&batch, want)
+		copyWords(a+done*8, addressOf(&batch), got)
+		if done += got; got < want {
+			break
 		}
 	}
-	shootdown(root)
+	return done
+}
+
+// freeFramesAt gives back the n frames that are told at a.
+func freeFramesAt(a, n uint64) {
+	var batch frameBatch
+	for done := uint64(0); done < n; {
+		some := min(n-done, uint64(len(batch)))
+		copyWords(addressOf(&batch), a+done*8, some)
+		freeBatch(&batch, some)
+		done += some
+	}
+}
+
+// newRoot returns page tables with nothing in the lower half, or 0.
+func newRoot() uint64 {
+	var root frameBatch
+	if takeBatch(&root, 1) == 0 {
+		return 0
+	}
+	clearPage(direct + root[0])
+	copyWords(direct+root[0]+pageSize/2, direct+kernelRoot+pageSize/2, pageSize/16)
+	return root[0]
 }

@@ -19,6 +19,23 @@ func initConsole() {
 	out8(com1+4, 3) // DTR, RTS
 }
 
+// consoleLock keeps what different CPUs write for the runtime apart. Reports don't take it.
+var consoleLock spinlock
+
+// writeConsole writes text of the runtime. Who reads the console may let it wait.
+func writeConsole(c *cpu, text, size uint64) {
+	consoleLock.lock()
+	for i := uint64(0); i < size; i++ {
+		c.watch.entries++
+		answerFlush(c)
+		if *p8(text + i) == '\n' {
+			putc('\r')
+		}
+		putc(*p8(text + i))
+	}
+	consoleLock.unlock()
+}
+
 func putc(c byte) {
 	for n := 0; in8(com1+uartLSR)&lsrTHRE == 0 && n < 1<<20; n++ {
 	}

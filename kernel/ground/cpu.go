@@ -14,17 +14,20 @@ type cpu struct {
 	faultG      uint64 // the same for the page-fault stack
 	faultFS     uint64
 	kernelGS    uint64 // value of the inactive GS base: that of the user thread
-	root        uint64 // CR3
-	locked      uint64 // this CPU holds the ground lock
+	root        uint64 // CR3; atomic for others
 	inFault     uint64 // it resolves a page fault of ring 0
 	restDirty   uint64 // the state besides SSE is not the initial one
 	xsave       uint64 // xsaveKind, from when XSAVE is on
 	id          uint64 // index in cpus
 	lapicID     uint64
-	flushSeen   uint64 // last TLB shootdown that this CPU answered
+	icrHigh     uint64 // APIC id in the upper half of the interrupt command register; noAPIC: not known
+	flushAsked  uint64 // TLB flushes that others have asked for; atomic
+	flushSeen   uint64 // how many it was asked for when it last did one; atomic for others
 	armedNS     uint64 // monotonic time at which its timer fires; noTimer: not armed
-	woken       uint64 // an idle CPU has been interrupted to look at the run queue
-	switchNow   uint64 // a device's thread wants this CPU
+	queue       uint64 // set of the runnable threads that wait for it, a bit for each; atomic
+	offered     uint64 // those of them that an idle CPU has been told of
+	last        uint64 // the thread that it last took out of a queue
+	first       uint64 // the thread that it runs next, before those in queues; 0: none
 	online      uint64
 	surprises   uint64    // non-maskable interrupts, and debug exceptions of ring 0
 	x87Env      [4]uint64 // FNSTENV image [SDM1 8.1.10], 28 bytes

@@ -14,7 +14,7 @@
 //	ring 0, Go      goroutine in enterUser, on an M  (thread)
 //	                  | SYSCALL, fault, interrupt     ^ resume
 //	                  v                               |
-//	ring 0, ground  syscall, trap; one stack a CPU, interrupts off, under lock()
+//	ring 0, ground  syscall, trap; one stack a CPU, interrupts off
 //
 // A page fault of ring 0 has a stack of its own and returns in place (see fault), because ground
 // itself may touch demand-zero memory of the runtime. What belongs to ground is never
@@ -36,8 +36,25 @@
 // When something is broken beyond repair, die tells what everything does, and ends the machine; see report.go. The watchdog
 // (watchdog.go) does so for a CPU that hangs.
 //
-// # Locks
+// # Several CPUs
 //
-// One lock, taken by lock() at every entry and released by the assembly when it leaves ground. A CPU
-// that waits for it answers TLB shootdowns meanwhile.
+// What many CPUs do often takes no lock. A thread belongs to one CPU at a time, or to none while it waits; it changes hands by one
+// atomic step: claim ends its wait, take gets it out of a queue of runnable ones (thread.go, queue.go). Each CPU has such
+// a queue; one that has nothing to do takes from the others' (sched.go). A CPU that idles is in idleCPUs, and is interrupted
+// only if it is there. Three pairs of stores and loads keep wake-ups from being lost; in each, both sides store first, and look
+// at what the other has stored after that:
+//
+//	who waits for a futex        becomes a waiter            then looks at the word
+//	who wakes                    has changed the word        then looks for waiters
+//	who idles                    joins idleCPUs              then looks at the queues
+//	who puts a thread in one     has put it there            then looks at idleCPUs
+//	who leaves idleCPUs          has left                    then looks at flushAsked
+//	who wants a flush            has counted up flushAsked   then looks at idleCPUs
+//
+// The kernel's page tables change entry by entry, from and to 0 (paging.go).
+//
+// Spin locks guard the rest, for a few instructions each: filesLock (files and what waits for their events), ioapicLock,
+// randomLock, consoleLock, framesLock. framesLock may be taken while one of the others is held, by a page fault of memory
+// that ground reads or writes for the runtime; otherwise none is taken while another is held. Nothing is held across a TLB
+// shootdown, and a CPU that waits, for a lock or a shootdown, answers the shootdowns of others (flush.go).
 package ground

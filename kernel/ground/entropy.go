@@ -4,6 +4,9 @@ package ground
 // RDRAND where the CPU has it, from the first bytes of the initial RAM disk, in which wick puts a fresh seed for each
 // run, and from the timing of boot. Later the kernel adds what its devices give (AddEntropy).
 
+// randomLock guards the generator.
+var randomLock spinlock
+
 var (
 	randomKey     [8]uint32
 	randomBlock   [16]uint32
@@ -50,6 +53,7 @@ func rekey() {
 
 // random fills [buf, buf+size).
 func random(buf, size uint64) {
+	randomLock.lock()
 	for size > 0 {
 		chachaBlock()
 		n := min(size, 64)
@@ -61,6 +65,7 @@ func random(buf, size uint64) {
 	}
 	randomKey[0] ^= uint32(rdtsc())
 	rekey()
+	randomLock.unlock()
 }
 
 func chachaBlock() {

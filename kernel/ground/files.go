@@ -23,19 +23,40 @@ type file struct {
 	ready   uint64 // edge-triggered: an event since the last epoll_pwait
 }
 
+// filesLock guards files, and makes looking for events and waiting for them one step.
+var filesLock spinlock
+
 var files [maxFiles]file
 
 func fileAt(fd uint64) *file { return &files[fd%maxFiles] }
 
 // openFile returns the descriptor of a new file, or -EMFILE.
 func openFile(kind, line uint64) uint64 {
+	filesLock.lock()
+	result := negErrno(emfile)
 	for fd := uint64(3); fd < maxFiles; fd++ {
 		if f := fileAt(fd); f.kind == fileNone {
 			*f = file{kind: kind, line: line}
-			return fd
+			result = fd
+			break
 		}
 	}
-	return negErrno(emfile)
+	filesLock.unlock()
+	return result
+}
+
+func closeFile(fd uint64) uint64 {
+	filesLock.lock()
+	f := fileAt(fd)
+	open := fd < maxFiles && f.kind != fileNone
+	if open {
+		*f = file{}
+	}
+	filesLock.unlock()
+	if !open {
+		return negErrno(ebadf)
+	}
+	return 0
 }
 
 // openInterrupt opens the file of an interrupt: "/dev/irq/edge/N" and "/dev/irq/level/N" of line N, "/dev/irq/message/N" of
@@ -66,7 +87,7 @@ func openLineFile(digits uint64, level bool) uint64 {
 	}
 	fd := openFile(fileInterrupt, line)
 	if fd < maxFiles && !openLine(line, level) {
-		fileAt(fd).kind = fileNone
+		closeFile(fd)
 		return negErrno(enoent)
 	}
 	return fd
@@ -99,33 +120,31 @@ func number(a uint64) (n uint64, ok bool) {
 // readFile reads the event count of an eventfd or interrupt file: 8 bytes, as eventfd(2).
 func readFile(fd, buf, size uint64) uint64 {
 	f := fileAt(fd)
-	switch {
-	case fd >= maxFiles || f.kind != fileEventfd && f.kind != fileInterrupt:
+	if fd >= maxFiles || f.kind != fileEventfd && f.kind != fileInterrupt {
 		return negErrno(ebadf)
-	case size < 8:
+	}
+	if size < 8 {
 		return negErrno(einval)
-	case f.count == 0:
+	}
+	filesLock.lock()
+	count := f.count
+	f.count = 0
+	filesLock.unlock()
+	if count == 0 {
 		return negErrno(eagain)
 	}
-	*p64(buf) = f.count
-	f.count = 0
+	*p64(buf) = count
 	return 8
 }
 
 // writeFile adds an event to an eventfd, unmasks a level-triggered line, or writes to the console.
-func writeFile(fd, buf, size uint64) uint64 {
+func writeFile(c *cpu, fd, buf, size uint64) uint64 {
 	f := fileAt(fd)
 	switch {
 	case fd == 1 || fd == 2:
-		for i := uint64(0); i < size; i++ {
-			me().watch.entries++ // whoever reads the console may let it wait
-			if *p8(buf + i) == '\n' {
-				putc('\r')
-			}
-			putc(*p8(buf + i))
-		}
+		writeConsole(c, buf, size)
 	case fd < maxFiles && f.kind == fileEventfd:
-		fileEvent(f)
+		fileEvent(c, f)
 	case fd < maxFiles && f.kind == fileInterrupt:
 		unmaskLine(f.line)
 	default:
@@ -136,32 +155,26 @@ func writeFile(fd, buf, size uint64) uint64 {
 
 // interrupt delivers the interrupt of a line or message to its file. A level-triggered line stays masked until the file is
 // written to.
-func interrupt(line uint64) {
+func interrupt(c *cpu, line uint64) {
 	for fd := uint64(3); fd < maxFiles; fd++ {
 		if f := fileAt(fd); f.kind == fileInterrupt && f.line == line {
-			fileEvent(f)
+			fileEvent(c, f)
 		}
 	}
 }
 
 // fileEvent counts an event and wakes a thread that waits in epoll_pwait.
-func fileEvent(f *file) {
+func fileEvent(c *cpu, f *file) {
+	filesLock.lock()
 	f.count++
 	f.ready = 1
-	if f.watched == 0 {
-		return
-	}
-	for i := uint64(1); i <= topThread; i++ {
-		t := thread_(i)
-		if t.state != stateEpoll {
-			continue
-		}
-		if n := collectEvents(t.epollEvents, t.epollMaxEvents); n > 0 {
-			t.ax = n
-			wakeFirst(t)
-			return
+	if f.watched != 0 {
+		if t := claimKind(stateEpoll); t != nil {
+			t.ax = collectEvents(t.epollEvents, t.epollMaxEvents)
+			wakeFirst(c, t)
 		}
 	}
+	filesLock.unlock()
 }
 
 const (
@@ -180,6 +193,8 @@ func epollCtl(op, fd, event uint64) uint64 {
 	if fd >= maxFiles || f.kind != fileEventfd && f.kind != fileInterrupt {
 		return negErrno(eperm)
 	}
+	result := uint64(0)
+	filesLock.lock()
 	switch op {
 	case epollCtlAdd, epollCtlMod:
 		f.watched = 1
@@ -188,12 +203,13 @@ func epollCtl(op, fd, event uint64) uint64 {
 	case epollCtlDel:
 		f.watched = 0
 	default:
-		return negErrno(einval)
+		result = negErrno(einval)
 	}
-	return 0
+	filesLock.unlock()
+	return result
 }
 
-// collectEvents stores the events that are ready at buf and returns their number.
+// collectEvents stores the events that are ready at buf and returns their number. The caller holds filesLock.
 func collectEvents(buf, most uint64) uint64 {
 	n := uint64(0)
 	for fd := uint64(3); fd < maxFiles && n < most; fd++ {

@@ -1,5 +1,7 @@
 package ground
 
+import "sync/atomic"
+
 // direct is where all physical memory is mapped.
 const direct = 0xffff800000000000
 
@@ -14,17 +16,20 @@ const maxRanges = 16
 // memRange is usable memory that has never been handed out, in bytes.
 type memRange struct{ next, end uint64 }
 
-var (
-	ranges     [maxRanges]memRange
-	rangeCount uint64
+// framesLock guards what is not handed out. Nothing that it is held for can fault.
+var framesLock spinlock
 
-	freeList   uint64 // physical address of the first free frame, linked through their first words
-	freeFrames uint64 // on the list and in ranges
-	allFrames  uint64
+var (
+	ranges     [maxRanges]memRange // guarded by framesLock
+	rangeCount uint64              // fixed after boot
+
+	freeList   uint64 // physical address of the first free frame, linked through their first words; guarded by framesLock
+	freeFrames uint64 // on the list and in ranges; guarded by framesLock, read without it
+	allFrames  uint64 // fixed after boot
 
 	// Programs can't have what the kernel's own page faults must find: the kernel's share, less what it has of it.
-	kernelShare  uint64
-	kernelFrames uint64 // that hold memory of the runtime, and page tables of it
+	kernelShare  uint64 // fixed after boot
+	kernelFrames uint64 // that hold memory of the runtime, and page tables of it; atomic
 )
 
 // minimumReserve is kept for the kernel also when it has had its share.
@@ -32,7 +37,7 @@ const minimumReserve = (1 << 20) / pageSize
 
 // reserve is the number of free frames that programs can't have now.
 func reserve() uint64 {
-	return max(kernelShare-min(kernelFrames, kernelShare), minimumReserve)
+	return max(kernelShare-min(atomic.LoadUint64(&kernelFrames), kernelShare), minimumReserve)
 }
 
 // addRange takes [start, end) into use.
@@ -48,7 +53,7 @@ func addRange(start, end uint64) {
 	allFrames += (end - start) / pageSize
 }
 
-// takeFrame returns a frame with unknown contents, or 0.
+// takeFrame returns a frame with unknown contents, or 0. The caller holds framesLock.
 func takeFrame() uint64 {
 	if f := freeList; f != 0 {
 		freeList = *p64(direct + f)
@@ -69,15 +74,46 @@ func takeFrame() uint64 {
 
 // allocFrame returns a zeroed frame for the kernel itself. Running out is fatal: programs are refused long before.
 func allocFrame() uint64 {
+	framesLock.lock()
 	f := takeFrame()
+	framesLock.unlock()
 	if f == 0 {
 		die("out of memory")
 	}
 	clearPage(direct + f)
-	kernelFrames++
+	atomic.AddUint64(&kernelFrames, 1)
 	return f
 }
 
+// returnFrames gives back n frames of the kernel itself.
+func returnFrames(frames *frameBatch, n uint64) {
+	freeBatch(frames, n)
+	atomic.AddUint64(&kernelFrames, -n)
+}
+
+// frameBatch is as many frames as are handed out or taken back in one go.
+type frameBatch [64]uint64
+
+// takeBatch takes up to n frames that programs can have, with unknown contents, and returns how many.
+func takeBatch(frames *frameBatch, n uint64) uint64 {
+	taken := uint64(0)
+	framesLock.lock()
+	for ; taken < n && freeFrames > reserve(); taken++ {
+		frames[taken%uint64(len(frames))] = takeFrame()
+	}
+	framesLock.unlock()
+	return taken
+}
+
+func freeBatch(frames *frameBatch, n uint64) {
+	framesLock.lock()
+	for i := uint64(0); i < n; i++ {
+		freeFrame(frames[i%uint64(len(frames))])
+	}
+	framesLock.unlock()
+}
+
+// freeFrame gives back a frame. The caller holds framesLock.
 func freeFrame(f uint64) {
 	*p64(direct + f) = freeList
 	freeList = f
@@ -88,17 +124,25 @@ func freeFrame(f uint64) {
 // for devices, which take theirs at start.
 func allocContiguous(n uint64) uint64 {
 	size := n * pageSize
+	framesLock.lock()
+	f := takeRow(size)
+	framesLock.unlock()
+	for a := f; f != 0 && a < f+size; a += pageSize {
+		clearPage(direct + a)
+	}
+	return f
+}
+
+// takeRow takes sizeBytes of frames in a row below 4 GiB, or returns 0. The caller holds framesLock.
+func takeRow(sizeBytes uint64) uint64 {
 	for i := uint64(0); i < rangeCount; i++ {
 		r := &ranges[i%maxRanges]
-		if r.end-r.next < size || r.next+size > 1<<32 {
+		if r.end-r.next < sizeBytes || r.next+sizeBytes > 1<<32 {
 			continue
 		}
 		f := r.next
-		r.next += size
-		freeFrames -= n
-		for a := f; a < r.next; a += pageSize {
-			clearPage(direct + a)
-		}
+		r.next += sizeBytes
+		freeFrames -= sizeBytes / pageSize
 		return f
 	}
 	return 0

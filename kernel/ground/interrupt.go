@@ -71,6 +71,7 @@ const (
 	icrNMI       = 0x4400
 	divideBy1    = 0b1011
 	timerMaximum = 0xffffffff
+	noAPIC       = 1 << 32 // nobody's id
 )
 
 func lapicRead(reg uint64) uint32 { return mmioRead32(lapicBase + reg) }
@@ -85,7 +86,9 @@ func initLAPIC() {
 	lapicWrite(lapicTimer, vecTimer)
 	lapicWrite(lapicLINT0, lvtMasked)
 	lapicWrite(lapicLINT1, lvtNMI) // where PCs have it
-	me().lapicID = uint64(lapicRead(lapicID) >> 24)
+	c := me()
+	c.lapicID = uint64(lapicRead(lapicID) >> 24)
+	c.icrHigh = noAPIC
 }
 
 func sendICR(apic uint64, command uint32) {
@@ -96,4 +99,12 @@ func sendICR(apic uint64, command uint32) {
 	}
 }
 
-func sendIPI(apic uint64, vector uint32) { sendICR(apic, icrFixed|vector) }
+// sendIPI interrupts another CPU. It doesn't wait until the interrupt is on its way, as hypervisors deliver at once and never
+// say "pending", nor name the CPU again that it has named last: each access to the APIC is an exit from the virtual CPU.
+func sendIPI(c *cpu, to *cpu, vector uint32) {
+	if c.icrHigh != to.lapicID {
+		c.icrHigh = to.lapicID
+		lapicWrite(lapicICRHigh, uint32(to.lapicID<<24))
+	}
+	lapicWrite(lapicICRLow, icrFixed|vector)
+}

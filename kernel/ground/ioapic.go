@@ -35,6 +35,9 @@ type ioapic struct {
 	index uint64 // what the index register holds; 0 is never used
 }
 
+// ioapicLock guards the registers of the I/O APICs, which are reached by an index register, and lineEntries.
+var ioapicLock spinlock
+
 // lineEntries holds what the lower halves of the lines' entries are; 0 for a line that is not open.
 var lineEntries [maxLines]uint32
 
@@ -99,10 +102,10 @@ func openLine(line uint64, level bool) bool {
 	if level {
 		entry |= entryLevel
 	}
+	ioapicLock.lock()
 	lineEntries[line%maxLines] = entry
-	a.write(register, entryMasked)
-	a.write(register+1, uint32(cpuByID(0).lapicID<<24))
-	a.write(register, entry)
+	a.route(register, entry)
+	ioapicLock.unlock()
 	return true
 }
 
@@ -112,26 +115,32 @@ func openNMI(line uint64) bool {
 	if register == 0 {
 		return false
 	}
+	ioapicLock.lock()
+	a.route(register, entryNMI)
+	ioapicLock.unlock()
+	return true
+}
+
+// route makes an entry interrupt the first CPU.
+func (a *ioapic) route(register uint64, entry uint32) {
 	a.write(register, entryMasked)
 	a.write(register+1, uint32(cpuByID(0).lapicID<<24))
-	a.write(register, entryNMI)
-	return true
+	a.write(register, entry)
 }
 
 // maskLine keeps a level-triggered line from interrupting again before its driver has served the device. Edges needn't be
 // masked, and would be lost if they were [82093AA 3.2.4].
-func maskLine(line uint64) {
-	if e := lineEntries[line%maxLines]; e&entryLevel != 0 {
-		if a, register := lineAPIC(line); register != 0 {
-			a.write(register, e|entryMasked)
-		}
-	}
-}
+func maskLine(line uint64) { setMask(line, entryMasked) }
 
-func unmaskLine(line uint64) {
-	if e := lineEntries[line%maxLines]; e&entryLevel != 0 {
-		if a, register := lineAPIC(line); register != 0 {
-			a.write(register, e)
-		}
+func unmaskLine(line uint64) { setMask(line, 0) }
+
+func setMask(line uint64, mask uint32) {
+	if lineEntries[line%maxLines]&entryLevel == 0 {
+		return
+	}
+	if a, register := lineAPIC(line); register != 0 {
+		ioapicLock.lock()
+		a.write(register, lineEntries[line%maxLines]|mask)
+		ioapicLock.unlock()
 	}
 }

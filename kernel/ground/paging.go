@@ -35,20 +35,31 @@ var (
 	bssEnd     uint64
 )
 
+// The kernel's page tables need no lock: an entry that is 0 is filled, and one that isn't is cleared, in one step. Tables are
+// never given back.
+
 // entryOf returns the address of the page-table entry of va, making tables if create; 0 if there is none.
 func entryOf(va uint64, create bool) uint64 {
 	table := kernelRoot
 	for shift := uint64(39); shift > 12; shift -= 9 {
 		e := direct + table + (va>>shift&511)*8
-		if *p64(e)&pteP == 0 {
+		if atomic.LoadUint64(p64(e)) == 0 {
 			if !create {
 				return 0
 			}
-			*p64(e) = allocFrame() | pteP | pteW
+			fill(e, pteP|pteW)
 		}
-		table = *p64(e) & pteFrame
+		table = atomic.LoadUint64(p64(e)) & pteFrame
 	}
 	return direct + table + (va>>12&511)*8
+}
+
+// fill puts a zeroed frame in an entry, unless another CPU has just done so.
+func fill(entry, flags uint64) {
+	var frame frameBatch
+	if frame[0] = allocFrame(); !atomic.CompareAndSwapUint64(p64(entry), 0, frame[0]|flags) {
+		returnFrames(&frame, 1)
+	}
 }
 
 // demandZero tells whether va is memory of the runtime that gets a page when it is touched.
@@ -61,19 +72,12 @@ func demandZero(va uint64) bool {
 func fault(cr2, errorCode, ip, sp uint64) uint64 {
 	c := me()
 	if errorCode&pteP == 0 && demandZero(cr2) {
-		held := c.locked != 0
-		if !held {
-			lock()
-		}
-		if e := entryOf(cr2, true); *p64(e)&pteP == 0 {
-			*p64(e) = allocFrame() | pteP | pteW | pteNX
-		}
-		if !held {
-			unlock()
+		if e := entryOf(cr2, true); atomic.LoadUint64(p64(e)) == 0 {
+			fill(e, pteP|pteW|pteNX)
 		}
 		return 0
 	}
-	if c.locked != 0 || onStacks(sp) {
+	if onStacks(sp) {
 		c.brokenVec, c.brokenErr, c.brokenCR2, c.brokenIP, c.brokenSP = vecPageFault, errorCode, cr2, ip, sp
 		if onStacks(cr2) {
 			die("stack overflow in ground")
@@ -83,11 +87,9 @@ func fault(cr2, errorCode, ip, sp uint64) uint64 {
 	return 1
 }
 
-// gather collects frames whose translations must be flushed before they are freed.
-var gather [256]uint64
-
 // unmapRange gives back the pages of [va, va+size) of the runtime's memory; they read as zero afterwards.
 func unmapRange(va, size uint64) {
+	var gathered frameBatch // their translations must be flushed before they are freed
 	n := uint64(0)
 	for end := va + size; va < end; va += pageSize {
 		e := entryOf(va, false)
@@ -95,29 +97,23 @@ func unmapRange(va, size uint64) {
 			va = va&^(2<<20-1) + 2<<20 - pageSize // nothing in this 2 MiB
 			continue
 		}
-		if *p64(e)&pteP == 0 {
+		frame := atomic.SwapUint64(p64(e), 0) & pteFrame
+		if frame == 0 {
 			continue
 		}
-		gather[n%256] = *p64(e) & pteFrame
+		gathered[n%uint64(len(gathered))] = frame
 		n++
-		*p64(e) = 0
 		invlpg(va)
-		if n == 256 {
-			freeGathered(n)
+		if n == uint64(len(gathered)) {
+			shootdown(0, false)
+			returnFrames(&gathered, n)
 			n = 0
 		}
 	}
 	if n > 0 {
-		freeGathered(n)
+		shootdown(0, false)
+		returnFrames(&gathered, n)
 	}
-}
-
-func freeGathered(n uint64) {
-	shootdown(0)
-	for i := uint64(0); i < n; i++ {
-		freeFrame(gather[i%256])
-	}
-	kernelFrames -= n
 }
 
 // mapDirect makes sure that [pa, pa+size) is in the direct map, which at boot covers the first 4 GiB.

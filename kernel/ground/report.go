@@ -167,9 +167,6 @@ func putWhatRuns(c *cpu) {
 		putDec(t.tid)
 		putGoroutineID(t)
 	}
-	if c.locked != 0 {
-		puts(", has the ground lock")
-	}
 	puts("\n")
 }
 
@@ -235,12 +232,13 @@ func putThreads() {
 	puts("\nthreads of the kernel's runtime:\n")
 	for i := uint64(1); i <= topThread; i++ {
 		t := thread_(i)
-		if t.state == stateFree || t.state == stateRunning {
+		kind := t.state & stateKind
+		if kind == stateFree || kind == stateRunning {
 			continue
 		}
 		puts("  thread ")
 		putDec(t.tid)
-		switch t.state {
+		switch kind {
 		case stateRunnable:
 			puts(" [runnable]")
 		case stateFutex:

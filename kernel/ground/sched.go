@@ -1,110 +1,87 @@
 package ground
 
-// The run queue is a FIFO of thread indices linked through thread.next.
-var runHead, runTail uint64
+import "sync/atomic"
 
-// sliceNS is how long a thread may run while others wait for a CPU.
+// sliceNS is how long a thread may run while others wait for its CPU.
 const sliceNS = 4000000
 
-func enqueue(t *thread) {
-	t.state = stateRunnable
-	t.next = 0
-	if runHead == 0 {
-		runHead = t.tid
-	} else {
-		thread_(runTail).next = t.tid
+// schedule chooses what this CPU resumes. The running thread goes on unless it waits now, yields, or a device's thread wants the
+// CPU.
+func schedule(c *cpu, yield bool) {
+	t := threadAt(c.cur)
+	running := t != &c.idle
+	tid := c.first
+	if c.first = 0; tid == 0 && (yield || !running) {
+		tid = next(c)
 	}
-	runTail = t.tid
-}
-
-// enqueueFirst puts t before all others.
-func enqueueFirst(t *thread) {
-	t.state = stateRunnable
-	t.next = runHead
-	if runHead == 0 {
-		runTail = t.tid
-	}
-	runHead = t.tid
-}
-
-func dequeue() *thread {
-	t := thread_(runHead)
-	runHead = t.next
-	return t
-}
-
-// wake makes a blocked thread runnable and finds a CPU for it.
-func wake(t *thread) {
-	t.deadlineNS = 0
-	enqueue(t)
-	kickIdle()
-}
-
-// wakeFirst is wake for a thread that waits for a device: it goes before the others, and schedule lets it run at once.
-func wakeFirst(t *thread) {
-	t.deadlineNS = 0
-	enqueueFirst(t)
-	me().switchNow = 1
-}
-
-// kickIdle interrupts an idle CPU, if there is one, so that it looks at the run queue.
-func kickIdle() {
-	my := me()
-	for i := uint64(0); i < cpuCount; i++ {
-		c := cpuByID(i)
-		if c != my && c.cur == addressOf(&c.idle) && c.woken == 0 {
-			c.woken = 1
-			sendIPI(c.lapicID, vecResched)
-			return
+	if tid == 0 && !running {
+		beginIdle(c)
+		if tid = next(c); tid != 0 {
+			leaveIdle(c)
 		}
 	}
-}
-
-// schedule chooses what this CPU resumes. The running thread goes on unless it has blocked, yields, or a device's thread
-// wants the CPU.
-func schedule(yield bool) {
-	c := me()
-	cur := threadAt(c.cur)
-	idle := cur == &c.idle
-	running := !idle && cur.state == stateRunning
-	if c.switchNow != 0 {
-		c.switchNow = 0
-		yield = true
-	}
-	if runHead != 0 && (!running || yield) {
-		next := dequeue()
+	if tid != 0 {
+		switchTo(c, thread_(tid))
 		if running {
-			// One that was in ring 3 comes back to Go, so that the Go scheduler sees what has become runnable.
-			if u := cur.resumeUser; u != 0 {
-				userAt(u).Kicked = 1
-			}
-			enqueue(cur)
+			preempt(c, t)
 		}
-		switchTo(c, next)
-	} else if !running && !idle {
-		c.cur = addressOf(&c.idle)
 	}
-	if t := threadAt(c.cur); t != &c.idle {
-		finish(c, t)
-	}
-	if runHead != 0 {
-		kickIdle()
-		if c.cur != addressOf(&c.idle) {
-			armTimer(c, nowNS()+sliceNS)
-		}
+	if t = threadAt(c.cur); t != &c.idle {
+		finish(t)
+		offer(c)
 	}
 }
 
+// switchTo makes t, which is the caller's, the thread that c runs.
 func switchTo(c *cpu, t *thread) {
 	c.cur = addressOf(t)
-	t.state = stateRunning
 	t.onCPU = c.id
+	atomic.StoreUint64(&t.state, stateRunning)
+}
+
+// preempt makes t wait for its turn. One that was in ring 3 comes back to Go, so that the Go scheduler sees what has become
+// runnable.
+func preempt(c *cpu, t *thread) {
+	if u := t.resumeUser; u != 0 {
+		userAt(u).Kicked = 1
+	}
+	atomic.StoreUint64(&t.state, stateRunnable)
+	put(c, t.tid)
+}
+
+// offer has idle CPUs take what waits for this one. What they don't take gets the CPU when the slice of what runs is over.
+func offer(c *cpu) {
+	if atomic.LoadUint64(&c.queue) == 0 {
+		return
+	}
+	for fresh := unoffered(c); fresh != 0; fresh &= fresh - 1 {
+		id, ok := takeIdle()
+		if !ok {
+			break
+		}
+		sendIPI(c, cpuByID(id), vecResched)
+	}
+	armTimer(c, nowNS()+sliceNS)
+}
+
+// leaveIdle is for a CPU that has something to do.
+func leaveIdle(c *cpu) {
+	endIdle(c.id)
+	answerFlush(c)
+}
+
+// wakeFirst has this CPU, when it schedules now, run a thread that waited for a device before all others.
+func wakeFirst(c *cpu, t *thread) {
+	if c.first != 0 {
+		put(c, c.first)
+	}
+	c.first = t.tid
 }
 
 // finish prepares the thread that is about to be resumed: one that goes back to ring 3 is brought back to Go instead if a
 // signal waits for its M or somebody has kicked it, and pending signals get their frames.
-func finish(c *cpu, t *thread) {
-	pending := t.signalPending &^ t.signalMask
+func finish(t *thread) {
+	pending := atomic.LoadUint64(&t.signalPending) &^ t.signalMask
 	if t.resumeUser != 0 {
 		u := userAt(t.resumeUser)
 		if pending == 0 && u.Kicked == 0 {
@@ -117,7 +94,7 @@ func finish(c *cpu, t *thread) {
 	if pending != 0 {
 		for s := uint64(1); s <= 64; s++ {
 			if pending>>(s-1)&1 != 0 {
-				t.signalPending &^= 1 << (s - 1)
+				atomic.AndUint64(&t.signalPending, ^(1 << (s - 1)))
 				deliver(t, s, 0)
 				return
 			}
@@ -125,38 +102,55 @@ func finish(c *cpu, t *thread) {
 	}
 }
 
-// expire wakes the threads whose time has come and arms the timer for the next.
+// expire wakes the threads of this CPU's timer whose time has come, and arms it for the next.
 func expire(c *cpu) {
-	now := nowNS()
-	next := uint64(noTimer)
-	for i := uint64(1); i <= topThread; i++ {
-		t := thread_(i)
-		d := t.deadlineNS
-		if d == 0 || t.state < stateFutex {
-			continue
-		}
-		if d > now {
-			if d < next {
-				next = d
-			}
-			continue
-		}
-		t.ax = 0
-		if t.state == stateFutex {
-			t.ax = negErrno(etimedout)
-		}
-		wake(t)
-	}
-	if next != noTimer {
+	if next := expired(c, nowNS()); next != noTimer {
 		armTimer(c, next)
 	}
 }
 
-// blockUntil puts the running thread to sleep, until deadlineNS if that isn't 0.
-func blockUntil(t *thread, state, deadlineNS uint64) {
-	t.state = state
-	t.deadlineNS = deadlineNS
-	if deadlineNS != 0 {
-		armTimer(me(), deadlineNS)
+// expired ends the waits that c looks after and that end at the time now. It returns when the next one ends.
+func expired(c *cpu, now uint64) (next uint64) {
+	next = noTimer
+	for i, top := uint64(1), atomic.LoadUint64(&topThread); i <= top; i++ {
+		t := thread_(i)
+		state := atomic.LoadUint64(&t.state)
+		d := atomic.LoadUint64(&t.deadlineNS)
+		switch {
+		case state&stateKind < stateFutex || d == 0 || atomic.LoadUint64(&t.timerCPU) != c.id:
+		case d > now:
+			next = min(next, d)
+		case claim(t, state):
+			t.ax = 0
+			if state&stateKind == stateFutex {
+				t.ax = negErrno(etimedout)
+			}
+			put(c, i)
+		}
 	}
+	return next
+}
+
+// shortSleepNS is what is not worth a timer's interrupt. The runtime sleeps as long before it takes work from a thread that is
+// about to do it itself.
+const shortSleepNS = 10000
+
+// sleepSlackNS is how much longer a sleep may take: the runtime's monitor would else sleep 20 µs at a time, and it looks after what
+// has gone on for 10 ms.
+const sleepSlackNS = 200000
+
+// sleep does nanosleep. It returns true if the thread has only yielded.
+func sleep(c *cpu, t *thread, ns uint64) (yield bool) {
+	deadline := nowNS() + ns
+	t.ax = 0
+	if ns > shortSleepNS {
+		wait(c, t, stateSleep, deadline)
+		armTimer(c, deadline+sleepSlackNS)
+		return false
+	}
+	for nowNS() < deadline && atomic.LoadUint64(&c.queue) == 0 {
+		answerFlush(c)
+		pause()
+	}
+	return true
 }

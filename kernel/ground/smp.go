@@ -125,6 +125,6 @@ func delayNS(ns uint64) {
 func apBoot(c *cpu) {
 	initCPU(c.id)
 	initLAPIC()
-	c.flushSeen = atomic.LoadUint64(&flushGen)
+	beginIdle(c)
 	atomic.StoreUint64(&c.online, 1)
 }

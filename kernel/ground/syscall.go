@@ -54,7 +54,8 @@ const (
 
 // syscall answers a SYSCALL of the kernel's own code; it runs on the ground stack. The registers of t are saved.
 func syscall(t *thread) {
-	lock()
+	c := me()
+	c.watch.entries++
 	yield := false
 	switch t.ax {
 	case sysSchedYield:
@@ -63,37 +64,30 @@ func syscall(t *thread) {
 	case sysRtSigreturn:
 		sigreturn(t)
 	case sysNanosleep:
-		deadline := nowNS() + timespecNS(t.di)
-		t.ax = 0
-		blockUntil(t, stateSleep, deadline)
+		yield = sleep(c, t, timespecNS(t.di))
 	case sysFutex:
-		if r, blocked := futex(t); !blocked {
-			t.ax = r
-		}
+		futex(c, t)
 	case sysEpollPwait:
-		epollPwait(t)
+		epollPwait(c, t)
 	case sysExit:
-		t.state = stateFree
+		c.cur = addressOf(&c.idle)
+		atomic.StoreUint64(&t.state, stateFree)
 	default:
-		t.ax = simpleCall(t)
+		t.ax = simpleCall(c, t)
 	}
-	schedule(yield)
+	schedule(c, yield)
 }
 
 // simpleCall does the calls that neither block nor switch.
-func simpleCall(t *thread) uint64 {
+func simpleCall(cpu *cpu, t *thread) uint64 {
 	a, b, c := t.di, t.si, t.dx
 	switch t.ax {
 	case sysRead:
 		return readFile(a, b, c)
 	case sysWrite:
-		return writeFile(a, b, c)
+		return writeFile(cpu, a, b, c)
 	case sysClose:
-		if a >= maxFiles || fileAt(a).kind == fileNone {
-			return negErrno(ebadf)
-		}
-		*fileAt(a) = file{}
-		return 0
+		return closeFile(a)
 	case sysFstat:
 		return fstat(b)
 	case sysMmap:
@@ -114,9 +108,9 @@ func simpleCall(t *thread) uint64 {
 	case sysGettid:
 		return t.tid
 	case sysTgkill:
-		return tgkill(b, c)
+		return tgkill(cpu, b, c)
 	case sysClone:
-		return clone(t)
+		return clone(cpu, t)
 	case sysFcntl:
 		const fGetFL = 3
 		if b == fGetFL && a > 2 {
@@ -151,7 +145,7 @@ func simpleCall(t *thread) uint64 {
 		return b
 	}
 	if t.ax >= callFirst {
-		return service(t)
+		return service(cpu, t)
 	}
 	return negErrno(enosys)
 }
@@ -189,18 +183,22 @@ func mmap(hint, size, flags uint64) uint64 {
 	if flags&mapFixed != 0 {
 		return hint // within what it was given before
 	}
-	if hint != 0 && hint != mmapNext {
-		return negErrno(enomem)
+	for {
+		next := atomic.LoadUint64(&mmapNext)
+		if hint != 0 && hint != next {
+			return negErrno(enomem)
+		}
+		base := next
+		if size >= hugeAlign {
+			base = (base + hugeAlign - 1) &^ (hugeAlign - 1)
+		}
+		if base+size > mmapTop || base+size < base {
+			return negErrno(enomem)
+		}
+		if atomic.CompareAndSwapUint64(&mmapNext, next, base+size) {
+			return base
+		}
 	}
-	base := mmapNext
-	if size >= hugeAlign {
-		base = (base + hugeAlign - 1) &^ (hugeAlign - 1)
-	}
-	if base+size > mmapTop || base+size < base {
-		return negErrno(enomem)
-	}
-	atomic.StoreUint64(&mmapNext, base+size)
-	return base
 }
 
 func madvise(addr, size, advice uint64) uint64 {
@@ -274,39 +272,36 @@ func sigaltstack(t *thread, set, old uint64) uint64 {
 	return 0
 }
 
-func tgkill(tid, sig uint64) uint64 {
-	if tid == 0 || tid > topThread || sig < 1 || sig > 64 {
+func tgkill(c *cpu, tid, sig uint64) uint64 {
+	if tid == 0 || tid > atomic.LoadUint64(&topThread) || sig < 1 || sig > 64 {
 		return negErrno(einval)
 	}
 	t := thread_(tid)
-	t.signalPending |= 1 << (sig - 1)
-	if c := cpuByID(t.onCPU); t.state == stateRunning && c != me() {
-		sendIPI(c.lapicID, vecResched)
+	atomic.OrUint64(&t.signalPending, 1<<(sig-1))
+	// One that begins to run looks for signals after it has said that it runs.
+	if atomic.LoadUint64(&t.state) == stateRunning {
+		if on := cpuByID(t.onCPU); on != c {
+			sendIPI(c, on, vecResched)
+		}
 	}
 	return 0
 }
 
-func clone(parent *thread) uint64 {
-	for i := uint64(1); i < maxThreads; i++ {
-		t := thread_(i)
-		if t.state != stateFree {
-			continue
-		}
-		if i > topThread {
-			topThread = i
-		}
-		*t = *parent
-		t.tid = i
-		t.ax = 0
-		t.sp = parent.si
-		t.fsBase = parent.r8
-		t.full = 0
-		t.signalPending, t.altSP, t.altSize, t.altFlags = 0, 0, 0, 0
-		t.user, t.resumeUser, t.deadlineNS = 0, 0, 0
-		wake(t)
-		return i
+func clone(c *cpu, parent *thread) uint64 {
+	t := newThread()
+	if t == nil {
+		return negErrno(eagain)
 	}
-	return negErrno(eagain)
+	t.bx, t.cx, t.dx, t.si, t.di, t.bp = parent.bx, parent.cx, parent.dx, parent.si, parent.di, parent.bp
+	t.r8, t.r9, t.r10, t.r11, t.r12 = parent.r8, parent.r9, parent.r10, parent.r11, parent.r12
+	t.r13, t.r14, t.r15 = parent.r13, parent.r14, parent.r15
+	t.ax, t.sp, t.ip, t.fsBase, t.full = 0, parent.si, parent.ip, parent.r8, 0
+	t.user, t.resumeUser = 0, 0
+	t.signalMask = parent.signalMask
+	t.altSP, t.altSize, t.altFlags = 0, 0, 0
+	atomic.StoreUint64(&t.signalPending, 0)
+	put(c, t.tid)
+	return t.tid
 }
 
 func clockGettime(clock, ts uint64) uint64 {
@@ -318,17 +313,21 @@ func clockGettime(clock, ts uint64) uint64 {
 	return 0
 }
 
-func epollPwait(t *thread) {
+func epollPwait(c *cpu, t *thread) {
 	t.epollEvents, t.epollMaxEvents = t.si, t.dx
 	timeoutMS := int32(t.r10)
-	if n := collectEvents(t.si, t.dx); n > 0 || timeoutMS == 0 {
-		t.ax = n
-		return
-	}
 	deadline := uint64(0)
 	if timeoutMS > 0 {
 		deadline = nowNS() + uint64(timeoutMS)*1000000
 	}
-	t.ax = 0
-	blockUntil(t, stateEpoll, deadline)
+	filesLock.lock()
+	if t.ax = collectEvents(t.si, t.dx); t.ax == 0 && timeoutMS != 0 {
+		wait(c, t, stateEpoll, deadline)
+	} else {
+		deadline = 0
+	}
+	filesLock.unlock()
+	if deadline != 0 {
+		armTimer(c, deadline)
+	}
 }

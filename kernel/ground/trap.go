@@ -13,30 +13,26 @@ func trap(t *thread) {
 	if v == vecSpurious {
 		return
 	}
-	if v < vecLine && (c.locked != 0 || onStacks(t.sp)) {
+	if v < vecLine && onStacks(t.sp) {
 		die("exception in ground")
 	}
-	lock()
+	c.watch.entries++
+	leaveIdle(c)
 	switch {
 	case v == vecResched:
 		lapicWrite(lapicEOI, 0)
-		answerFlush(c)
-		c.woken = 0
-		schedule(false)
 	case v == vecTimer:
 		lapicWrite(lapicEOI, 0)
 		c.armedNS = noTimer
 		expire(c)
-		schedule(true)
 	case v >= vecLine && v < vecLine+maxSources:
 		maskLine(v - vecLine)
 		lapicWrite(lapicEOI, 0)
-		interrupt(v - vecLine)
-		schedule(false)
+		interrupt(c, v-vecLine)
 	case v >= vecLine:
 		die("unexpected vector")
 	default:
 		faultSignal(t)
-		schedule(false)
 	}
+	schedule(c, v == vecTimer)
 }

@@ -18,7 +18,7 @@ var stuckInGo uint64 = 60
 
 // watch is what a CPU remembers of the looks at it.
 type watch struct {
-	entries uint64 // to ground, with its lock; counted by lock()
+	entries uint64 // to ground that may take long
 
 	looked   uint64 // time of the last look that counted, in ns
 	entered  uint64 // entries at that time
@@ -65,11 +65,11 @@ func clockTicked() bool {
 	return in8(rtcData)&rtcUpdateEnded != 0
 }
 
-// watchOthers has the other CPUs looked at that run something, or have the lock.
+// watchOthers has the other CPUs looked at that run something, or are in ground.
 func watchOthers(c *cpu) {
 	high := lapicRead(lapicICRHigh)
 	for i := uint64(0); i < cpuCount; i++ {
-		if o := cpuByID(i); o != c && (o.cur != addressOf(&o.idle) || o.locked != 0) {
+		if o := cpuByID(i); o != c && !isIdle(i) {
 			sendICR(o.lapicID, icrNMI)
 		}
 	}

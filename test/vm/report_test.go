@@ -69,7 +69,7 @@ func TestKernelFailure(t *testing.T) {
 		{"fatal", []string{"fatal error: sync: unlock of unlocked mutex\n", "main.commit(", "wick/cmd/kernel/faults.go:"}},
 		{"ground", []string{"page fault in ground\n", "CR2 0xffffc0", "wick/kernel/ground.provoke wick/kernel/ground/export_faults.go:",
 			"main.commit wick/cmd/kernel/faults.go:"}},
-		{"stuck", []string{"a CPU is stuck in ground, or with interrupts off\n", "has the ground lock",
+		{"stuck", []string{"a CPU is stuck in ground, or with interrupts off\n",
 			"wick/kernel/ground.provoke wick/kernel/ground/export_faults.go:", "main.commit wick/cmd/kernel/faults.go:"}},
 		{"spin", []string{"a CPU is stuck in a goroutine that lets no other run\n",
 			"wick/kernel/ground.spin wick/kernel/ground/spin_amd64.s:", "main.commit wick/cmd/kernel/faults.go:"}},

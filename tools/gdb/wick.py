@@ -188,8 +188,7 @@ class CPUs(gdb.Command):
             current = int(cpu["cur"])
             idle = current == int(cpu["idle"].address)
             tid = 0 if idle else int(pointer(current, "wick/kernel/ground.thread")["tid"])
-            print("cpu %d: %s%s" % (i, "idle" if idle else "thread %d" % tid,
-                                    ", has the ground lock" if int(cpu["locked"]) else ""))
+            print("cpu %d: %s" % (i, "idle" if idle else "thread %d" % tid))
             if i in vcpus:
                 vcpus[i].switch()
                 pc, sp, bp = (int(value("$" + r)) & (2**64 - 1) for r in ("pc", "sp", "rbp"))
@@ -209,8 +208,9 @@ class KernelThreads(gdb.Command):
 
     def invoke(self, argument, from_tty):
         for t in kernel_threads():
-            running = int(t["state"]) == 2
-            print("thread %d [%s%s]" % (int(t["tid"]), THREAD.get(int(t["state"]), "?"),
+            state = int(t["state"]) & 7  # above that, a waiting thread has the number of the wait
+            running = state == 2
+            print("thread %d [%s%s]" % (int(t["tid"]), THREAD.get(state, "?"),
                                         " on cpu %d" % int(t["onCPU"]) if running else ""))
             if not running:
                 Frames.show(int(t["ip"]), int(t["sp"]), int(t["bp"]), exact=True)
