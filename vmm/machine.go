@@ -103,7 +103,7 @@ const (
 	kernelFD
 	bundleFD
 	pcapFD
-	vsockFD
+	VsockFD
 )
 
 // Args returns QEMU's command line, without the program's name.
@@ -172,13 +172,18 @@ func (m *Machine) nic() string {
 }
 
 // ByHand returns a command line for somebody who starts QEMU without wick: the program's output
-// goes to the first serial port, on QEMU's standard output. The kernel and the bundle are files.
+// goes to the first serial port, on QEMU's standard output. The kernel and the bundle are files; Vsock, if there is one, is
+// to be QEMU's descriptor VsockFD.
 func (m *Machine) ByHand(kernel, bundle string) []string {
-	return append(m.common(),
+	args := append(m.common(),
 		"-kernel", kernel,
 		"-initrd", bundle,
 		"-serial", "stdio",
 	)
+	if m.Vsock != nil {
+		args = append(args, m.vsockArgs()...)
+	}
+	return args
 }
 
 // common returns what both command lines begin with.

@@ -31,7 +31,7 @@ func (m *Machine) vsockArgs() []string {
 	return []string{
 		"-object", "memory-backend-memfd,id=memory,share=on,size=" + memoryArg(m.Memory),
 		"-machine", "memory-backend=memory", // added to the options of -M
-		"-chardev", "socket,id=vsock,fd=" + strconv.Itoa(vsockFD),
+		"-chardev", "socket,id=vsock,fd=" + strconv.Itoa(VsockFD),
 		"-device", device + ",chardev=vsock",
 	}
 }

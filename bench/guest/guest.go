@@ -17,10 +17,11 @@ type Program string
 const (
 	Server Program = "server" // bench/programs/server
 	Micro  Program = "micro"  // bench/programs/micro.c
+	Vsock  Program = "vsock"  // bench/programs/vsock
 )
 
 // Programs are all of them.
-var Programs = []Program{Server, Micro}
+var Programs = []Program{Server, Micro, Vsock}
 
 // Kernel is a kernel with what it boots.
 type Kernel struct {
@@ -56,15 +57,23 @@ func (g Guest) String() string {
 // DefaultMemory is what guests get unless their memory is what is measured, in bytes.
 const DefaultMemory = 256 << 20
 
+// Runs tells whether the guest can run a program: a kernel may lack the drivers.
+func (g Guest) Runs(p Program) bool { return g.initrds[p] != "" }
+
 // Start starts the guest with a program, in a machine that differs from other guests' in nothing but kernel, initial RAM
-// disk and command line.
-func (g Guest) Start(qemu string, p Program, memory int64, forwards []vmm.Forward) (*Process, error) {
-	m := vmm.Machine{Type: "pc", Accel: vmm.TCG, CPUs: g.CPUs, Memory: memory, NIC: "e1000", Forwards: forwards}
+// disk and command line. It has a vsock device if vsock, which leads to it (see vmm.VsockPair), is not nil.
+func (g Guest) Start(qemu string, p Program, memory int64, forwards []vmm.Forward, vsock *os.File) (*Process, error) {
+	m := vmm.Machine{Type: "pc", Accel: vmm.TCG, CPUs: g.CPUs, Memory: memory, NIC: "e1000", Forwards: forwards, Vsock: vsock}
 	args := m.ByHand(g.image, g.initrds[p])
 	if g.line != "" {
 		args = append(args, "-append", g.line)
 	}
-	return Start(qemu, args)
+	if vsock == nil {
+		return Start(qemu, args, nil)
+	}
+	files := make([]*os.File, vmm.VsockFD-2)
+	files[vmm.VsockFD-3] = vsock
+	return Start(qemu, args, files)
 }
 
 // write writes a file of a guest.

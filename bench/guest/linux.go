@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,12 +36,16 @@ func Debian(dir, init string, programs map[Program]string) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules, err := findModules(filepath.Join(tree, "lib/modules", release), "e1000")
-	if err != nil {
-		return nil, err
+	card := []string{"e1000"}
+	names := map[Program][]string{Server: card, Micro: card, Vsock: {"e1000", "virtio_pci", "vmw_vsock_virtio_transport"}}
+	modules := make(map[Program][]module)
+	for p := range programs {
+		if modules[p], err = findModules(filepath.Join(tree, "lib/modules", release), names[p]...); err != nil {
+			return nil, err
+		}
 	}
 	size := Size{int64(len(image)), int64(len(elf))}
-	for _, m := range modules {
+	for _, m := range modules[Server] {
 		size.Shipped += int64(len(m.data))
 		size.Loaded += int64(len(m.data))
 	}
@@ -64,11 +69,13 @@ func Tiny(dir, tree, init string, programs map[Program]string) (*Kernel, error) 
 	}
 	k := &Kernel{Name: "tiny", What: "Linux " + strings.TrimSpace(string(release)) + " with bench/tiny.config",
 		Size: Size{int64(len(image)), int64(len(elf))}}
+	programs = maps.Clone(programs)
+	delete(programs, Vsock) // its configuration has no such driver
 	return k, k.linux(dir, elf, nil, init, programs)
 }
 
 // linux writes the files that a Linux guest boots.
-func (k *Kernel) linux(dir string, elf []byte, modules []module, init string, programs map[Program]string) (err error) {
+func (k *Kernel) linux(dir string, elf []byte, modules map[Program][]module, init string, programs map[Program]string) (err error) {
 	k.line = commandLine
 	if k.image, err = write(dir, k.Name+".vmlinux", elf); err != nil {
 		return err
@@ -83,7 +90,7 @@ func (k *Kernel) linux(dir string, elf []byte, modules []module, init string, pr
 		if err != nil {
 			return err
 		}
-		if k.initrds[p], err = write(dir, k.Name+"-"+string(p)+".initrd", initramfs(start, data, modules)); err != nil {
+		if k.initrds[p], err = write(dir, k.Name+"-"+string(p)+".initrd", initramfs(start, data, modules[p])); err != nil {
 			return err
 		}
 	}
@@ -164,8 +171,8 @@ type module struct {
 	data []byte
 }
 
-// findModules returns a module of the kernel whose modules lie in root, behind those that it depends on.
-func findModules(root, name string) ([]module, error) {
+// findModules returns modules of the kernel whose modules lie in root, each behind those that it depends on.
+func findModules(root string, names ...string) ([]module, error) {
 	paths := make(map[string]string)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if base, found := strings.CutSuffix(filepath.Base(path), ".ko"); found {
@@ -201,7 +208,12 @@ func findModules(root, name string) ([]module, error) {
 		list = append(list, module{name, data})
 		return nil
 	}
-	return list, add(name)
+	for _, name := range names {
+		if err := add(name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // dependencies returns the names of the modules that a module says it needs, in its section .modinfo.

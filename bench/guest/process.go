@@ -39,16 +39,16 @@ type Process struct {
 // mostLines bounds what is kept of a console.
 const mostLines = 10_000
 
-// Start starts QEMU with the given arguments. Its standard input is empty; its standard output is the guest's console.
-// It ends at the latest when this process does.
-func Start(qemu string, args []string) (*Process, error) {
+// Start starts QEMU with the given arguments, and files as its descriptors from 3 on. Its standard input is empty; its standard
+// output is the guest's console. It ends at the latest when this process does.
+func Start(qemu string, args []string, files []*os.File) (*Process, error) {
 	console, theirs, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
 	cmd := exec.Command(qemu, args...)
-	cmd.Stdout, cmd.Stderr = theirs, theirs
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = theirs, theirs, files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &Process{ended: make(chan struct{}), more: make(chan struct{})}
 	started := make(chan error)

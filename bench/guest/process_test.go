@@ -9,7 +9,7 @@ import (
 // start starts a shell in place of QEMU.
 func startShell(t *testing.T, script string) *Process {
 	t.Helper()
-	p, err := Start("/bin/sh", []string{"-c", script})
+	p, err := Start("/bin/sh", []string{"-c", script}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"wick/vsock/hybrid"
 )
 
 // What the loads send and for how long.
@@ -24,7 +26,7 @@ const (
 	keptAlive   = 16   // connections of HTTP
 	fresh       = 2    // connections of HTTP at a time, each for one request; QEMU listens with a backlog of 1: more would wait a second
 	loadTime    = time.Second
-	fewest      = 100              // requests by HTTP, if they come within patience: a starved host may answer few in loadTime
+	fewest      = 100              // requests or connections, if they come within patience: a starved host may answer few in loadTime
 	patience    = 20 * time.Second // for a single answer
 )
 
@@ -36,14 +38,6 @@ type outcome struct {
 
 func dialUDP(port uint16) (*net.UDPConn, error) {
 	return net.DialUDP("udp4", nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
-}
-
-func dialTCP(port uint16) (*net.TCPConn, error) {
-	c, err := net.DialTCP("tcp4", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
-	if err != nil {
-		return nil, err
-	}
-	return c, c.SetDeadline(time.Now().Add(loadTime + 3*patience))
 }
 
 // firstReply probes the UDP echo until it answers, and waits for the echoes of all probes to be through. Probes that come
@@ -109,9 +103,47 @@ func udpEcho(port uint16) (outcome, error) {
 	return roundTrips(times), nil
 }
 
-// tcpEcho is udpEcho on a connection.
-func tcpEcho(port uint16) (outcome, error) {
-	c, err := dialTCP(port)
+// dialer connects to a port of the guest, over TCP or vsock.
+type dialer func() (stream, error)
+
+// stream is a connection with a guest.
+type stream interface {
+	net.Conn
+	CloseWrite() error
+}
+
+func tcp(port uint16) dialer {
+	return func() (stream, error) {
+		c, err := net.DialTCP("tcp4", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+func vsock(path string, port uint32) dialer {
+	return func() (stream, error) {
+		c, err := hybrid.Dial(path, port)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+// open connects, for a load.
+func (dial dialer) open() (stream, error) {
+	c, err := dial()
+	if err != nil {
+		return nil, err
+	}
+	return c, c.SetDeadline(time.Now().Add(loadTime + 3*patience))
+}
+
+// streamEcho is udpEcho on a connection.
+func streamEcho(dial dialer) (outcome, error) {
+	c, err := dial.open()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -129,7 +161,7 @@ func tcpEcho(port uint16) (outcome, error) {
 		}
 		times = append(times, time.Since(start))
 		if binary.LittleEndian.Uint64(in) != i {
-			return outcome{}, fmt.Errorf("TCP echo %d came back changed", i)
+			return outcome{}, fmt.Errorf("echo %d came back changed", i)
 		}
 	}
 	return roundTrips(times), nil
@@ -171,10 +203,10 @@ func udpRate(port uint16) (outcome, error) {
 	return outcome{float64(back), Values{"per_s": float64(back) / took.Seconds()}}, drain(c, buf)
 }
 
-// tcpIn sends to the guest until loadTime is over, ends its side and waits for the guest's end, so that nothing that is
+// streamIn sends to the guest until loadTime is over, ends its side and waits for the guest's end, so that nothing that is
 // still in a buffer counts. The operation is 10^6 bytes.
-func tcpIn(port uint16) (outcome, error) {
-	c, err := dialTCP(port)
+func streamIn(dial dialer) (outcome, error) {
+	c, err := dial.open()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -197,9 +229,9 @@ func tcpIn(port uint16) (outcome, error) {
 	return throughput(sent, time.Since(start)), nil
 }
 
-// tcpOut reads from the guest for loadTime.
-func tcpOut(port uint16) (outcome, error) {
-	c, err := dialTCP(port)
+// streamOut reads from the guest for loadTime.
+func streamOut(dial dialer) (outcome, error) {
+	c, err := dial.open()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -216,6 +248,49 @@ func tcpOut(port uint16) (outcome, error) {
 	return throughput(got, time.Since(start)), nil
 }
 
+// connectRate makes connections to a port that reads until the end, and ends them: a few at a time, one after the other. An
+// operation is a connection, from the first packet to the last.
+func connectRate(dial dialer) (outcome, error) {
+	n, took, err := repeat(fresh, func() error {
+		c, err := dial.open()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if err := c.CloseWrite(); err != nil {
+			return err
+		}
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			return fmt.Errorf("instead of the connection's end: %w", err)
+		}
+		return nil
+	})
+	return outcome{n, Values{"per_s": n / took.Seconds()}}, err
+}
+
+// repeat does something again and again for loadTime, so often at a time, and returns how often it was done.
+func repeat(atOnce int, do func() error) (times float64, took time.Duration, err error) {
+	var done atomic.Int64
+	failed := make([]error, atOnce)
+	var workers sync.WaitGroup
+	start := time.Now()
+	more := func() bool {
+		passed := time.Since(start)
+		return passed < loadTime || passed < patience && done.Load() < fewest
+	}
+	for i := range atOnce {
+		workers.Go(func() {
+			for failed[i] == nil && more() {
+				if failed[i] = do(); failed[i] == nil {
+					done.Add(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return float64(done.Load()), time.Since(start), cmp.Or(failed...) // one says enough
+}
+
 func throughput(bytes int, took time.Duration) outcome {
 	mb := float64(bytes) / 1e6
 	return outcome{mb, Values{"mb_per_s": mb / took.Seconds()}}
@@ -228,27 +303,8 @@ func httpRate(port uint16, connections int, keepAlive bool) (outcome, error) {
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience}
 	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
-	var answered atomic.Int64
-	failed := make([]error, connections)
-	var workers sync.WaitGroup
-	start := time.Now()
-	more := func() bool {
-		passed := time.Since(start)
-		return passed < loadTime || passed < patience && answered.Load() < fewest
-	}
-	for i := range connections {
-		workers.Go(func() {
-			for failed[i] == nil && more() {
-				if failed[i] = get(client, url); failed[i] == nil {
-					answered.Add(1)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	took := time.Since(start)
-	n := float64(answered.Load())
-	return outcome{n, Values{"per_s": n / took.Seconds()}}, cmp.Or(failed...) // one says enough
+	n, took, err := repeat(connections, func() error { return get(client, url) })
+	return outcome{n, Values{"per_s": n / took.Seconds()}}, err
 }
 
 // page is what the server answers, by HTTP.

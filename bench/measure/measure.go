@@ -30,20 +30,24 @@ type Record struct {
 
 // What can be measured, by the names of Record.What.
 const (
-	Boot     = "boot"
-	UDPEcho  = "udp-echo"
-	UDPRate  = "udp-rate"
-	TCPEcho  = "tcp-echo"
-	TCPIn    = "tcp-in"
-	TCPOut   = "tcp-out"
-	HTTP     = "http"
-	HTTPConn = "http-conn"
-	Getpid   = "getpid"
-	Read     = "read"
-	Switch   = "switch"
-	Fault    = "fault"
-	Memory   = "memory"
-	Size     = "size"
+	Boot      = "boot"
+	UDPEcho   = "udp-echo"
+	UDPRate   = "udp-rate"
+	TCPEcho   = "tcp-echo"
+	TCPIn     = "tcp-in"
+	TCPOut    = "tcp-out"
+	HTTP      = "http"
+	HTTPConn  = "http-conn"
+	VsockEcho = "vsock-echo"
+	VsockIn   = "vsock-in"
+	VsockOut  = "vsock-out"
+	VsockConn = "vsock-conn"
+	Getpid    = "getpid"
+	Read      = "read"
+	Switch    = "switch"
+	Fault     = "fault"
+	Memory    = "memory"
+	Size      = "size"
 )
 
 // Groups are what can be chosen to be measured, with what is in them. All but memory and size are measured in every round.
@@ -52,6 +56,7 @@ var Groups = map[string][]string{
 	"udp":    {UDPEcho, UDPRate},
 	"tcp":    {TCPEcho, TCPIn, TCPOut},
 	"http":   {HTTP, HTTPConn},
+	"vsock":  {VsockEcho, VsockIn, VsockOut, VsockConn},
 	"micro":  {Getpid, Read, Switch, Fault},
 	"memory": {Memory},
 	"size":   {Size},
@@ -114,6 +119,9 @@ func (o *Options) Round(g guest.Guest, round int) {
 	if o.Groups["boot"] || o.Groups["udp"] || o.Groups["tcp"] || o.Groups["http"] {
 		s.server()
 	}
+	if o.Groups["vsock"] && g.Runs(guest.Vsock) {
+		s.vsock()
+	}
 	if o.Groups["micro"] {
 		s.micro()
 	}
@@ -156,9 +164,9 @@ func (s *session) server() {
 	}{
 		{"udp", UDPEcho, func() (outcome, error) { return udpEcho(s.ports.udpEcho) }},
 		{"udp", UDPRate, func() (outcome, error) { return udpRate(s.ports.udpEcho) }},
-		{"tcp", TCPEcho, func() (outcome, error) { return tcpEcho(s.ports.tcpEcho) }},
-		{"tcp", TCPIn, func() (outcome, error) { return tcpIn(s.ports.discard) }},
-		{"tcp", TCPOut, func() (outcome, error) { return tcpOut(s.ports.source) }},
+		{"tcp", TCPEcho, func() (outcome, error) { return streamEcho(tcp(s.ports.tcpEcho)) }},
+		{"tcp", TCPIn, func() (outcome, error) { return streamIn(tcp(s.ports.discard)) }},
+		{"tcp", TCPOut, func() (outcome, error) { return streamOut(tcp(s.ports.source)) }},
 		{"http", HTTP, func() (outcome, error) { return httpRate(s.ports.http, keptAlive, true) }},
 		{"http", HTTPConn, func() (outcome, error) { return httpRate(s.ports.http, fresh, false) }},
 	} {
@@ -179,7 +187,7 @@ func (s *session) boot(ctx context.Context, memory int64) (vm *guest.Process, v 
 	if err != nil {
 		return nil, nil, n, err
 	}
-	started, err := s.guest.Start(s.QEMU, guest.Server, memory, forwards)
+	started, err := s.guest.Start(s.QEMU, guest.Server, memory, forwards, nil)
 	if err != nil {
 		return nil, nil, n, err
 	}
@@ -258,7 +266,7 @@ func (s *session) micro() {
 		fail(err)
 		return
 	}
-	vm, err := s.guest.Start(s.QEMU, guest.Micro, guest.DefaultMemory, nil)
+	vm, err := s.guest.Start(s.QEMU, guest.Micro, guest.DefaultMemory, nil, nil)
 	if err != nil {
 		fail(err)
 		return

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -87,8 +88,48 @@ func TestEchoesAreChecked(t *testing.T) {
 	if out, err := udpEcho(c.LocalAddr().(*net.UDPAddr).AddrPort().Port()); err == nil {
 		t.Errorf("no error: %+v", out)
 	}
-	if _, err := tcpEcho(1); !errors.Is(err, unix.ECONNREFUSED) {
+	if _, err := streamEcho(tcp(1)); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("a closed port: %v", err)
+	}
+}
+
+// A connection whose end does not come as it should is an error, not a fast one.
+func TestConnectionsAreChecked(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		good   bool
+	}{{"", true}, {"x", false}} {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				io.Copy(io.Discard, conn)
+				io.WriteString(conn, c.answer)
+				conn.Close()
+			}
+		}()
+		out, err := connectRate(tcp(l.Addr().(*net.TCPAddr).AddrPort().Port()))
+		if (err == nil) != c.good || c.good && out.operations < fewest {
+			t.Errorf("%q: %+v, %v", c.answer, out, err)
+		}
+	}
+}
+
+// A guest without drivers for vsock is not measured.
+func TestGuestWithoutVsock(t *testing.T) {
+	got := record(t, "exit 1\n", func(o *Options, g guest.Guest) {
+		o.Groups = map[string]bool{"vsock": true}
+		o.Round(g, 1)
+	})
+	if len(got) != 0 {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -129,7 +129,7 @@ func (s *vsockSocket) takeError() error {
 }
 
 // vsockPiece is how much is moved between a program's memory and a connection in one go, in bytes.
-const vsockPiece = 16 << 10
+const vsockPiece = 64 << 10
 
 var vsockPieces = sync.Pool{New: func() any { return new([vsockPiece]byte) }}
 

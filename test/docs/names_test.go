@@ -17,7 +17,7 @@ import (
 )
 
 // documents are the files whose names of code are checked.
-var documents = []string{"docs/socket-layer.md"}
+var documents = []string{"docs/socket-layer.md", "docs/vsock.md"}
 
 var (
 	codeSpan = regexp.MustCompile("`([^`\n]+)`")
@@ -49,11 +49,11 @@ func goTool(t *testing.T, args ...string) string {
 // scope is what a package declares: functions, types, variables and constants by name, methods and fields as Type.Name.
 type scope map[string]bool
 
-// packages returns the scopes of the kernel's packages and the engine's, by package name.
+// packages returns the scopes of wick's packages and the engine's, by package name.
 func packages(t *testing.T, root string) map[string]scope {
 	t.Helper()
 	all := make(map[string]scope)
-	for _, tree := range []string{"kernel", "packet", "hostlink", "bundle", "vsock"} {
+	for _, tree := range []string{"kernel", "packet", "hostlink", "bundle", "vsock", "vmm"} {
 		err := filepath.WalkDir(filepath.Join(root, tree), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.IsDir() {
 				return err

@@ -82,7 +82,7 @@ func startVsock(t *testing.T, c configuration, program string, flags ...string) 
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "v")
 	r := start(t, options{
-		configuration: c, program: goProgram(t, program), flags: append(flags, "--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"),
+		configuration: c, program: goProgram(t, program), flags: append([]string{"--vsock", path, "--vsock-wait", "2m", "--vsock-cid", "7"}, flags...),
 	})
 	// The socket is there before QEMU's command line is shown.
 	r.awaitLine(r.stderr, "it started QEMU", func(line string) bool { return strings.Contains(line, "chardev=vsock") })

@@ -39,6 +39,7 @@ func (o *options) build() ([]*guest.Kernel, error) {
 	programs := map[guest.Program]string{
 		guest.Server: filepath.Join(o.work, "server"),
 		guest.Micro:  filepath.Join(o.work, "micro"),
+		guest.Vsock:  filepath.Join(o.work, "vsock"),
 	}
 	init := filepath.Join(o.work, "init")
 	if err := buildPrograms(programs, init); err != nil {
@@ -79,8 +80,10 @@ func (o *options) build() ([]*guest.Kernel, error) {
 // buildPrograms builds what the guests run, as static programs.
 func buildPrograms(programs map[guest.Program]string, init string) error {
 	os.Setenv("CGO_ENABLED", "0")
-	if err := command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", programs[guest.Server], "./bench/programs/server"); err != nil {
-		return err
+	for _, p := range []guest.Program{guest.Server, guest.Vsock} {
+		if err := command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", programs[p], "./bench/programs/"+string(p)); err != nil {
+			return err
+		}
 	}
 	for source, file := range map[string]string{"micro": programs[guest.Micro], "init": init} {
 		err := command("cc", "-O2", "-static", "-s", "-Wall", "-pthread", "-o", file, "bench/programs/"+source+".c")

@@ -58,7 +58,7 @@ func (k *kernelFiles) Set(s string) error {
 func parse() (*options, error) {
 	o := new(options)
 	flag.IntVar(&o.rounds, "rounds", 10, "how often to measure each guest")
-	flag.StringVar(&o.only, "only", "boot,udp,tcp,http,micro,memory,size", "what to measure")
+	flag.StringVar(&o.only, "only", "boot,udp,tcp,http,vsock,micro,memory,size", "what to measure")
 	flag.StringVar(&o.kernels, "kernels", "wick,debian", "kernels to measure")
 	flag.StringVar(&o.cpus, "cpus", "1,2", "numbers of CPUs")
 	flag.BoolVar(&o.tiny, "tiny", false, "measure a tuned small Linux too, and compile it if that has not been done")

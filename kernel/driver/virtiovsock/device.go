@@ -49,11 +49,12 @@ type Config struct {
 // neither block nor send.
 type Tap func(f packet.Frame)
 
-// Sizes: of buffers in bytes, of queues in buffers. A packet from the host is as long as there is room for in one buffer.
+// Sizes: of buffers in bytes, of queues in buffers. A packet is as long as there is room for in one buffer, so that what programs
+// and hosts send, a power of two mostly, is to fill whole ones.
 const (
-	rxBufferSize = 8 << 10
+	rxBufferSize = vsock.HeaderSize + 8<<10
 	rxBuffers    = 64
-	txBufferSize = 16 << 10
+	txBufferSize = vsock.HeaderSize + 16<<10
 	txBuffers    = 32
 	eventSize    = 4 // struct virtio_vsock_event
 	eventBuffers = 8

@@ -20,6 +20,7 @@
 #include "fuzz_args.h"
 
 struct slot slots[THREADS];
+struct constant constant ALIGNED;
 int threads = 4;
 static int everything, trace, plant;
 static unsigned made[512], done[512]; /* by number; raced, which does no harm */
@@ -590,6 +591,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	main_stack = (u64)&name;
+	if (mprotect(constant.data, PAGE, PROT_READ) != 0 || mprotect(constant.guard, PAGE, PROT_NONE) != 0)
+		return 2;
 	for (int i = 0; i < threads; i++)
 		if (mprotect(slots[i].guard, PAGE, PROT_NONE) != 0 || mprotect(slots[i].guard2, PAGE, PROT_NONE) != 0)
 			return 2;

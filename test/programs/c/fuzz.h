@@ -9,6 +9,7 @@
  *             keeps for a program and gives back (robust lists, values of events, limits) is none
  *     shared  structures with pointers, wild ones and kernel addresses among them; raced, never written to files or sockets
  *     safe    structures that could end the fuzzer or let a packet out: written by their own thread only
+ *     constant   a page that can only be read, with a guard: a write to a file must not read on, in what the image has behind it
  *     guard   pages without any access, for pointers to nothing and buffers that run into nothing; nothing is ever mapped
  *             where they or other pointers to nothing lead
  *
@@ -65,6 +66,9 @@ struct slot {
 	/* Of the main thread, which watches. */
 	u64 seen, silent;
 } ALIGNED;
+
+
+extern struct constant { unsigned char data[PAGE], guard[PAGE]; } constant;
 
 #define THREADS 8
 extern struct slot slots[THREADS];

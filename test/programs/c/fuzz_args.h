@@ -70,8 +70,6 @@ static u64 own(struct slot *s) { return (u64)s->data + below(s, 2 * PAGE) / 8 * 
 
 /* memory returns a pointer to data, sometimes near its end, in other threads' hands, in mappings that come and go, to
  * what can't be written, or to nothing. */
-static const unsigned char constant[PAGE] ALIGNED;
-
 static u64 memory(struct slot *s)
 {
 	switch (below(s, 16)) {
@@ -79,7 +77,7 @@ static u64 memory(struct slot *s)
 	case 2: return (u64)s->guard - below(s, 64);
 	case 3: return (u64)slots[below(s, threads)].data + below(s, sizeof s->data);
 	case 4: return PICK(s, regions).start + below(s, 2 * PAGE);
-	case 5: return one_in(s, 4) ? (u64)constant : own(s);
+	case 5: return one_in(s, 4) ? (u64)constant.data : own(s);
 	}
 	return own(s);
 }
