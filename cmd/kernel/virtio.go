@@ -28,8 +28,18 @@ func (d *virtioDevice) open() (virtio.Transport, error) {
 	return t, err
 }
 
-// tellDevices logs, for wick run -v, how the virtio devices that are in use are reached and interrupt.
+// tellDevices logs, for wick run -v, which newer hardware is in use, and how the virtio devices that are in use are reached and
+// interrupt.
 func (k *kernel) tellDevices() {
+	x2, deadline, kvmClock := ground.APIC()
+	for _, part := range []struct {
+		used bool
+		name string
+	}{{x2, "x2APIC"}, {deadline, "TSC deadline timer"}, {kvmClock, "KVM clock"}} {
+		if part.used {
+			k.detail("kernel: uses the %s", part.name)
+		}
+	}
 	for _, d := range virtioDevices() {
 		if d.transport != nil {
 			k.detail("virtio: %v: %v", d.kind, d.transport)

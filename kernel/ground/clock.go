@@ -5,7 +5,7 @@ import "sync/atomic"
 var (
 	tscStart   uint64 // the zero of the monotonic clock
 	nsPerTick  uint64 // nanoseconds a TSC tick, times 2^32
-	timerPer   uint64 // ticks of the local APIC's timer a TSC tick, times 2^32
+	timerPer   uint64 // ticks of the local APIC's timer a TSC tick, times 2^32, unless that takes TSC ticks itself
 	wallOffset int64  // nanoseconds from the monotonic to the wall clock
 
 	// When the boot stub, ground and the runtime began.
@@ -40,7 +40,12 @@ func armTimer(c *cpu, ns uint64) {
 	if delta > longest {
 		delta = longest
 	}
-	ticks := (delta << 32 / nsPerTick) * timerPer >> 32
+	ticks := delta << 32 / nsPerTick // of the TSC
+	if timerMode == lvtDeadline {
+		setDeadline(ticks + 1)
+		return
+	}
+	ticks = ticks * timerPer >> 32
 	if ticks == 0 {
 		ticks = 1
 	} else if ticks > timerMaximum {

@@ -74,16 +74,27 @@ const (
 	noAPIC       = 1 << 32 // nobody's id
 )
 
-func lapicRead(reg uint64) uint32 { return mmioRead32(lapicBase + reg) }
+func lapicRead(reg uint64) uint32 {
+	if x2APIC != 0 {
+		return x2Read(reg)
+	}
+	return mmioRead32(lapicBase + reg)
+}
 
-func lapicWrite(reg uint64, v uint32) { mmioWrite32(lapicBase+reg, v) }
+func lapicWrite(reg uint64, v uint32) {
+	if x2APIC != 0 {
+		x2Write(reg, v)
+		return
+	}
+	mmioWrite32(lapicBase+reg, v)
+}
 
 // initLAPIC enables this CPU's local APIC.
 func initLAPIC() {
-	wrmsr(msrAPICBase, rdmsr(msrAPICBase)|1<<11)
+	enableLAPIC()
 	lapicWrite(lapicSVR, svrEnable|vecSpurious)
 	lapicWrite(lapicDivide, divideBy1)
-	lapicWrite(lapicTimer, vecTimer)
+	lapicWrite(lapicTimer, timerMode|vecTimer)
 	lapicWrite(lapicLINT0, lvtMasked)
 	lapicWrite(lapicLINT1, lvtNMI) // where PCs have it
 	c := me()

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"wick/kernel/driver/virtio"
+	"wick/kernel/driver/virtio/virtiotest"
 	"wick/kernel/driver/virtionet/virtionettest"
 	"wick/packet"
 )
@@ -250,6 +252,28 @@ func TestStopOfAStuckCard(t *testing.T) {
 	d.Stop()
 	if m.Status() != 0 {
 		t.Errorf("status %#x", m.Status())
+	}
+}
+
+// TestStopOfACardThatDoesNotReset: it may go on reaching for its memory, which stays its own; the driver tells, and is done with it.
+func TestStopOfACardThatDoesNotReset(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	m.OnStatus = func(status uint8) {
+		if virtio.Status(status)&virtio.StatusDriverOK != 0 {
+			m.StuckReset = true
+		}
+	}
+	d := start(t, m, nil)
+	attach(d)
+	d.Stop()
+	if err := d.Err(); !errors.Is(err, virtio.ErrReset) {
+		t.Errorf("Err: %v", err)
+	}
+	if m.Status()&virtiotest.StatusFailed == 0 {
+		t.Errorf("status %#x", m.Status())
+	}
+	if err := d.Transmit(frame(60, 1)); !errors.Is(err, ErrStopped) {
+		t.Errorf("Transmit: %v", err)
 	}
 }
 

@@ -1,0 +1,7 @@
+#include "textflag.h"
+
+// func fence()
+TEXT ·fence(SB),NOSPLIT,$0-0
+	MFENCE
+	LFENCE
+	RET
