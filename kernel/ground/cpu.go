@@ -28,6 +28,7 @@ type cpu struct {
 	offered     uint64 // those of them that an idle CPU has been told of
 	last        uint64 // the thread that it last took out of a queue
 	first       uint64 // the thread that it runs next, before those in queues; 0: none
+	sliceEndNS  uint64 // when what runs must make room for what waits in queue; 0: nothing waited yet
 	online      uint64
 	surprises   uint64    // non-maskable interrupts, and debug exceptions of ring 0
 	x87Env      [4]uint64 // FNSTENV image [SDM1 8.1.10], 28 bytes

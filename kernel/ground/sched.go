@@ -35,6 +35,7 @@ func schedule(c *cpu, yield bool) {
 // switchTo makes t, which is the caller's, the thread that c runs.
 func switchTo(c *cpu, t *thread) {
 	c.cur = addressOf(t)
+	c.sliceEndNS = 0
 	t.onCPU = c.id
 	atomic.StoreUint64(&t.state, stateRunning)
 }
@@ -54,6 +55,9 @@ func offer(c *cpu) {
 	if atomic.LoadUint64(&c.queue) == 0 {
 		return
 	}
+	if c.sliceEndNS == 0 {
+		c.sliceEndNS = nowNS() + sliceNS
+	}
 	for fresh := unoffered(c); fresh != 0; fresh &= fresh - 1 {
 		id, ok := takeIdle()
 		if !ok {
@@ -61,7 +65,7 @@ func offer(c *cpu) {
 		}
 		sendIPI(c, cpuByID(id), vecResched)
 	}
-	armTimer(c, nowNS()+sliceNS)
+	armTimer(c, c.sliceEndNS)
 }
 
 // leaveIdle is for a CPU that has something to do.
@@ -102,15 +106,20 @@ func finish(t *thread) {
 	}
 }
 
-// expire wakes the threads of this CPU's timer whose time has come, and arms it for the next.
-func expire(c *cpu) {
-	if next := expired(c, nowNS()); next != noTimer {
+// expire wakes the threads of this CPU's timer whose time has come, and arms it for the next. It tells whether what runs must
+// make room: its slice is over, or somebody has become runnable who is in a hurry.
+func expire(c *cpu) (yield bool) {
+	now := nowNS()
+	next, hurry := expired(c, now)
+	if next != noTimer {
 		armTimer(c, next)
 	}
+	return hurry || c.sliceEndNS != 0 && now >= c.sliceEndNS
 }
 
-// expired ends the waits that c looks after and that end at the time now. It returns when the next one ends.
-func expired(c *cpu, now uint64) (next uint64) {
+// expired ends the waits that c looks after and that end at the time now. It returns when the next one ends. Who only slept, as
+// the runtime's monitor does, is in no hurry.
+func expired(c *cpu, now uint64) (next uint64, hurry bool) {
 	next = noTimer
 	for i, top := uint64(1), atomic.LoadUint64(&topThread); i <= top; i++ {
 		t := thread_(i)
@@ -126,9 +135,10 @@ func expired(c *cpu, now uint64) (next uint64) {
 				t.ax = negErrno(etimedout)
 			}
 			put(c, i)
+			hurry = hurry || state&stateKind != stateSleep
 		}
 	}
-	return next
+	return next, hurry
 }
 
 // shortSleepNS is what is not worth a timer's interrupt. The runtime sleeps as long before it takes work from a thread that is
@@ -137,7 +147,7 @@ const shortSleepNS = 10000
 
 // sleepSlackNS is how much longer a sleep may take: the runtime's monitor would else sleep 20 µs at a time, and it looks after what
 // has gone on for 10 ms.
-const sleepSlackNS = 200000
+const sleepSlackNS = 1000000
 
 // sleep does nanosleep. It returns true if the thread has only yielded.
 func sleep(c *cpu, t *thread, ns uint64) (yield bool) {

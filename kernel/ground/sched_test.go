@@ -119,16 +119,16 @@ func TestExpiredLooksAfterItsOwnDeadlines(t *testing.T) {
 	futexWait(c, waiter, &word, 0, 200)
 	wait(cpuByID(1), other, stateEpoll, 50)
 	wait(c, forever, stateEpoll, 0)
-	if when := expired(c, 99); when != 100 || c.queue != 0 {
+	if when, hurry := expired(c, 99); when != 100 || hurry || c.queue != 0 {
 		t.Errorf("at 99 the next deadline is %d, want 100; woken %b", when, c.queue)
 	}
-	if when := expired(c, 150); when != 200 || next(c) != sleeper.tid || sleeper.ax != 0 {
+	if when, hurry := expired(c, 150); when != 200 || hurry || next(c) != sleeper.tid || sleeper.ax != 0 {
 		t.Errorf("at 150 the next deadline is %d, want 200, and the sleeper awake", when)
 	}
-	if when := expired(c, 200); when != noTimer || next(c) != waiter.tid || waiter.ax != negErrno(etimedout) {
+	if when, hurry := expired(c, 200); when != noTimer || !hurry || next(c) != waiter.tid || waiter.ax != negErrno(etimedout) {
 		t.Errorf("at 200 the next deadline is %d, want none, and the waiter awake with ETIMEDOUT", when)
 	}
-	if when := expired(cpuByID(1), 200); when != noTimer || next(cpuByID(1)) != other.tid {
+	if when, hurry := expired(cpuByID(1), 200); when != noTimer || !hurry || next(cpuByID(1)) != other.tid {
 		t.Error("the other CPU has not woken its thread")
 	}
 }

@@ -18,13 +18,14 @@ func trap(t *thread) {
 	}
 	c.watch.entries++
 	leaveIdle(c)
+	yield := false
 	switch {
 	case v == vecResched:
 		lapicWrite(lapicEOI, 0)
 	case v == vecTimer:
 		lapicWrite(lapicEOI, 0)
 		c.armedNS = noTimer
-		expire(c)
+		yield = expire(c)
 	case v >= vecLine && v < vecLine+maxSources:
 		maskLine(v - vecLine)
 		lapicWrite(lapicEOI, 0)
@@ -34,5 +35,5 @@ func trap(t *thread) {
 	default:
 		faultSignal(t)
 	}
-	schedule(c, v == vecTimer)
+	schedule(c, yield)
 }
