@@ -30,15 +30,34 @@ func appendFrame(dst []byte, f *Frame, mode Mode, d *Decoder, info *Info) []byte
 }
 
 // AppendNotShown appends the line that stands in the place of n packets which the sink could not take.
-func AppendNotShown(dst []byte, n uint64) []byte { return appendMissing(dst, n, " not shown\n") }
+func AppendNotShown(dst []byte, n uint64) []byte {
+	return appendMissing(dst, n, " packet", " not shown\n")
+}
+
+// AppendDropped appends the line that tells, later, that the packet with the number was dropped, and why.
+func AppendDropped(dst []byte, number uint64, why string) []byte {
+	dst = strconv.AppendUint(append(dst, "... #"...), number, 10)
+	dst = append(dst, " !dropped("...)
+	for i := range min(len(why), maxReason) {
+		dst = appendEscapedByte(dst, why[i])
+	}
+	return append(dst, ")\n"...)
+}
+
+// AppendDropsNotShown appends the line that stands for n of the lines that AppendDropped makes.
+func AppendDropsNotShown(dst []byte, n uint64) []byte {
+	return appendMissing(dst, n, " drop", " not shown\n")
+}
 
 // AppendNotCaptured appends the line that stands in the place of n packets which the capture has missed.
-func AppendNotCaptured(dst []byte, n uint64) []byte { return appendMissing(dst, n, " not captured\n") }
+func AppendNotCaptured(dst []byte, n uint64) []byte {
+	return appendMissing(dst, n, " packet", " not captured\n")
+}
 
-func appendMissing(dst []byte, n uint64, why string) []byte {
+func appendMissing(dst []byte, n uint64, what, why string) []byte {
 	dst = append(dst, "... "...)
 	dst = strconv.AppendUint(dst, n, 10)
-	dst = append(dst, " packet"...)
+	dst = append(dst, what...)
 	if n != 1 {
 		dst = append(dst, 's')
 	}

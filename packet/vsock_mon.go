@@ -47,6 +47,39 @@ func (h VsockMon) Transport() int { return int(binary.LittleEndian.Uint16(h[26:]
 // HeaderLen returns the length of the transport's header in bytes.
 func (h VsockMon) HeaderLen() int { return int(binary.LittleEndian.Uint16(h[28:])) }
 
+// What Linux's vsockmon calls the operations of all transports.
+const (
+	vsockMonUnknown = iota
+	vsockMonConnect
+	vsockMonDisconnect
+	vsockMonControl
+	vsockMonPayload
+)
+
+// AppendVsockMon appends the header that a packet of virtio-vsock has in captures. b is the packet, or what there is of it.
+func AppendVsockMon(dst, b []byte) []byte {
+	var h [VsockMonSize]byte
+	size := min(len(b), VsockSize)
+	op := vsockMonUnknown
+	if v, f := ParseVsock(b); !f.Bad() {
+		copy(h[:], v[:offVsockLen]) // the addresses and ports are the same in both
+		switch v.Op() {
+		case VsockRequest, VsockResponse:
+			op = vsockMonConnect
+		case VsockReset, VsockShutdown:
+			op = vsockMonDisconnect
+		case VsockCreditUpdate, VsockCreditRequest:
+			op = vsockMonControl
+		case VsockRW:
+			op = vsockMonPayload
+		}
+	}
+	binary.LittleEndian.PutUint16(h[24:], uint16(op))
+	binary.LittleEndian.PutUint16(h[26:], vsockMonVirtio)
+	binary.LittleEndian.PutUint16(h[28:], uint16(size))
+	return append(dst, h[:]...)
+}
+
 func vsockMonOpName(op int) string {
 	return pick(op, "", "connect", "disconnect", "control", "payload")
 }

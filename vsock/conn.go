@@ -92,6 +92,7 @@ func (c *Conn) resetLocked(err error) {
 // violationLocked ends the connection because the peer has broken the rules.
 func (c *Conn) violationLocked(format string, args ...any) {
 	c.e.counters.Violations++
+	c.e.drop = DropViolation
 	c.resetLocked(fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...)))
 }
 
@@ -192,6 +193,7 @@ func (c *Conn) dataLocked(h *Header, data [][]byte) {
 	case c.localShut&ShutReceive != 0:
 		// The peer may not know it yet. Nobody will read it: it leaves the buffer at once.
 		c.e.counters.Discarded += uint64(h.Len)
+		c.e.drop = DropShut
 		c.forwardedLocked(int(h.Len))
 	default:
 		c.e.counters.ReceivedBytes += uint64(h.Len)

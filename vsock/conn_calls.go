@@ -36,6 +36,13 @@ func (c *Conn) Accept() error {
 // Refuse does not establish a connection that a peer has asked for.
 func (c *Conn) Refuse() { c.end(func() bool { return c.state == requested }, ErrRefused) }
 
+// wasRefused tells whether Refuse has ended the connection.
+func (c *Conn) wasRefused() bool {
+	c.e.mu.Lock()
+	defer c.e.mu.Unlock()
+	return c.err == ErrRefused
+}
+
 // Reset ends the connection at once, whatever its state is. What has not been sent is lost.
 func (c *Conn) Reset() { c.end(func() bool { return c.state != closed }, ErrAborted) }
 

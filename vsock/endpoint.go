@@ -56,8 +56,9 @@ type Endpoint struct {
 	idle     bool // Output has told that there is nothing
 	counters Counters
 
-	changed *Conn // to be told by unlock; an operation changes one connection at most
-	asked   *Conn // to be handed to Config.Request by unlock
+	changed *Conn  // to be told by unlock; an operation changes one connection at most
+	asked   *Conn  // to be handed to Config.Request by unlock
+	drop    string // why Input drops its packet
 }
 
 // key is what tells connections apart.
@@ -109,16 +110,36 @@ func (e *Endpoint) unlock() {
 func (e *Endpoint) pendingLocked() bool { return len(e.resets) > 0 || e.first != nil }
 
 // Input takes in a packet: its header and its data, in pieces. Neither is kept. The data may be longer than the header
-// says, as buffers are.
-func (e *Endpoint) Input(h *Header, data ...[]byte) {
-	if !e.cfg.Addressed(h.From.CID, h.To.CID) {
-		e.mu.Lock()
-		e.counters.WrongAddress++
-		e.mu.Unlock()
-		return
-	}
+// says, as buffers are. It returns why the packet was dropped, "" if it wasn't.
+func (e *Endpoint) Input(h *Header, data ...[]byte) (drop string) {
+	addressed := e.cfg.Addressed(h.From.CID, h.To.CID)
 	e.mu.Lock()
-	defer e.unlock()
+	e.drop = ""
+	if addressed {
+		e.inputLocked(h, data)
+	} else {
+		e.counters.WrongAddress++
+		e.drop = DropWrongAddress
+	}
+	asked, drop := e.asked, e.drop
+	e.unlock()
+	if asked != nil && asked.wasRefused() {
+		drop = DropNoListener
+	}
+	return drop
+}
+
+// Why Input drops packets.
+const (
+	DropWrongAddress = "vsock-wrong-address" // addresses that aren't of the two ends
+	DropNoConnection = "vsock-no-connection" // not of a connection, or of a type that there is none of
+	DropNoListener   = "vsock-no-listener"   // a request that is refused
+	DropTooMany      = "vsock-too-many"      // a request that there is no room for
+	DropViolation    = "vsock-violation"     // what ends the connection, because it breaks the rules
+	DropShut         = "vsock-receive-shut"  // data that nobody will read
+)
+
+func (e *Endpoint) inputLocked(h *Header, data [][]byte) {
 	e.counters.Received++
 	c := e.conns[key{h.To, h.From}]
 	switch {
@@ -137,6 +158,7 @@ func (e *Endpoint) Input(h *Header, data ...[]byte) {
 func (e *Endpoint) requestLocked(h *Header) {
 	if e.cfg.Request == nil || e.checkRoomLocked() != nil {
 		e.strangerLocked(h)
+		e.drop = DropTooMany
 		return
 	}
 	c := e.newConnLocked(key{h.To, h.From}, requested)
@@ -146,6 +168,7 @@ func (e *Endpoint) requestLocked(h *Header) {
 
 // strangerLocked answers a packet that belongs to no connection with RST [virtio 5.10.6.6], unless it is one.
 func (e *Endpoint) strangerLocked(h *Header) {
+	e.drop = DropNoConnection
 	if h.Op == packet.VsockReset {
 		return
 	}

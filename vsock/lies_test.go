@@ -305,3 +305,49 @@ func TestAfterTheEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDropsAreExplained: Input says why it drops a packet, and says nothing of others.
+func TestDropsAreExplained(t *testing.T) {
+	request := func(e *Endpoint, port uint32) string {
+		h := Header{From: Addr{guestCID, 9}, To: Addr{Host, port}, Type: packet.VsockStream, Op: packet.VsockRequest, BufAlloc: 1 << 20}
+		return e.Input(&h)
+	}
+	l := newLiar(t)
+	host := l.ends[host]
+	says := func(h Header, data string) string {
+		h.From, h.To, h.BufAlloc, h.Len = Addr{guestCID, 7}, Addr{Host, 80}, 1000, uint32(len(data))
+		if h.Type == 0 {
+			h.Type = packet.VsockStream
+		}
+		return host.Input(&h, []byte(data))
+	}
+	refusing := newPair(t, func(c *Config) { c.Request = func(c *Conn) { c.Refuse() } }).ends[1]
+	deaf := newPair(t, func(c *Config) { c.Request = nil }).ends[1]
+	for _, c := range []struct {
+		name, want string
+		input      func() string
+	}{
+		{"data", "", func() string { return says(Header{Op: packet.VsockRW}, "x") }},
+		{"another request", "", func() string { return request(host, 81) }},
+		{"a type that isn't ours", DropNoConnection, func() string { return says(Header{Op: packet.VsockRW, Type: 9}, "x") }},
+		{"a stranger", DropNoConnection, func() string { h, _ := ParseHeader(packetOf(packet.VsockRW, 1, 2)); return host.Input(&h) }},
+		{"a stranger's RST", DropNoConnection, func() string { h, _ := ParseHeader(packetOf(packet.VsockReset, 1, 2)); return host.Input(&h) }},
+		{"an address of others", DropWrongAddress, func() string {
+			h := Header{From: Addr{99, 7}, To: Addr{Host, 80}, Type: packet.VsockStream, Op: packet.VsockRequest}
+			return host.Input(&h)
+		}},
+		{"nobody listens", DropNoListener, func() string { return request(refusing, 80) }},
+		{"nobody can", DropTooMany, func() string { return request(deaf, 80) }},
+		{"data that nobody will read", DropShut, func() string {
+			if err := l.conn.Shutdown(ShutReceive); err != nil {
+				t.Fatal(err)
+			}
+			return says(Header{Op: packet.VsockRW}, "x")
+		}},
+		{"a violation", DropViolation, func() string { return says(Header{Op: packet.VsockRequest}, "") }},
+	} {
+		if got := c.input(); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

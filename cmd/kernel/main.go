@@ -87,11 +87,11 @@ func (k *kernel) run() error {
 		go card.tellFailure(k.log)
 	}
 	entropy := k.startEntropy()
-	stack, err := startNetwork(c, card, &k.shortage, k.detail)
+	stack, err := startNetwork(c, card, w.judge(), &k.shortage, k.detail)
 	if err != nil {
 		return err
 	}
-	sockets, err := startVsock(stack, w.socketTap())
+	sockets, err := startVsock(stack, w.sockets)
 	if err != nil {
 		return err
 	}

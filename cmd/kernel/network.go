@@ -117,15 +117,16 @@ func (c *card) tellFailure(log func(string, ...any)) {
 // dhcpPatience is how long a program waits for its address at most.
 const dhcpPatience = 10 * time.Second
 
-// startNetwork makes the stack, with the card if there is one. Without an address in the configuration it asks by DHCP.
-func startNetwork(c *bundle.Config, card *card, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
+// startNetwork makes the stack, with the card if there is one; judge, if not nil, learns what becomes of its frames. Without an
+// address in the configuration it asks by DHCP.
+func startNetwork(c *bundle.Config, card *card, judge net.Judge, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
 		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: memory.short, ShortLasting: memory.lasting,
 	})
 	if err != nil || card == nil {
 		return stack, err
 	}
-	link := net.LinkConfig{DHCP: c.Address == ""}
+	link := net.LinkConfig{DHCP: c.Address == "", Judge: judge}
 	if c.Address != "" {
 		if link.Address, err = netip.ParsePrefix(c.Address); err != nil {
 			return nil, fmt.Errorf("address of the network card: %w", err)

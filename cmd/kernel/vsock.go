@@ -4,11 +4,21 @@ import (
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtiovsock"
 	"wick/kernel/net"
-	"wick/packet"
+	"wick/kernel/tap"
 )
 
-// startVsock finds the device of AF_VSOCK sockets and sets it up for a stack; nil if there is none.
-func startVsock(stack *net.Stack, tap func(packet.Frame)) (*virtiovsock.Device, error) {
+// hasVsock tells whether there is a device of AF_VSOCK sockets.
+func hasVsock() bool {
+	for _, device := range virtioDevices() {
+		if device.kind == virtio.TypeVsock {
+			return true
+		}
+	}
+	return false
+}
+
+// startVsock finds the device of AF_VSOCK sockets and sets it up for a stack; nil if there is none. side, if not nil, looks on.
+func startVsock(stack *net.Stack, side *tap.Side) (*virtiovsock.Device, error) {
 	for _, device := range virtioDevices() {
 		if device.kind != virtio.TypeVsock {
 			continue
@@ -17,7 +27,11 @@ func startVsock(stack *net.Stack, tap func(packet.Frame)) (*virtiovsock.Device, 
 		if err != nil {
 			return nil, err
 		}
-		d, err := virtiovsock.New(virtiovsock.Config{Transport: transport, Memory: machine{}, Tap: tap})
+		config := virtiovsock.Config{Transport: transport, Memory: machine{}}
+		if side != nil {
+			config.Tap, config.Settle = side.Tap, func(drop string) { side.Settle(drop) }
+		}
+		d, err := virtiovsock.New(config)
 		if err != nil {
 			return nil, err
 		}

@@ -8,21 +8,23 @@ import (
 
 	"wick/bundle"
 	"wick/kernel/ground"
+	"wick/kernel/net"
 	"wick/kernel/tap"
 	"wick/packet"
 )
 
-// watch is what looks on at the card: the packet dump, and the capture.
+// watch is what looks on at the card and the vsock device: the packet dump, and the capture.
 type watch struct {
 	dump, capture *tap.Queue // nil if nobody has asked for it
+	side, sockets *tap.Side  // of the card and the vsock device; nil if nobody looks on
 	card          atomic.Pointer[card]
 }
 
-// cardName is the card's name in the dump and in captures.
-const cardName = "e0"
-
-// socketsName is the vsock device's name in the dump.
-const socketsName = "v0"
+// Names in the dump and in captures: of the card, and of the vsock device.
+const (
+	cardName    = "e0"
+	socketsName = "v0"
+)
 
 // The memory for packets that wait to be captured: a share of the kernel's, so that bursts are captured whole that come
 // faster than the channel to the host takes them.
@@ -35,6 +37,7 @@ const (
 // startWatch starts what the configuration asks for, for a card of a description.
 func (k *kernel) startWatch(description string) (*watch, error) {
 	w := new(watch)
+	var queues []*tap.Queue
 	start := time.Now() // of both, so that their times agree
 	c := &k.bundle.Config
 	if c.Dump != "" {
@@ -44,6 +47,7 @@ func (k *kernel) startWatch(description string) (*watch, error) {
 		}
 		write, room := k.host.dump()
 		w.dump = tap.New(tap.Config{Interface: cardName, Sockets: socketsName, Mode: mode, Start: start, Write: write, Room: room})
+		queues = append(queues, w.dump)
 	}
 	if c.Capture {
 		write, room := k.host.capture()
@@ -51,6 +55,11 @@ func (k *kernel) startWatch(description string) (*watch, error) {
 			return nil, errors.New("a capture needs wick at the other end, and there is only a serial port")
 		}
 		w.capture = tap.New(captureConfig(c, description, start, write, room, w.missed))
+		queues = append(queues, w.capture)
+	}
+	if len(queues) > 0 {
+		both := tap.NewWatch(queues...)
+		w.side, w.sockets = both.Card(), both.Sockets()
 	}
 	return w, nil
 }
@@ -59,6 +68,9 @@ func captureConfig(c *bundle.Config, description string, start time.Time, write 
 	config := tap.Config{
 		Interface: cardName, Description: description, Format: tap.Capture, Start: start,
 		Write: write, Room: room, Missed: missed, SnapLen: int(c.SnapLen),
+	}
+	if hasVsock() {
+		config.Sockets = socketsName
 	}
 	_, memory := ground.KernelMemory()
 	config.Fit(int(min(max(memory/captureShare, minCapture), maxCapture)))
@@ -78,26 +90,18 @@ func dumpMode(name string) (packet.Mode, error) {
 
 // tap returns what the card is to tell of its frames, nil if nobody looks on.
 func (w *watch) tap() func(packet.Frame) {
-	switch {
-	case w.dump == nil && w.capture == nil:
+	if w.side == nil {
 		return nil
-	case w.capture == nil:
-		return w.dump.Tap
-	case w.dump == nil:
-		return w.capture.Tap
 	}
-	return func(f packet.Frame) {
-		w.dump.Tap(f)
-		w.capture.Tap(f)
-	}
+	return w.side.Tap
 }
 
-// socketTap returns what the vsock device is to tell of its packets, nil if nobody looks on. A capture is of the card only.
-func (w *watch) socketTap() func(packet.Frame) {
-	if w.dump == nil {
+// judge returns what the stack is to tell of the frames that it gets, nil if nobody looks on.
+func (w *watch) judge() net.Judge {
+	if w.side == nil {
 		return nil
 	}
-	return w.dump.Tap
+	return w.side
 }
 
 // watch says which card it is.

@@ -38,8 +38,8 @@ type engine interface {
 	// of a raw endpoint.
 	newDatagram(p protocol, number uint8, ipv6 bool, rx datagramSink) (datagram, error)
 
-	// addLink makes an interface out of link; its index is given back by routes and addresses.
-	addLink(index uint32, name string, link Link) error
+	// addLink makes an interface out of link; its index is given back by routes and addresses. judge may be nil.
+	addLink(index uint32, name string, link Link, judge Judge) error
 	// setTap has tap look at each frame that the interface receives, before all else; true: it has taken the frame.
 	setTap(index uint32, tap func(frame []byte, checksum packet.Checksum) bool)
 	// linkStats are the frames and bytes that the interface has moved.
@@ -175,7 +175,8 @@ type sendControl struct {
 // datagramSink takes what a datagram endpoint receives. It runs on the goroutine that
 // received the packet and must not block.
 type datagramSink interface {
-	deliver(d received)
+	// It returns why the datagram was dropped, "" if it wasn't.
+	deliver(d received) (drop string)
 	// fail reports an ICMP error about something that the endpoint has sent.
 	fail(err error)
 }

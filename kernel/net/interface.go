@@ -18,6 +18,9 @@ type LinkConfig struct {
 	DNS []netip.Addr
 	// DHCP has the address, gateway and name servers asked for [RFC 2131].
 	DHCP bool
+	// Judge, if not nil, is told what becomes of each frame. The link must know of it, too: Settle is about the frame that the
+	// link has told its watcher of last.
+	Judge Judge
 }
 
 // iface is a network interface with a card.
@@ -45,7 +48,7 @@ func (s *Stack) AddLink(link Link, name string, config LinkConfig) error {
 		configured: make(chan struct{})}
 	s.links = append(s.links, l)
 	s.mu.Unlock()
-	if err := s.engine.addLink(l.index, name, link); err != nil {
+	if err := s.engine.addLink(l.index, name, link, config.Judge); err != nil {
 		return err
 	}
 	if config.Address.IsValid() {

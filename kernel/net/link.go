@@ -30,6 +30,15 @@ type Screener interface {
 	Screen(screen func(frame []byte) (drop string))
 }
 
+// Judge learns what becomes of the frames that a link has handed on, for who watches the link.
+type Judge interface {
+	// Settle tells of the frame that was received last why it was dropped, "" if it wasn't or isn't yet. It runs where receive
+	// does, when the stack is done with the frame, and returns the frame's number.
+	Settle(drop string) (number uint64)
+	// Dropped tells that a frame was dropped later. It can be called at any time, with locks held: it must not wait.
+	Dropped(number uint64, drop string)
+}
+
 // OffloadLink is a Link that may take work with checksums and segments off the stack. It hands over frames by
 // AttachOffload instead of Attach.
 type OffloadLink interface {

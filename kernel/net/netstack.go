@@ -36,6 +36,8 @@ type netstack struct {
 
 	mu    sync.Mutex
 	links map[uint32]*linkEndpoint // guarded by mu
+
+	judged atomic.Bool // a link has a judge
 }
 
 // engineClock is what the engine's timers go by.
@@ -66,9 +68,9 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 		},
 		TransportProtocols: []stack.TransportProtocolFactory{
 			tcp.NewProtocolCUBIC,
-			newUDPProtocol,
-			newICMPv4Protocol,
-			newICMPv6Protocol,
+			n.newUDPProtocol,
+			n.newICMPv4Protocol,
+			n.newICMPv6Protocol,
 		},
 		HandleLocal: true,
 		Clock:       o.clock,
@@ -121,8 +123,12 @@ func (n *netstack) addLoopback() error {
 }
 
 // addLink implements engine.
-func (n *netstack) addLink(index uint32, name string, link Link) error {
+func (n *netstack) addLink(index uint32, name string, link Link, judge Judge) error {
 	ep := newLinkEndpoint(link, n.short)
+	if judge != nil {
+		ep.judge = newLinkJudge(judge, n.stack, tcpip.NICID(index))
+		n.judged.Store(true)
+	}
 	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name, QDisc: ep}); err != nil {
 		return errno(err)
 	}

@@ -23,7 +23,8 @@ type linkEndpoint struct {
 	drops   linkDrops
 	acks    ackDelay
 
-	screened bool // the link has called screen for what it hands on
+	screened bool       // the link has called screen for what it hands on
+	judge    *linkJudge // or nil; set before the first frame
 
 	dispatcher atomic.Pointer[stack.NetworkDispatcher]
 	// tap, if not nil, sees each received frame first and tells whether it has taken it (DHCP).
@@ -70,15 +71,27 @@ func (e *linkEndpoint) screen(frame []byte) (drop string) {
 
 // receive takes a frame from the driver, one at a time.
 func (e *linkEndpoint) receive(frame []byte, checksum packet.Checksum) {
-	if !e.screened && e.screen(frame) != "" {
+	if e.judge == nil {
+		e.accept(frame, checksum)
 		return
 	}
+	e.judge.begin(frame)
+	e.judge.end(frame, e.accept(frame, checksum))
+}
+
+// accept takes a frame. It returns why the frame was dropped if that is known at once; the engine's reasons aren't.
+func (e *linkEndpoint) accept(frame []byte, checksum packet.Checksum) (drop string) {
+	if !e.screened {
+		if drop := e.screen(frame); drop != "" {
+			return drop
+		}
+	}
 	if tap := e.tap.Load(); tap != nil && (*tap)(frame, checksum) {
-		return
+		return ""
 	}
 	d := e.dispatcher.Load()
 	if d == nil {
-		return
+		return "rx-no-receiver"
 	}
 	eth := header.Ethernet(frame)
 	var kind tcpip.PacketType
@@ -97,6 +110,7 @@ func (e *linkEndpoint) receive(frame []byte, checksum packet.Checksum) {
 		(*d).DeliverNetworkPacket(eth.Type(), pkt)
 	}
 	pkt.DecRef()
+	return ""
 }
 
 // smallFrame is the size of a frame that carries hardly more than headers, with TCP's options.
@@ -152,6 +166,9 @@ func (e *linkEndpoint) WritePacket(pkt *stack.PacketBuffer) tcpip.Error {
 
 // transmit hands a packet to the card.
 func (e *linkEndpoint) transmit(pkt *stack.PacketBuffer) tcpip.Error {
+	if e.judge != nil && pkt.TransportProtocolNumber == header.TCPProtocolNumber {
+		e.judge.requests.sent(pkt)
+	}
 	ps := piecesPool.Get().(*pieces)
 	ps.p = appendPieces(ps.p[:0], pkt)
 	var err error
@@ -250,7 +267,12 @@ func (e *linkEndpoint) ARPHardwareType() header.ARPHardwareType { return header.
 func (e *linkEndpoint) Wait() {}
 
 // Close implements stack.NetworkLinkEndpoint and stack.QueueingDiscipline.
-func (e *linkEndpoint) Close() { e.acks.stop() }
+func (e *linkEndpoint) Close() {
+	e.acks.stop()
+	if e.judge != nil {
+		e.judge.stop()
+	}
+}
 
 // SetOnCloseAction implements stack.NetworkLinkEndpoint; nothing but the stack closes the endpoint.
 func (e *linkEndpoint) SetOnCloseAction(func()) {}

@@ -11,17 +11,17 @@ import (
 // transport is a transport protocol of ours: what the engine must know to find the endpoint
 // of a received packet. It makes no endpoints; see netstack_datagram.go.
 type transport struct {
-	stack   *stack.Stack
+	n       *netstack
 	number  tcpip.TransportProtocolNumber
 	minimum int // size of the header in bytes
 	parse   func(*stack.PacketBuffer) bool
 	ports   func(h []byte) (src, dst uint16)
-	unknown func(*stack.Stack, *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition
+	unknown func(*netstack, *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition
 }
 
-func newUDPProtocol(s *stack.Stack) stack.TransportProtocol {
+func (n *netstack) newUDPProtocol(*stack.Stack) stack.TransportProtocol {
 	return &transport{
-		stack: s, number: header.UDPProtocolNumber, minimum: header.UDPMinimumSize, parse: parse.UDP,
+		n: n, number: header.UDPProtocolNumber, minimum: header.UDPMinimumSize, parse: parse.UDP,
 		ports: func(h []byte) (uint16, uint16) {
 			return header.UDP(h).SourcePort(), header.UDP(h).DestinationPort()
 		},
@@ -31,15 +31,17 @@ func newUDPProtocol(s *stack.Stack) stack.TransportProtocol {
 
 // udpUnknown has a datagram for a port that nobody listens on answered with port unreachable [RFC 1122 4.1.3.1],
 // unless it is broken.
-func udpUnknown(s *stack.Stack, pkt *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition {
-	if !udpValid(s, pkt) {
+func udpUnknown(n *netstack, pkt *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition {
+	if bad := udpFault(n.stack, pkt); bad != "" {
+		n.dropped(pkt, bad)
 		return stack.UnknownDestinationPacketMalformed
 	}
+	n.dropped(pkt, dropUDPPort)
 	return stack.UnknownDestinationPacketUnhandled
 }
 
-// udpValid checks length and checksum of a received datagram, and counts what fails.
-func udpValid(s *stack.Stack, pkt *stack.PacketBuffer) bool {
+// udpFault checks length and checksum of a received datagram, counts what fails, and says what it was; "" if all is well.
+func udpFault(s *stack.Stack, pkt *stack.PacketBuffer) (drop string) {
 	udp := header.UDP(pkt.TransportHeader().Slice())
 	src, dst := addressesOf(pkt)
 	if n := int(udp.Length()) - header.UDPMinimumSize; n >= 0 && n < pkt.Data().Size() {
@@ -55,10 +57,12 @@ func udpValid(s *stack.Stack, pkt *stack.PacketBuffer) bool {
 	switch {
 	case !lengthOK:
 		s.Stats().UDP.MalformedPacketsReceived.Increment()
+		return dropUDPMalformed
 	case !sumOK:
 		s.Stats().UDP.ChecksumErrors.Increment()
+		return dropUDPChecksum
 	}
-	return lengthOK && sumOK
+	return ""
 }
 
 // addressesOf are the addresses in the IP header of a packet.
@@ -71,23 +75,23 @@ func addressesOf(pkt *stack.PacketBuffer) (src, dst tcpip.Address) {
 }
 
 // icmpUnknown is silent: the network layer has answered what is to be answered.
-func icmpUnknown(*stack.Stack, *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition {
+func icmpUnknown(*netstack, *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition {
 	return stack.UnknownDestinationPacketHandled
 }
 
 // The "ports" of an ICMP echo are its identifier, as the destination.
 
-func newICMPv4Protocol(s *stack.Stack) stack.TransportProtocol {
+func (n *netstack) newICMPv4Protocol(*stack.Stack) stack.TransportProtocol {
 	return &transport{
-		stack: s, number: header.ICMPv4ProtocolNumber, minimum: header.ICMPv4MinimumSize, parse: parse.ICMPv4,
+		n: n, number: header.ICMPv4ProtocolNumber, minimum: header.ICMPv4MinimumSize, parse: parse.ICMPv4,
 		ports:   func(h []byte) (uint16, uint16) { return 0, header.ICMPv4(h).Ident() },
 		unknown: icmpUnknown,
 	}
 }
 
-func newICMPv6Protocol(s *stack.Stack) stack.TransportProtocol {
+func (n *netstack) newICMPv6Protocol(*stack.Stack) stack.TransportProtocol {
 	return &transport{
-		stack: s, number: header.ICMPv6ProtocolNumber, minimum: header.ICMPv6MinimumSize, parse: parse.ICMPv6,
+		n: n, number: header.ICMPv6ProtocolNumber, minimum: header.ICMPv6MinimumSize, parse: parse.ICMPv6,
 		ports:   func(h []byte) (uint16, uint16) { return 0, header.ICMPv6(h).Ident() },
 		unknown: icmpUnknown,
 	}
@@ -118,7 +122,7 @@ func (t *transport) ParsePorts(h []byte) (src, dst uint16, err tcpip.Error) {
 
 // HandleUnknownDestinationPacket implements stack.TransportProtocol.
 func (t *transport) HandleUnknownDestinationPacket(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) stack.UnknownDestinationPacketDisposition {
-	return t.unknown(t.stack, pkt)
+	return t.unknown(t.n, pkt)
 }
 
 // SetOption implements stack.TransportProtocol.

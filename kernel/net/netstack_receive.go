@@ -93,14 +93,15 @@ func (d *ipDatagram) HandlePacket(id stack.TransportEndpointID, pkt *stack.Packe
 		r.payload = bytesOf(pkt, len(pkt.LinkHeader().Slice())+len(pkt.NetworkHeader().Slice()))
 		r.from.port = 0
 	} else {
-		if !udpValid(d.n.stack, pkt) {
+		if bad := udpFault(d.n.stack, pkt); bad != "" {
+			d.n.dropped(pkt, bad)
 			return
 		}
 		d.n.stack.Stats().UDP.PacketsReceived.Increment()
 		// The packet is kept, not copied: nobody else looks at it after this.
 		r.payload = (*packetPayload)(pkt.IncRef())
 	}
-	d.rx.deliver(r)
+	d.n.dropped(pkt, d.rx.deliver(r))
 }
 
 // isEchoReply tells whether the packet is an answer to a ping.
@@ -178,4 +179,5 @@ func (w *rawReceiver) HandlePacket(pkt *stack.PacketBuffer) {
 	}
 	r.payload = bytesOf(pkt, skip)
 	d.rx.deliver(r)
+	d.n.taken(pkt)
 }

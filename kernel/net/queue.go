@@ -32,7 +32,7 @@ type datagramQueue struct {
 const datagramSlotCost = 160
 
 // deliver implements datagramSink.
-func (q *datagramQueue) deliver(d received) {
+func (q *datagramQueue) deliver(d received) (drop string) {
 	if q.stamp.Load() {
 		d.timeNS = time.Now().UnixNano()
 	}
@@ -41,11 +41,12 @@ func (q *datagramQueue) deliver(d received) {
 	if q.closed || q.cost > q.limit || starved {
 		closed := q.closed
 		q.mu.Unlock()
+		drop = dropSocketShut
 		if !closed {
-			q.drops(starved)
+			drop = q.drops(starved)
 		}
 		d.payload.Release()
-		return
+		return drop
 	}
 	if q.count == len(q.ring) {
 		q.growLocked()
@@ -55,16 +56,18 @@ func (q *datagramQueue) deliver(d received) {
 	q.cost += d.payload.Cost() + datagramSlotCost
 	q.mu.Unlock()
 	q.wait.Notify(waiter.ReadableEvents)
+	return ""
 }
 
-// drops counts a datagram that is dropped.
-func (q *datagramQueue) drops(starved bool) {
+// drops counts a datagram that is dropped, and says why.
+func (q *datagramQueue) drops(starved bool) (why string) {
 	q.dropped.Add(1)
 	if starved {
 		q.stack.starved.Add(1)
-	} else {
-		q.stack.overflow.Add(1)
+		return dropSocketNoMemory
 	}
+	q.stack.overflow.Add(1)
+	return dropSocketQueueFull
 }
 
 // growLocked doubles the ring; its length is a power of two.

@@ -140,7 +140,7 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 	c := Config{Interface: "e0", Format: Capture}
 	e := newEncoder(&c)
 	dst, data := make([]byte, 0, 4096), frame(1, 60)
-	r := record{wireLen: 60, drop: "rx-errors", lost: 1}
+	r := record{wireLen: 60, drop: "rx-errors", lost: counts{1, 0}}
 	e.frame(dst, r, data)
 	if n := testing.AllocsPerRun(10, func() { e.frame(dst, r, data) }); n != 0 {
 		t.Errorf("%v allocations a frame", n)

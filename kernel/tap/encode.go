@@ -1,6 +1,7 @@
 package tap
 
 import (
+	"fmt"
 	"time"
 
 	"wick/packet"
@@ -23,10 +24,12 @@ type encoder interface {
 	begin(dst []byte) []byte
 	// frame appends a frame, and that r.lost frames are missing before it.
 	frame(dst []byte, r record, data []byte) []byte
-	// missing tells that n frames are missing behind the last.
-	missing(dst []byte, n uint64) []byte
-	// end ends what is written; seen counts all frames.
-	end(dst []byte, seen uint64) []byte
+	// verdict tells that a frame from before has been dropped, and that r.lost frames are missing.
+	verdict(dst []byte, r record) []byte
+	// missing tells that frames are missing behind the last.
+	missing(dst []byte, lost counts) []byte
+	// end ends what is written; seen counts all frames, unsaid the verdicts that are missing.
+	end(dst []byte, seen counts, unsaid uint64) []byte
 }
 
 func newEncoder(c *Config) encoder {
@@ -45,9 +48,7 @@ type textEncoder struct {
 func (e *textEncoder) begin(dst []byte) []byte { return dst }
 
 func (e *textEncoder) frame(dst []byte, r record, data []byte) []byte {
-	if r.lost > 0 {
-		dst = packet.AppendNotShown(dst, r.lost)
-	}
+	dst = e.missing(dst, r.lost)
 	frame := packet.Frame{
 		Number: r.number, Time: r.time, Interface: e.config.Interface, Direction: r.direction,
 		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Damage: r.damage, Checksum: r.checksum, Drop: r.drop,
@@ -59,17 +60,34 @@ func (e *textEncoder) frame(dst []byte, r record, data []byte) []byte {
 	return e.decoder.Append(dst, &frame, e.config.Mode)
 }
 
-func (e *textEncoder) missing(dst []byte, n uint64) []byte { return packet.AppendNotShown(dst, n) }
+func (e *textEncoder) verdict(dst []byte, r record) []byte {
+	return packet.AppendDropped(e.missing(dst, r.lost), r.number, r.drop)
+}
 
-func (e *textEncoder) end(dst []byte, _ uint64) []byte { return dst }
+func (e *textEncoder) missing(dst []byte, lost counts) []byte {
+	if n := lost.sum(); n > 0 {
+		dst = packet.AppendNotShown(dst, n)
+	}
+	return dst
+}
 
-// captureEncoder makes a pcapng capture of one interface. Why a frame was dropped is the comment on it, how many are
-// missing before a frame an option of it, and the counts of the whole run come at the end.
+func (e *textEncoder) end(dst []byte, _ counts, unsaid uint64) []byte {
+	if unsaid > 0 {
+		dst = packet.AppendDropsNotShown(dst, unsaid)
+	}
+	return dst
+}
+
+// captureEncoder makes a pcapng capture: of the card, and of the vsock device if there is one. Why a frame was dropped is the
+// comment on it, or, if that turned out later, on the next one; how many are missing before a frame is an option of it, and the
+// counts of the whole run come at the end.
 type captureEncoder struct {
 	config   *Config
-	lost     uint64              // since the last frame
-	total    uint64              // lost in all
+	lost     counts              // since the last frame of the interface
+	total    counts              // lost in all
 	comments map[string][]string // by reason; there are few reasons
+	verdicts []string            // comments for the next frame
+	monitor  []byte              // memory for a vsock packet with the header that captures have
 }
 
 func (e *captureEncoder) begin(dst []byte) []byte {
@@ -77,36 +95,76 @@ func (e *captureEncoder) begin(dst []byte) []byte {
 	dst = pcapng.AppendInterface(dst, &pcapng.Interface{
 		Link: pcap.LinkEthernet, SnapLen: e.config.SnapLen, Name: e.config.Interface, Description: e.config.Description, OS: "wick",
 	})
-	// So that who reads the capture counts from the same time as the dump.
-	return pcapng.AppendStatistics(dst, 0, &pcapng.Statistics{Time: e.config.Start, Start: e.config.Start})
-}
-
-func (e *captureEncoder) frame(dst []byte, r record, data []byte) []byte {
-	e.lost += r.lost
-	e.total += r.lost
-	p := pcapng.Packet{Time: e.config.Start.Add(r.time), WireLen: r.wireLen, Data: data, Flags: flags(&r), Comments: e.comment(r.drop)}
-	if e.lost > 0 {
-		p.Lost = pcapng.Known(e.lost)
-		e.lost = 0
+	if e.config.Sockets != "" {
+		dst = pcapng.AppendInterface(dst, &pcapng.Interface{
+			Link: pcap.LinkVsock, SnapLen: packet.VsockMonSize + e.config.SnapLen, Name: e.config.Sockets, Description: "virtio socket device", OS: "wick",
+		})
 	}
-	return pcapng.AppendPacket(dst, 0, &p)
-}
-
-func (e *captureEncoder) missing(dst []byte, n uint64) []byte {
-	e.lost += n
-	e.total += n
+	// So that who reads the capture counts from the same time as the dump.
+	for id := range e.interfaces() {
+		dst = pcapng.AppendStatistics(dst, id, &pcapng.Statistics{Time: e.config.Start, Start: e.config.Start})
+	}
 	return dst
 }
 
-func (e *captureEncoder) end(dst []byte, seen uint64) []byte {
-	s := pcapng.Statistics{
-		Time: time.Now(), Start: e.config.Start, Received: pcapng.Known(seen), OSDropped: pcapng.Known(e.total),
+// interfaces is how many there are.
+func (e *captureEncoder) interfaces() int {
+	if e.config.Sockets == "" {
+		return 1
 	}
-	s.Stop = s.Time
-	if e.config.Missed != nil {
-		s.Dropped = pcapng.Known(e.config.Missed())
+	return int(origins)
+}
+
+func (e *captureEncoder) frame(dst []byte, r record, data []byte) []byte {
+	dst = e.missing(dst, r.lost)
+	p := pcapng.Packet{
+		Time: e.config.Start.Add(r.time), WireLen: r.wireLen, Data: data, Flags: flags(&r), Comments: e.comment(r.drop), ID: pcapng.Known(r.number),
 	}
-	return pcapng.AppendStatistics(dst, 0, &s)
+	if len(e.verdicts) > 0 {
+		p.Comments = append(e.verdicts, p.Comments...)
+		e.verdicts = nil
+	}
+	of := originOf(r.link)
+	if of == ofSockets {
+		e.monitor = append(packet.AppendVsockMon(e.monitor[:0], data), data...)
+		p.Data, p.WireLen = e.monitor, packet.VsockMonSize+r.wireLen
+	}
+	if n := e.lost[of]; n > 0 {
+		p.Lost = pcapng.Known(n)
+		e.lost[of] = 0
+	}
+	return pcapng.AppendPacket(dst, int(of), &p)
+}
+
+func (e *captureEncoder) verdict(dst []byte, r record) []byte {
+	e.verdicts = append(e.verdicts, pcapng.LateDrop(r.number, r.drop))
+	return e.missing(dst, r.lost)
+}
+
+func (e *captureEncoder) missing(dst []byte, lost counts) []byte {
+	e.lost.add(lost)
+	e.total.add(lost)
+	return dst
+}
+
+func (e *captureEncoder) end(dst []byte, seen counts, unsaid uint64) []byte {
+	now := time.Now()
+	for id := range e.interfaces() {
+		s := pcapng.Statistics{
+			Time: now, Start: e.config.Start, Stop: now, Received: pcapng.Known(seen[id]), OSDropped: pcapng.Known(e.total[id]),
+		}
+		if id == int(ofCard) {
+			s.Comments = e.verdicts
+			if unsaid > 0 {
+				s.Comments = append(s.Comments, fmt.Sprintf("%d drops are not told of", unsaid))
+			}
+			if e.config.Missed != nil {
+				s.Dropped = pcapng.Known(e.config.Missed())
+			}
+		}
+		dst = pcapng.AppendStatistics(dst, id, &s)
+	}
+	return dst
 }
 
 // comment returns the comments on a frame that was dropped for a reason, nil if there was none.

@@ -4,10 +4,13 @@
 // Frames wait in a ring of fixed size. Those that find no room are counted, and in the place where they are missing a line,
 // or the next block, says how many they were. Each frame has its number, shown or not.
 //
-//	driver ── Tap ──> records, bytes ── one goroutine: encoder ──> text or blocks ── Write ──> sink
+//	driver ── Side ──> records, bytes ── one goroutine: encoder ──> text or blocks ── Write ──> sink
 //	           no waiting            bounded                               tries until it is taken
 //
-// Queue.mu is the only lock; nothing is called while it is held.
+// What has been received is not encoded before the stack has said whether it drops it (Side.Settle), so that the line and
+// the block say why. What is dropped later, such as a fragment whose others never came, gets a record of its own.
+//
+// Watch.mu comes before Queue.mu; nothing is called while that is held.
 package tap
 
 import (
@@ -20,7 +23,7 @@ import (
 // Config is what a Queue is made of. Write is needed, the rest has defaults.
 type Config struct {
 	Interface   string      // name in the dump
-	Sockets     string      // the same of the device whose packets have packet.LinkVsock, for Text
+	Sockets     string      // the same of the device whose packets have packet.LinkVsock; "" if there is none
 	Description string      // of the interface, for Capture
 	Format      Format      // what is made of frames
 	Mode        packet.Mode // how much Text says of each frame
@@ -69,13 +72,45 @@ const RetryInterval = 2 * time.Millisecond
 const batchSize = 8 << 10
 
 // recordSize is the size of a record, in bytes.
-const recordSize = 72
+const recordSize = 88
 
-// record is one frame that waits.
+// origin is the interface that a frame is of.
+type origin uint8
+
+const (
+	ofCard    origin = iota
+	ofSockets        // the vsock device
+	origins
+)
+
+func originOf(l packet.Link) origin {
+	if l == packet.LinkVsock {
+		return ofSockets
+	}
+	return ofCard
+}
+
+// counts are numbers of frames, by interface.
+type counts [origins]uint64
+
+func (c *counts) add(more counts) {
+	for i := range c {
+		c[i] += more[i]
+	}
+}
+
+func (c *counts) sum() (n uint64) {
+	for _, each := range c {
+		n += each
+	}
+	return n
+}
+
+// record is one frame that waits, or a verdict on one that doesn't any more.
 type record struct {
 	number    uint64
 	time      time.Duration
-	lost      uint64 // frames that found no room since the record before
+	lost      counts // frames that found no room since the record before
 	drop      string
 	off, size int // of its bytes in Queue.data
 	wireLen   int
@@ -84,6 +119,17 @@ type record struct {
 	damage    packet.Damage
 	checksum  packet.Checksum
 	link      packet.Link
+	held      bool // what becomes of the frame isn't known yet
+	verdict   bool // no frame: the one of the number has been dropped
+}
+
+// frames is how many frames the record stands for.
+func (r *record) frames() uint64 {
+	n := r.lost.sum()
+	if !r.verdict {
+		n++
+	}
+	return n
 }
 
 // Queue takes frames and writes their text. Its memory is allocated by New.
@@ -101,17 +147,20 @@ type Queue struct {
 	told    uint64 // of the goroutine: those of them that it says to be missing
 
 	mu      sync.Mutex
-	records []record // guarded by mu; a ring
-	oldest  int      // guarded by mu; index into records
-	count   int      // guarded by mu; records in use
-	data    []byte   // a ring; the bytes of records in use are not written to
-	next    int      // guarded by mu; where in data the next frame may go
-	number  uint64   // guarded by mu; of the last frame
-	lost    uint64   // guarded by mu; frames that found no room since the last record
-	late    uint64   // guarded by mu; frames that came later than Close
-	missing uint64   // guarded by mu; frames of which what was written says that they are missing
-	waiting bool     // guarded by mu; the goroutine has seen the ring empty
-	closed  bool     // guarded by mu
+	records []record     // guarded by mu; a ring
+	oldest  int          // guarded by mu; index into records
+	count   int          // guarded by mu; records in use
+	data    []byte       // a ring; the bytes of records in use are not written to
+	next    int          // guarded by mu; where in data the next frame may go
+	number  uint64       // guarded by mu; of the last frame
+	seen    counts       // guarded by mu; frames
+	lost    counts       // guarded by mu; frames that found no room since the last record
+	held    [origins]int // guarded by mu; index into records of the one that is held, or -1
+	unsaid  uint64       // guarded by mu; verdicts that found no room
+	late    uint64       // guarded by mu; frames that came later than Close
+	missing uint64       // guarded by mu; frames of which what was written says that they are missing
+	waiting bool         // guarded by mu; the goroutine has seen the ring empty
+	closed  bool         // guarded by mu
 }
 
 // New makes a queue and starts its goroutine, which ends with Close.
@@ -137,42 +186,100 @@ func New(c Config) *Queue {
 		text:    make([]byte, 0, batchSize+packet.MaxLine),
 		records: make([]record, c.Records),
 		data:    make([]byte, c.Bytes),
+		held:    [origins]int{-1, -1},
 	}
 	go q.run()
 	return q
 }
 
-// Tap takes a frame, as the drivers' hooks do; its number, time and interface are set here. It copies what it keeps, never
+// Tap takes a frame; its number, which is returned, its time and its interface are set here. It copies what it keeps, never
 // waits for the sink, allocates nothing, and may be called by several goroutines: the order of the calls is the order of
 // the lines.
-func (q *Queue) Tap(f packet.Frame) {
+func (q *Queue) Tap(f packet.Frame) (number uint64) { return q.tap(&f, false) }
+
+// tap is Tap; with hold the frame waits for Settle. Of each interface one can: the one before is settled.
+func (q *Queue) tap(f *packet.Frame, hold bool) (number uint64) {
 	data := f.Data[:min(len(f.Data), q.config.SnapLen)]
+	of := originOf(f.Link)
 	q.mu.Lock()
+	wake := hold && q.settleLocked(of, "")
 	q.number++
-	off, ok := q.reserveLocked(len(data))
-	switch {
+	q.seen[of]++
+	number = q.number
+	r := record{
+		number: number, time: time.Since(q.config.Start), drop: f.Drop, size: len(data), wireLen: f.WireLen, direction: f.Direction,
+		rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, link: f.Link, held: hold,
+	}
+	switch slot := q.addLocked(&r); {
 	case q.closed:
 		q.late++
-	case !ok:
-		q.lost++
+	case slot < 0:
+		q.lost[of]++
+	default:
+		copy(q.data[r.off:], data)
+		if hold {
+			q.held[of] = slot
+		} else {
+			wake = true
+		}
 	}
-	if q.closed || !ok {
-		q.mu.Unlock()
-		return
+	q.unlock(wake)
+	return number
+}
+
+// Settle tells what has become of the frame of the interface that is held: why it was dropped, "" if it wasn't.
+func (q *Queue) Settle(link packet.Link, drop string) {
+	q.mu.Lock()
+	q.unlock(q.settleLocked(originOf(link), drop))
+}
+
+func (q *Queue) settleLocked(of origin, drop string) (some bool) {
+	slot := q.held[of]
+	if slot < 0 {
+		return false // it found no room
 	}
-	copy(q.data[off:], data)
-	slot := q.oldest + q.count
+	q.held[of] = -1
+	q.records[slot].held, q.records[slot].drop = false, drop
+	return true
+}
+
+// Dropped tells that a frame which has been settled was dropped after all.
+func (q *Queue) Dropped(link packet.Link, number uint64, drop string) {
+	q.mu.Lock()
+	r := record{number: number, drop: drop, link: link, verdict: true}
+	slot := q.addLocked(&r)
+	if slot < 0 {
+		q.unsaid++
+	}
+	q.unlock(slot >= 0)
+}
+
+// addLocked gives a record its place in both rings; -1 if there is none.
+func (q *Queue) addLocked(r *record) (slot int) {
+	if q.closed {
+		return -1
+	}
+	off, ok := q.reserveLocked(r.size)
+	if !ok {
+		return -1
+	}
+	slot = q.oldest + q.count
 	if slot >= len(q.records) {
 		slot -= len(q.records)
 	}
-	q.records[slot] = record{
-		number: q.number, time: time.Since(q.config.Start), lost: q.lost, drop: f.Drop, off: off, size: len(data),
-		wireLen: f.WireLen, direction: f.Direction, rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, link: f.Link,
-	}
+	r.off, r.lost = off, q.lost
+	q.records[slot] = *r
 	q.count++
-	q.lost = 0
-	wake := q.waiting
-	q.waiting = false
+	q.lost = counts{}
+	return slot
+}
+
+// unlock wakes the goroutine, if it waits and there is something for it.
+func (q *Queue) unlock(wake bool) {
+	wake = wake && q.waiting
+	if wake {
+		q.waiting = false
+	}
 	q.mu.Unlock()
 	if wake {
 		q.wake <- struct{}{} // has room: only one call finds waiting set
@@ -221,9 +328,9 @@ func (q *Queue) Close(patience time.Duration) (notShown uint64) {
 	<-q.done
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	notShown = q.pending + q.lost + q.late
+	notShown = q.pending + q.lost.sum() + q.late
 	for i := range q.count {
-		notShown += 1 + q.records[(q.oldest+i)%len(q.records)].lost
+		notShown += q.records[(q.oldest+i)%len(q.records)].frames()
 	}
 	return notShown
 }

@@ -27,9 +27,9 @@ func (q *Queue) run() {
 // finish writes what comes at the end.
 func (q *Queue) finish() {
 	q.mu.Lock()
-	seen := q.number
+	seen, unsaid := q.seen, q.unsaid
 	q.mu.Unlock()
-	if q.text = q.encoder.end(q.text, seen); len(q.text) > 0 {
+	if q.text = q.encoder.end(q.text, seen, unsaid); len(q.text) > 0 {
 		q.write()
 	}
 }
@@ -38,31 +38,36 @@ func (q *Queue) finish() {
 func (q *Queue) collect() (more bool) {
 	r, lost, ok := q.peek()
 	for ok {
-		q.text = q.encoder.frame(q.text, r, q.data[r.off:r.off+r.size])
-		q.pending += 1 + r.lost
-		q.told += r.lost
+		if r.verdict {
+			q.text = q.encoder.verdict(q.text, r)
+		} else {
+			q.text = q.encoder.frame(q.text, r, q.data[r.off:r.off+r.size])
+		}
+		q.pending += r.frames()
+		q.told += r.lost.sum()
 		q.release()
 		if len(q.text) >= batchSize {
 			return true
 		}
 		r, lost, ok = q.peek()
 	}
-	if lost > 0 {
+	if n := lost.sum(); n > 0 {
 		q.text = q.encoder.missing(q.text, lost)
-		q.pending += lost
-		q.told += lost
+		q.pending += n
+		q.told += n
 	}
 	return false
 }
 
-// peek returns the oldest record, which keeps its place; if there is none, the frames lost behind the last.
-func (q *Queue) peek() (r record, lost uint64, ok bool) {
+// peek returns the oldest record, which keeps its place, unless it is held; if there is none, the frames lost behind the last.
+func (q *Queue) peek() (r record, lost counts, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.count > 0 {
-		return q.records[q.oldest], 0, true
+		r = q.records[q.oldest]
+		return r, counts{}, !r.held || q.closed
 	}
-	lost, q.lost = q.lost, 0
+	lost, q.lost = q.lost, counts{}
 	return record{}, lost, false
 }
 
@@ -77,12 +82,13 @@ func (q *Queue) release() {
 	q.count--
 }
 
-// idle tells whether the queue is open, and whether the goroutine has to wait for wake because it is empty.
+// idle tells whether the queue is open, and whether the goroutine has to wait for wake because it is empty or its oldest frame is held.
 func (q *Queue) idle() (open, idle bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	empty := q.count == 0 && q.lost == 0
-	q.waiting = empty && !q.closed
+	empty := q.count == 0 && q.lost.sum() == 0
+	held := q.count > 0 && q.records[q.oldest].held
+	q.waiting = (empty || held) && !q.closed
 	return !q.closed || !empty, q.waiting
 }
 

@@ -37,7 +37,15 @@ type Packet struct {
 	Comments []string  // other than the one that tells why it was dropped
 	Flags    pcapng.Flags
 	Lost     pcapng.Count // packets that the capture has missed before this one
+	ID       pcapng.Count
+	Late     []LateDrop // of packets before this one
 	From     *pcapng.Interface
+}
+
+// LateDrop tells that a packet was dropped, after others have come.
+type LateDrop struct {
+	Number uint64 // of the packet
+	Why    string
 }
 
 // Capture reads captures of any format: pcap or pcapng, compressed by gzip or not.
@@ -143,7 +151,13 @@ func (c *Capture) nextNG() (*Packet, error) {
 	c.p.From, c.p.At, c.p.Flags, c.p.Lost = p.Interface, p.Time, p.Flags, p.Lost
 	c.p.WireLen, c.p.Data = p.WireLen, p.Data
 	c.p.Interface = nameOf(p.Interface)
-	for _, comment := range p.Comments {
+	// Our captures number packets as the dump of the same run does, in all files that they are rotated to.
+	if c.p.ID = p.ID; p.ID.N > c.p.Number && strings.HasPrefix(c.ng.Section().Application, ours) {
+		c.p.Number = p.ID.N
+	}
+	late, comments := splitLate(p.Comments)
+	c.p.Late = late
+	for _, comment := range comments {
 		if why, ok := strings.CutPrefix(comment, pcapng.DropComment); ok && c.p.Drop == "" {
 			c.p.Drop = why
 		} else {
@@ -157,6 +171,21 @@ func (c *Capture) nextNG() (*Packet, error) {
 	}
 	c.complete(fcs)
 	return &c.p, nil
+}
+
+// ours is what the names of programs that write captures begin with if they are ours.
+const ours = "wick"
+
+// splitLate takes those comments out that tell of packets from before.
+func splitLate(comments []string) (late []LateDrop, others []string) {
+	for _, c := range comments {
+		if id, why, ok := pcapng.ParseLateDrop(c); ok {
+			late = append(late, LateDrop{id, why})
+		} else {
+			others = append(others, c)
+		}
+	}
+	return late, others
 }
 
 // nameOf returns an interface's name, or the one that it has here.

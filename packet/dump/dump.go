@@ -5,6 +5,7 @@ package dump
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"wick/packet"
@@ -69,6 +70,7 @@ type dumper struct {
 	capture *Capture
 	lost    map[*pcapng.Interface]uint64 // packets that lines have told to be missing
 	passed  uint64
+	recent  recent
 }
 
 func (d *dumper) run(in io.Reader) (err error) {
@@ -116,6 +118,9 @@ func (d *dumper) knowsInterface() error {
 
 // packet handles one packet.
 func (d *dumper) packet(p *Packet) error {
+	for _, l := range p.Late {
+		d.late(l)
+	}
 	if d.o.Interface != "" && p.Interface != d.o.Interface {
 		return nil
 	}
@@ -126,6 +131,9 @@ func (d *dumper) packet(p *Packet) error {
 		return nil
 	}
 	d.passed++
+	if p.ID.Known {
+		d.recent.add(p.Number, p.WireLen)
+	}
 	if d.file != nil {
 		if err := d.file.packet(p); err != nil {
 			return err
@@ -158,6 +166,52 @@ func (d *dumper) print(p *Packet) {
 	default:
 		d.text = d.decoder.Append(d.text, &p.Frame, d.o.Mode)
 	}
+}
+
+// late tells that a packet from before was dropped, if it was one that has passed.
+func (d *dumper) late(l LateDrop) {
+	wireLen, ok := d.recent.find(l.Number)
+	if !ok && (d.o.Filter != nil || d.o.Interface != "") {
+		return
+	}
+	if d.file != nil {
+		d.file.late(l)
+	}
+	switch {
+	case d.stats != nil:
+		d.stats.drop(l.Why, wireLen)
+	case d.o.Silent:
+	case d.o.JSON:
+		d.text = appendLateJSON(d.text, l)
+	default:
+		d.text = packet.AppendDropped(d.text, l.Number, l.Why)
+	}
+}
+
+// recent knows of the packets that have passed last.
+type recent struct {
+	ring []struct {
+		number  uint64
+		wireLen int
+	}
+}
+
+// maxRecent is how many are known.
+const maxRecent = 1 << 16
+
+func (r *recent) add(number uint64, wireLen int) {
+	if r.ring == nil {
+		r.ring = slices.Grow(r.ring, maxRecent)[:maxRecent]
+	}
+	at := &r.ring[number%maxRecent]
+	at.number, at.wireLen = number, wireLen
+}
+
+func (r *recent) find(number uint64) (wireLen int, ok bool) {
+	if r.ring == nil || r.ring[number%maxRecent].number != number {
+		return 0, false
+	}
+	return r.ring[number%maxRecent].wireLen, true
 }
 
 // missing tells that the capture has missed packets before p.
@@ -198,8 +252,12 @@ func (d *dumper) close() error {
 	return err
 }
 
-// end prints the statistics, or what else the capture has told of packets that it lacks.
+// end prints the statistics, or what else the capture has told of packets that were dropped, or that it lacks.
 func (d *dumper) end() {
+	whole := d.o.Count == 0 || d.passed < d.o.Count
+	if whole {
+		d.lateAtEnd()
+	}
 	if d.stats != nil {
 		d.stats.interfaces(d.capture.Interfaces(), d.lost)
 		if d.o.JSON {
@@ -209,7 +267,7 @@ func (d *dumper) end() {
 		}
 		return
 	}
-	if d.o.Silent || d.o.JSON || d.o.Count != 0 && d.passed == d.o.Count {
+	if d.o.Silent || d.o.JSON || !whole {
 		return
 	}
 	missing := uint64(0)
@@ -220,6 +278,16 @@ func (d *dumper) end() {
 	}
 	if missing > 0 {
 		d.text = packet.AppendNotCaptured(d.text, missing)
+	}
+}
+
+// lateAtEnd tells of packets whose fate has become known after the last one.
+func (d *dumper) lateAtEnd() {
+	for _, i := range d.capture.Interfaces() {
+		late, _ := splitLate(i.Statistics.Comments)
+		for _, l := range late {
+			d.late(l)
+		}
 	}
 }
 

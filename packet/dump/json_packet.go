@@ -47,6 +47,15 @@ func appendJSON(dst []byte, p *Packet, info *packet.Info, text []byte) []byte {
 	return append(o.b, '}', '\n')
 }
 
+// appendLateJSON appends that a packet from before was dropped.
+func appendLateJSON(dst []byte, l LateDrop) []byte {
+	o := object{b: append(dst, '{')}
+	o.text("record", "dropped")
+	o.number("number", l.Number)
+	o.text("reason", l.Why)
+	return append(o.b, '}', '\n')
+}
+
 // anomalies lists what is wrong, without the exclamation marks.
 func anomalies(o *object, info *packet.Info, text []byte) {
 	open := false

@@ -49,8 +49,9 @@ const (
 
 	headMost = 64 << 10 // of what is in front of the packets
 
-	// statisticsRoom is left in each file for the statistics at the end, so that they don't need another one.
-	statisticsRoom = 128
+	// statisticsRoom is left in each file for the statistics of two interfaces at the end, so that they don't need another one.
+	// Only what they may comment on comes on top.
+	statisticsRoom = 256
 )
 
 // Write writes the blocks that are complete, and keeps the rest.

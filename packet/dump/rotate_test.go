@@ -67,9 +67,9 @@ func TestRotator(t *testing.T) {
 		first int // of the packets that are kept
 	}{
 		{0, 0, "out.pcapng", 1000},
-		{1000, 0, "out-00001.pcapng out-00002.pcapng out-00003.pcapng out-00004.pcapng", 1000},
-		{1000, 2, "out-00003.pcapng out-00004.pcapng", 1010},
-		{1000, 1, "out-00004.pcapng", 1015},
+		{1128, 0, "out-00001.pcapng out-00002.pcapng out-00003.pcapng out-00004.pcapng", 1000},
+		{1128, 2, "out-00003.pcapng out-00004.pcapng", 1010},
+		{1128, 1, "out-00004.pcapng", 1015},
 		{1 << 20, 2, "out-00001.pcapng", 1000},
 		{1, 3, "out-00018.pcapng out-00019.pcapng out-00020.pcapng", 1017},
 		{1, 1, "out-00020.pcapng", 1019},
@@ -232,4 +232,50 @@ func FuzzRotator(f *testing.F) {
 			t.Errorf("%d bytes of %d are written, and no error", total, len(b))
 		}
 	})
+}
+
+// TestRotatedInterfaces: a later file describes all interfaces, and packets of each are still its own.
+func TestRotatedInterfaces(t *testing.T) {
+	b := pcapng.AppendSection(nil, &pcapng.Section{OS: "wick"})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkEthernet, Name: "e0"})
+	b = pcapng.AppendInterface(b, &pcapng.Interface{Link: pcap.LinkVsock, Name: "v0"})
+	for i := range 20 {
+		b = pcapng.AppendPacket(b, i%2, &pcapng.Packet{WireLen: 1000 + i, Data: make([]byte, 100)})
+	}
+	for id := range 2 {
+		b = pcapng.AppendStatistics(b, id, &pcapng.Statistics{Received: pcapng.Known(10), Comments: []string{pcapng.LateDrop(1, "x")}})
+	}
+	dir := t.TempDir()
+	r := newRotator(t, filepath.Join(dir, "out.pcapng"), 1000, 0)
+	if _, err := r.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for n := 1; seen < 20; n++ {
+		file, err := os.Open(r.name(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		d, err := pcapng.NewReader(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			p, err := d.Next()
+			if err == io.EOF {
+				break
+			}
+			if want := []string{"e0", "v0"}[seen%2]; err != nil || p.Interface.Name != want || p.WireLen != 1000+seen {
+				t.Fatalf("file %d: %+v, %v", n, p, err)
+			}
+			seen++
+		}
+		if i := d.Interfaces(); len(i) != 2 || i[1].Link != pcap.LinkVsock || (i[1].Statistics.Received.Known) != (seen == 20) {
+			t.Errorf("file %d: %+v", n, i)
+		}
+	}
 }

@@ -92,10 +92,7 @@ func (s *statistics) add(p *Packet, info *packet.Info) {
 		s.sums++
 	}
 	if p.Drop != "" {
-		if s.drops[p.Drop] == nil {
-			s.drops[p.Drop] = &volume{}
-		}
-		s.drops[p.Drop].add(p.WireLen)
+		s.drop(p.Drop, p.WireLen)
 	}
 	t := talkOf(p, info)
 	c, sender := s.find(&t)
@@ -107,6 +104,14 @@ func (s *statistics) add(p *Packet, info *packet.Info) {
 	if c.tcp != nil && t.tcp != nil && p.Drop == "" { // the peer hasn't seen what was dropped
 		segment(&c.tcp[sender], &c.tcp[1-sender], t.tcp, t.payload, p.Time)
 	}
+}
+
+// drop counts a packet that was dropped.
+func (s *statistics) drop(why string, wireLen int) {
+	if s.drops[why] == nil {
+		s.drops[why] = &volume{}
+	}
+	s.drops[why].add(wireLen)
 }
 
 // find returns the conversation of a packet, and which of its ends has sent it.

@@ -18,6 +18,7 @@ type writer struct {
 	buf     *bufio.Writer
 	capture *Capture // where they come from
 	lost    map[*pcapng.Interface]uint64
+	told    []string // comments of the next packet: others were dropped
 
 	ng  *pcapng.Writer
 	ids map[*pcapng.Interface]int
@@ -40,6 +41,9 @@ func newWriter(out io.Writer, classic bool, c *Capture) (w *writer, err error) {
 // missing notes that the capture has missed packets before p, which need not pass.
 func (w *writer) missing(p *Packet) { w.lost[p.From] += p.Lost.N }
 
+// late notes that a packet from before was dropped.
+func (w *writer) late(l LateDrop) { w.told = append(w.told, pcapng.LateDrop(l.Number, l.Why)) }
+
 // packet writes a packet.
 func (w *writer) packet(p *Packet) error {
 	if w.wantClassic {
@@ -56,10 +60,12 @@ func (w *writer) packet(p *Packet) error {
 		}
 		w.ids[p.From] = id
 	}
-	out := pcapng.Packet{Time: p.At, WireLen: p.WireLen, Data: p.Data, Flags: p.Flags.WithoutFCS(), Comments: p.Comments}
+	out := pcapng.Packet{Time: p.At, WireLen: p.WireLen, Data: p.Data, Flags: p.Flags.WithoutFCS(), ID: p.ID, Comments: w.told}
+	w.told = nil
 	if p.Drop != "" {
-		out.Comments = append([]string{pcapng.DropComment + p.Drop}, out.Comments...)
+		out.Comments = append(out.Comments, pcapng.DropComment+p.Drop)
 	}
+	out.Comments = append(out.Comments, p.Comments...)
 	if n := w.lost[p.From]; n > 0 {
 		out.Lost = pcapng.Known(n)
 		delete(w.lost, p.From)
@@ -107,7 +113,11 @@ func (w *writer) close() error {
 	}
 	for _, i := range interfaces {
 		if id, ok := w.ids[i]; ok && !i.Statistics.Time.IsZero() {
-			if err := w.ng.WriteStatistics(id, &i.Statistics); err != nil {
+			statistics := i.Statistics
+			_, others := splitLate(statistics.Comments)
+			statistics.Comments = append(w.told, others...)
+			w.told = nil
+			if err := w.ng.WriteStatistics(id, &statistics); err != nil {
 				return err
 			}
 		}

@@ -77,6 +77,7 @@ func AppendPacket(dst []byte, id int, p *Packet) []byte {
 		dst = binary.LittleEndian.AppendUint32(appendOption(dst, optFlags, 4), uint32(p.Flags))
 	}
 	dst = appendCount(dst, optDropCount, p.Lost)
+	dst = appendCount(dst, optPacketID, p.ID)
 	dst = appendComments(dst, p.Comments)
 	return endBlock(dst, start, options)
 }
@@ -99,6 +100,7 @@ func AppendStatistics(dst []byte, id int, s *Statistics) []byte {
 	dst = appendCount(dst, optAccepted, s.Accepted)
 	dst = appendCount(dst, optOSDropped, s.OSDropped)
 	dst = appendCount(dst, optDelivered, s.Delivered)
+	dst = appendComments(dst, s.Comments)
 	return endBlock(dst, start, options)
 }
 

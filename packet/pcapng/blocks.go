@@ -131,6 +131,8 @@ func (d *Reader) statistics(b []byte) {
 	s := Statistics{Time: i.timestamp(d.units(b[4:]))}
 	for o := d.options(b[statsSize:]); o.next(); {
 		switch o.code {
+		case optComment:
+			s.Comments = append(s.Comments, o.text())
 		case optStart, optStop:
 			if !o.sized(8) {
 				continue
@@ -229,6 +231,8 @@ func (d *Reader) packet(i *Interface, b []byte) (Packet, bool) {
 			}
 		case optDropCount:
 			p.Lost = o.count()
+		case optPacketID:
+			p.ID = o.count()
 		}
 	}
 	return p, true

@@ -18,6 +18,8 @@ package pcapng
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"wick/packet/pcap"
@@ -79,6 +81,7 @@ const (
 
 	optFlags     = 2
 	optDropCount = 4
+	optPacketID  = 5
 
 	optStart     = 2
 	optStop      = 3
@@ -123,6 +126,27 @@ type Interface struct {
 // DropComment starts the comment by which our captures tell why a packet was dropped; the reason follows.
 const DropComment = "dropped: "
 
+// LateDrop returns the comment on a packet, or on the statistics of an interface, by which our captures tell that a packet from
+// before was dropped: the one with the ID.
+func LateDrop(id uint64, why string) string {
+	return lateDrop + strconv.FormatUint(id, 10) + lateDropWhy + why
+}
+
+const (
+	lateDrop    = "packet "
+	lateDropWhy = " was dropped: "
+)
+
+// ParseLateDrop reads what LateDrop has made; ok is false if the comment is another one.
+func ParseLateDrop(comment string) (id uint64, why string, ok bool) {
+	number, why, ok := strings.Cut(strings.TrimPrefix(comment, lateDrop), lateDropWhy)
+	if !ok || !strings.HasPrefix(comment, lateDrop) {
+		return 0, "", false
+	}
+	id, err := strconv.ParseUint(number, 10, 64)
+	return id, why, err == nil
+}
+
 // Statistics are the counts of an interface since the capture began.
 type Statistics struct {
 	Time        time.Time // when they were taken; the zero Time if there are none
@@ -132,6 +156,7 @@ type Statistics struct {
 	Accepted    Count     // by the filter
 	OSDropped   Count     // by the operating system
 	Delivered   Count     // to the user
+	Comments    []string
 }
 
 // Count is a number that may not be known.
@@ -188,4 +213,5 @@ type Packet struct {
 	Flags     Flags
 	Comments  []string
 	Lost      Count // packets of the interface that the capture has missed since the one before
+	ID        Count // what the capturing machine calls the packet; our captures number those of all interfaces from 1
 }

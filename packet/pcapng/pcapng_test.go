@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -155,7 +156,7 @@ func TestReader(t *testing.T) {
 			s.Time.UnixNano() != 6 || s.Start.UnixNano() != 1 || s.Stop.UnixNano() != 2 {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if all[1].Statistics != (Statistics{}) {
+		if !reflect.DeepEqual(all[1].Statistics, Statistics{}) {
 			t.Errorf("%s: %+v", name, all[1].Statistics)
 		}
 	}

@@ -38,7 +38,7 @@ func writeSample(t *testing.T, b *bytes.Buffer) {
 	}{
 		{card, Packet{Time: start.Add(1), WireLen: 60, Data: []byte(strings.Repeat("\x02", 60)), Flags: FlagInbound}},
 		{card, Packet{Time: start.Add(2), WireLen: 60, Data: []byte("123456789012345"), Flags: FlagOutbound | FlagChecksumNotReady,
-			Comments: []string{"dropped: ring-full", "x\xff\x00y"}, Lost: Known(3)}},
+			Comments: []string{"dropped: ring-full", "x\xff\x00y"}, Lost: Known(3), ID: Known(42)}},
 		{socket, Packet{Time: start.Add(3), WireLen: 32, Data: make([]byte, 32)}},
 		{card, Packet{}},
 	} {
@@ -47,7 +47,7 @@ func writeSample(t *testing.T, b *bytes.Buffer) {
 		}
 	}
 	if err := w.WriteStatistics(card, &Statistics{Time: start.Add(4), Start: start, Stop: start.Add(4), Received: Known(10), Dropped: Known(2),
-		Accepted: Known(3), OSDropped: Known(0), Delivered: Known(5)}); err != nil {
+		Accepted: Known(3), OSDropped: Known(0), Delivered: Known(5), Comments: []string{LateDrop(42, "why")}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -74,7 +74,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 	if s := i.Statistics; s.Received != Known(10) || s.Dropped != Known(2) || s.Accepted != Known(3) || s.OSDropped != Known(0) || s.Delivered != Known(5) ||
-		s.Time.Sub(s.Start) != 4 || !s.Stop.Equal(s.Time) {
+		s.Time.Sub(s.Start) != 4 || !s.Stop.Equal(s.Time) || !slices.Equal(s.Comments, []string{"packet 42 was dropped: why"}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -89,14 +89,14 @@ func TestTsharkReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command("tshark", "-n", "-r", path, "-T", "fields", "-E", "separator=|", "-e", "frame.interface_name", "-e", "frame.time_epoch",
-		"-e", "frame.len", "-e", "frame.cap_len", "-e", "frame.packet_flags_direction", "-e", "frame.comment", "-e", "frame.encap_type").Output()
+		"-e", "frame.len", "-e", "frame.cap_len", "-e", "frame.packet_flags_direction", "-e", "frame.comment", "-e", "frame.encap_type", "-e", "frame.packet_id").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "e0|1700000000.000000001|60|20|0x00000001||1\n" +
-		"e0|1700000000.000000002|60|15|0x00000002|dropped: ring-full,x?|1\n" +
-		"v0|1700000000.000000003|32|32|||185\n" +
-		"e0|0.000000000|0|0|||1\n"
+	want := "e0|1700000000.000000001|60|20|0x00000001||1|\n" +
+		"e0|1700000000.000000002|60|15|0x00000002|dropped: ring-full,x?|1|42\n" +
+		"v0|1700000000.000000003|32|32|||185|\n" +
+		"e0|0.000000000|0|0|||1|\n"
 	if string(out) != want {
 		t.Errorf(" got %s\nwant %s", out, want)
 	}
@@ -186,5 +186,16 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		AppendSection(dst, &Section{OS: "wick"})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestLateDrop(t *testing.T) {
+	if id, why, ok := ParseLateDrop(LateDrop(1<<63, "a was dropped: b")); !ok || id != 1<<63 || why != "a was dropped: b" {
+		t.Errorf("%d %q %t", id, why, ok)
+	}
+	for _, other := range []string{"", "packet ", "packet x was dropped: y", "packet -1 was dropped: y", "7 was dropped: y", "dropped: y", "packet 7"} {
+		if _, _, ok := ParseLateDrop(other); ok {
+			t.Errorf("%q was taken", other)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,48 @@ func TestCapture(t *testing.T) {
 			checkFields(t, path)
 			if a := readCapture(t, path); a.missing != 0 || a.packets != a.seen {
 				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestCaptureTellsDrops: on each packet that the kernel dropped there is a comment that says why; the dump and the statistics
+// say the same.
+func TestCaptureTellsDrops(t *testing.T) {
+	for _, c := range networks {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			needTshark(t)
+			path := filepath.Join(t.TempDir(), "capture.pcapng")
+			r := start(t, options{configuration: c, program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"},
+				flags: []string{"-p", "0:7000", "-p", "0:7001", "-p", "0:7001/udp", "--dump", "--pcap", path}})
+			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+			// Nobody is at the other ports. The host's end of a TCP connection is QEMU, which only then learns it.
+			if c, err := net.Dial("tcp", r.port("7001/tcp")); err == nil {
+				defer c.Close()
+			}
+			c, err := net.Dial("udp", r.port("7001/udp"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			io.WriteString(c, "anybody?")
+			for _, why := range []string{"tcp-no-port", "udp-no-port"} {
+				r.awaitLine(r.stderr, "it dropped a packet: "+why, func(line string) bool { return strings.HasSuffix(line, " !dropped("+why+")") })
+			}
+			quit(t, r, r.port("7000/tcp"))
+			out, err := exec.Command("tshark", "-r", path, "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment", "-e", "tcp.dstport", "-e", "udp.dstport").Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"dropped: tcp-no-port\t7001\t\n", "dropped: udp-no-port\t\t7001\n"} {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("tshark doesn't tell of %q:\n%s", want, out)
+				}
+			}
+			out, err = exec.Command(wickPath(t), "dump", "--stats", path).Output()
+			if err != nil || !strings.Contains(string(out), "\ndropped tcp-no-port packets=") || !strings.Contains(string(out), "\ndropped udp-no-port packets=1 ") {
+				t.Errorf("statistics: %v\n%s", err, out)
 			}
 		})
 	}

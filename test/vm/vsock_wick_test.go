@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,21 +61,59 @@ func TestVsockHTTP(t *testing.T) {
 	r.want(0)
 }
 
-// TestVsockDump: the packets of a connection are in the dump, from the first to the last.
+// TestVsockDump: the packets of a connection are in the dump and in the capture, from the first to the last; and of one that nobody
+// takes both say why it was dropped.
 func TestVsockDump(t *testing.T) {
-	g, r := startVsock(t, plain, "vsockserver", "--dump")
+	needTshark(t)
+	path := filepath.Join(t.TempDir(), "capture.pcapng")
+	g, r := startVsock(t, plain, "vsockserver", "--dump", "--pcap", path)
 	c, _ := g.mustConnect(t, 1)
 	defer c.Close()
 	io.WriteString(c, "seen")
 	c.CloseWrite()
 	io.Copy(io.Discard, c)
+	nobody, err := net.Dial("unix", g.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nobody.Close()
+	io.WriteString(nobody, "CONNECT 999\n") // and the host tries again and again
 	for _, part := range []string{
 		" v0 < 44 vsock host(2):", " v0 > 44 vsock guest(7):1>host(2):", " v0 < 48 vsock host(2):", " v0 > 48 vsock guest(7):1>host(2):", " SHUTDOWN [", " RST ",
+		" !dropped(vsock-no-listener)",
 	} {
 		r.awaitLine(r.stderr, part, func(line string) bool { return strings.HasPrefix(line, "#") && strings.Contains(line, part) })
 	}
+	nobody.Close()
 	r.cmd.Process.Signal(os.Interrupt)
 	r.wait()
+	checkVsockCapture(t, path)
+}
+
+// checkVsockCapture reads the capture with tshark, and the vsock packets alone, in the format that tcpdump reads, too.
+func checkVsockCapture(t *testing.T, path string) {
+	t.Helper()
+	fields := func(path string, more ...string) string {
+		out, err := exec.Command("tshark", append([]string{"-r", path, "-T", "fields", "-e", "frame.interface_name", "-e", "frame.comment", "-e", "frame.len",
+			"-e", "vsock.dst_port", "-e", "vsock.op"}, more...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	got := fields(path)
+	for _, want := range []string{"e0\t\t", "v0\t\t76\t1\t1\n", "v0\t\t80\t1\t4\n", "v0\tdropped: vsock-no-listener\t76\t999\t1\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("tshark doesn't tell of %q:\n%s", want, got)
+		}
+	}
+	alone := filepath.Join(t.TempDir(), "v0.pcap")
+	if out, err := exec.Command(wickPath(t), "dump", "-i", "v0", "-w", alone, path).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if got := fields(alone); !strings.Contains(got, "\t80\t1\t4\n") {
+		t.Errorf("tshark tells of the vsock packets alone:\n%s", got)
+	}
 }
 
 // startVsock runs a program. What wick says is the log, too.

@@ -39,6 +39,9 @@ type Config struct {
 	Transport virtio.Transport
 	Memory    hw.Allocator
 	Tap       Tap // or nil
+	// Settle, if not nil, is told of each packet that has been received, after Tap, what has become of it: why it was dropped,
+	// "" if it wasn't.
+	Settle func(drop string)
 
 	// CheckInterval is how often the device is looked at without an interrupt, in case one was lost; 0 for the default.
 	CheckInterval time.Duration
@@ -75,6 +78,7 @@ var (
 type Device struct {
 	device *virtio.Device
 	tap    Tap
+	settle func(drop string)
 	check  time.Duration
 	cid    atomic.Uint32
 
@@ -104,7 +108,7 @@ func New(c Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{device: device, tap: c.Tap, check: c.CheckInterval, done: make(chan struct{})}
+	d := &Device{device: device, tap: c.Tap, settle: c.Settle, check: c.CheckInterval, done: make(chan struct{})}
 	if d.check == 0 {
 		d.check = defaultCheckInterval
 	}

@@ -469,6 +469,7 @@ func TestNewRefuses(t *testing.T) {
 func TestTap(t *testing.T) {
 	var mu sync.Mutex
 	var sent, received int
+	var settled []string
 	m := newModel(0)
 	_, e, _ := started(t, m, func(c *Config) {
 		c.Tap = func(f packet.Frame) {
@@ -483,11 +484,19 @@ func TestTap(t *testing.T) {
 				received++
 			}
 		}
+		c.Settle = func(drop string) {
+			mu.Lock()
+			defer mu.Unlock()
+			settled = append(settled, drop)
+			if len(settled) != received {
+				t.Errorf("%d packets settled, %d received", len(settled), received)
+			}
+		}
 	})
 	connected(t, m, e)
 	mu.Lock()
 	defer mu.Unlock()
-	if sent < 1 || received < 1 {
-		t.Errorf("%d packets sent, %d received", sent, received)
+	if sent < 1 || received < 1 || len(settled) != received || settled[0] != "" {
+		t.Errorf("%d packets sent, %d received, %q", sent, received, settled)
 	}
 }

@@ -119,12 +119,20 @@ func (d *Device) takePackets() (some bool, err error) {
 // input hands one packet on.
 func (d *Device) input(b []byte) {
 	d.tell(packet.Receive, b)
+	drop := d.handOn(b)
+	if d.settle != nil {
+		d.settle(drop)
+	}
+}
+
+// handOn returns why a packet was dropped, "" if it wasn't.
+func (d *Device) handOn(b []byte) (drop string) {
 	h, err := vsock.ParseHeader(b)
 	if err != nil {
 		d.counters.add(RxMalformed)
-		return
+		return RxMalformed.String()
 	}
-	d.endpoint.Input(&h, b[vsock.HeaderSize:])
+	return d.endpoint.Input(&h, b[vsock.HeaderSize:])
 }
 
 // awaitAnswers waits while too many answers to strangers are to be sent: the host has to take some before it gets to send
