@@ -2,6 +2,7 @@ package net
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
 	ndp.AutoGenTempGlobalAddresses = false
+	defer oneProcessor()()
 	dad := stack.DADConfigurations{} // no probes: see Options.DetectDuplicates
 	if o.DetectDuplicates {
 		dad = stack.DefaultDADConfigurations()
@@ -81,6 +83,15 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// oneProcessor has a stack that is made before the function that it returns is called process all TCP segments on one
+// goroutine. The engine starts one for each of GOMAXPROCS and chooses by addresses and ports; so segments for one listening
+// socket go to several, and a goroutine that finds the socket locked by another one tries again until it isn't: on one CPU for
+// the rest of its time slice.
+func oneProcessor() (restore func()) {
+	before := runtime.GOMAXPROCS(1)
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // Linux's default net.ipv4.ip_local_port_range [ip(7)].
