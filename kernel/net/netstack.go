@@ -73,6 +73,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 			newICMPv6Protocol,
 		},
 		HandleLocal: true,
+		IPTables:    new(stack.IPTables), // no tables: the usual ones accept everything, and making them takes time
 		Clock:       o.clock,
 	})
 	if err := n.configureTCP(o); err != nil {
