@@ -16,7 +16,7 @@ import (
 // runs up the stack on the driver's goroutine; a packet to send goes straight to Link.Transmit on the sender's.
 type linkEndpoint struct {
 	link    Link
-	offload OffloadLink // link, if its card takes work off the stack; or nil
+	offload OffloadLink // link, if it takes work off the stack; or nil
 	short   func() bool // memory is
 	mac     tcpip.LinkAddress
 	mtu     uint32

@@ -10,6 +10,7 @@ import (
 	"wick/kernel/driver/virtio/virtiotest"
 	"wick/kernel/driver/virtionet/virtionettest"
 	"wick/packet"
+	"wick/packet/packettest"
 )
 
 // variants are cards with different ways of queues and of receiving.
@@ -65,7 +66,7 @@ func TestMergedBuffers(t *testing.T) {
 	merged := uint64(0)
 	for i := range 100 {
 		payload := max(sizes[i%len(sizes)]-54, 0)
-		f, _ := tcpSegment(payload, 0, false)
+		f, _ := packettest.TCPSegment(payload, 0, false)
 		if len(f) > 2036 {
 			merged++
 		}
@@ -99,7 +100,7 @@ func TestPartsThatComeLate(t *testing.T) {
 func TestDroppedFrames(t *testing.T) {
 	plain := rawHeader(0, 0, 0, 0, 0, 1)
 	with := func(h []byte, f []byte) []byte { return append(bytes.Clone(h), f...) }
-	tcp, _ := tcpSegment(100, 0, false)
+	tcp, _ := packettest.TCPSegment(100, 0, false)
 	for name, c := range map[string]struct {
 		buffers  [][]byte
 		why      Counter
@@ -204,7 +205,7 @@ func TestScreenedFramesAreTold(t *testing.T) {
 
 // TestChecksumStates: what the card knows reaches the receiver and the tap.
 func TestChecksumStates(t *testing.T) {
-	tcp, _ := tcpSegment(10, 0, false)
+	tcp, _ := packettest.TCPSegment(10, 0, false)
 	for _, c := range []struct {
 		flags    byte
 		features uint64
