@@ -41,6 +41,8 @@ type OffloadLink interface {
 
 	// AttachOffload is Attach for a function that is also told what the card knows of the checksum of TCP or UDP:
 	// ChecksumOffload means that the frame comes from another machine on the same host, which has left it out, and that
-	// nothing can have damaged it. A frame may hold a TCP segment of up to 64 KiB, made of several.
-	AttachOffload(receive func(frame []byte, checksum packet.Checksum))
+	// nothing can have damaged it. A frame may hold a TCP segment of up to 64 KiB, made of several. When all frames that have
+	// come so far have been handed over, batchEnd is called, on the same goroutine: what belongs together in them has then been put
+	// together.
+	AttachOffload(receive func(frame []byte, checksum packet.Checksum), batchEnd func())
 }

@@ -31,6 +31,7 @@ type netstack struct {
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 
+	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets
 	timeWaitOrdinary time.Duration
 	timeWaitNow      atomic.Int64 // nanoseconds
@@ -135,6 +136,7 @@ func (n *netstack) addLoopback() error {
 // addLink implements engine.
 func (n *netstack) addLink(index uint32, name string, link Link) error {
 	ep := newLinkEndpoint(link, n.short)
+	ep.quick.init(n, index, ep.offload != nil)
 	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name, QDisc: ep}); err != nil {
 		return errno(err)
 	}
@@ -174,6 +176,8 @@ func (n *netstack) linkStats(index uint32) linkStats {
 	ep := n.links[index]
 	n.mu.Unlock()
 	if ep != nil {
+		s.rxPackets += ep.quick.frames.Load()
+		s.rxBytes += ep.quick.bytes.Load()
 		s.rxDropped = ep.drops.runt.Load() + ep.drops.otherHost.Load() + ep.drops.memory.Load()
 		s.txDropped = ep.drops.transmit.Load()
 	}

@@ -13,7 +13,8 @@ import (
 )
 
 // linkEndpoint stands between the engine and a Link. A received frame is copied once, into a pooled buffer, and
-// runs up the stack on the driver's goroutine; a packet to send goes straight to Link.Transmit on the sender's.
+// runs up the stack, or past most of it (see quickPath), on the driver's goroutine; a packet to send goes straight to
+// Link.Transmit on the sender's.
 type linkEndpoint struct {
 	link    Link
 	offload OffloadLink // link, if it takes work off the stack; or nil
@@ -22,6 +23,7 @@ type linkEndpoint struct {
 	mtu     uint32
 	drops   linkDrops
 	acks    ackDelay
+	quick   quickPath
 
 	screened bool // the link has called screen for what it hands on
 
@@ -84,6 +86,9 @@ func (e *linkEndpoint) receive(frame []byte, checksum packet.Checksum) {
 	var kind tcpip.PacketType
 	switch {
 	case frame[0]&1 == 0:
+		if e.quick.take(frame, checksum) {
+			return
+		}
 		kind = tcpip.PacketHost
 	case isBroadcast(frame):
 		kind = tcpip.PacketBroadcast
@@ -203,7 +208,7 @@ func (e *linkEndpoint) Attach(d stack.NetworkDispatcher) {
 	}
 	e.dispatcher.Store(&d)
 	if e.offload != nil {
-		e.offload.AttachOffload(e.receive)
+		e.offload.AttachOffload(e.receive, e.quick.flush)
 		return
 	}
 	e.link.Attach(func(frame []byte) { e.receive(frame, packet.ChecksumUnknown) })

@@ -96,7 +96,7 @@ type Device struct {
 	counters counters
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
-	receive  atomic.Pointer[func(frame []byte)]
+	receiver atomic.Pointer[receiver]
 	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start sync.Once

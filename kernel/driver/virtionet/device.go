@@ -131,7 +131,7 @@ type Device struct {
 	counters counters
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
-	receive  atomic.Pointer[func(frame []byte, checksum packet.Checksum)]
+	receiver atomic.Pointer[receiver]
 	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start   sync.Once

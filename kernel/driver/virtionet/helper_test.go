@@ -62,7 +62,7 @@ type received struct {
 // attach makes a driver put the frames it receives into a channel.
 func attach(d *Device) chan received {
 	c := make(chan received, 10000)
-	d.AttachOffload(func(frame []byte, checksum packet.Checksum) { c <- received{bytes.Clone(frame), checksum} })
+	d.AttachOffload(func(frame []byte, checksum packet.Checksum) { c <- received{bytes.Clone(frame), checksum} }, func() {})
 	return c
 }
 

@@ -325,13 +325,28 @@ func TestBrokenCard(t *testing.T) {
 	}
 }
 
+// TestBatchEnd: the receiver is told when all that has come has been handed on.
+func TestBatchEnd(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
+	d := start(t, m, nil)
+	for range 3 {
+		deliver(t, m, frame(100, 1))
+	}
+	events := make(chan string, 16)
+	d.AttachOffload(func([]byte, packet.Checksum) { events <- "frame" }, func() { events <- "end" })
+	for i, want := range []string{"frame", "frame", "frame", "end"} {
+		if got := <-events; got != want {
+			t.Errorf("event %d: %s", i, got)
+		}
+	}
+}
+
 func TestReceiveDoesNotAllocate(t *testing.T) {
 	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
 		m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
 		d := start(t, m, func(c *Config) { c.Tap = tap })
 		b := append(rawHeader(0, 0, 0, 0, 0, 1), frame(1514, 0)...)
-		d.receive.Store(new(func([]byte, packet.Checksum)))
-		*d.receive.Load() = func([]byte, packet.Checksum) {}
+		d.receiver.Store(&receiver{func([]byte, packet.Checksum) {}, func() {}})
 		if n := testing.AllocsPerRun(100, func() { d.acceptLocked(b) }); n != 0 {
 			t.Errorf("%v allocations a frame", n)
 		}
