@@ -78,7 +78,8 @@ func (k *kernel) run() error {
 	if err != nil {
 		return err
 	}
-	card, err := slot.start(keepPackets(w.tap()))
+	tap := w.tap()
+	card, err := slot.start(keepPackets(tap), tap != nil)
 	if err != nil {
 		return err
 	}

@@ -36,34 +36,35 @@ type driver interface {
 // slot is where a network card is.
 type slot struct {
 	description string // "" if there is no card
-	begin       func(tap func(packet.Frame)) (*card, error)
+	begin       func(tap func(packet.Frame), whole bool) (*card, error)
 }
 
 // findCard finds the first network card that there is a driver for.
 func findCard() slot {
 	for _, d := range virtioDevices() {
 		if d.kind == virtio.TypeNetwork {
-			return slot{"virtio network card", func(tap func(packet.Frame)) (*card, error) { return startVirtioNet(d, tap) }}
+			return slot{"virtio network card", func(tap func(packet.Frame), _ bool) (*card, error) { return startVirtioNet(d, tap) }}
 		}
 	}
 	for _, f := range functions() {
 		if f.VendorID == e1000.VendorID && f.DeviceID == e1000.DeviceID {
-			return slot{"Intel 82540EM (e1000)", func(tap func(packet.Frame)) (*card, error) { return startE1000(&f, tap) }}
+			return slot{"Intel 82540EM (e1000)", func(tap func(packet.Frame), whole bool) (*card, error) { return startE1000(&f, tap, whole) }}
 		}
 	}
 	return slot{}
 }
 
 // start sets the card up; nil if there is none. It comes first of all in the boot, because QEMU's E1000 receives nothing for
-// a second after it is set up.
-func (s *slot) start(tap func(packet.Frame)) (*card, error) {
+// a second after it is set up. With whole, the tap is to see the frames as they go over the wire, though a card that makes several of
+// one costs less. (What a virtio card makes of one, the wire doesn't show either: it is the host's memory.)
+func (s *slot) start(tap func(packet.Frame), whole bool) (*card, error) {
 	if s.begin == nil {
 		return nil, nil
 	}
-	return s.begin(tap)
+	return s.begin(tap, whole)
 }
 
-func startE1000(f *pci.Function, tap func(packet.Frame)) (*card, error) {
+func startE1000(f *pci.Function, tap func(packet.Frame), whole bool) (*card, error) {
 	bar, err := f.BAR(0)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,9 @@ func startE1000(f *pci.Function, tap func(packet.Frame)) (*card, error) {
 		return nil, err
 	}
 	f.Enable()
-	d, err := e1000.New(e1000.Config{Registers: registers, Memory: machine{}, Interrupt: interrupt, Tap: tap})
+	d, err := e1000.New(e1000.Config{
+		Registers: registers, Memory: machine{}, Interrupt: interrupt, Tap: tap, WholeFrames: whole,
+	})
 	if err != nil {
 		return nil, err
 	}

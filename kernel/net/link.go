@@ -39,19 +39,19 @@ type Judge interface {
 	Dropped(number uint64, drop string)
 }
 
-// OffloadLink is a Link that may take work with checksums and segments off the stack. It hands over frames by
-// AttachOffload instead of Attach.
+// OffloadLink is a Link that takes work with checksums and segments off the stack: its card's, or its own where the card can't. It
+// hands over frames by AttachOffload instead of Attach.
 type OffloadLink interface {
 	Link
 
-	// SegmentationOffload tells whether the card takes any Offload for TCP over IPv4 and IPv6, in frames of up to 64 KiB. If
-	// not, the stack leaves nothing to it.
-	SegmentationOffload() bool
-	// TransmitOffload is Transmit for a frame that the card is to complete.
+	// TransmitOffload is Transmit for a frame that the Link is to complete: TCP over IPv4 or IPv6, of up to 64 KiB if it is to
+	// be cut. If there is no room for all that is made of it, the first frames may have been sent.
 	TransmitOffload(o packet.Offload, pieces ...[]byte) error
 
 	// AttachOffload is Attach for a function that is also told what the card knows of the checksum of TCP or UDP:
 	// ChecksumOffload means that the frame comes from another machine on the same host, which has left it out, and that
-	// nothing can have damaged it. A frame may hold a TCP segment of up to 64 KiB, made of several.
-	AttachOffload(receive func(frame []byte, checksum packet.Checksum))
+	// nothing can have damaged it. A frame may hold a TCP segment of up to 64 KiB, made of several. When all frames that have
+	// come so far have been handed over, batchEnd is called, on the same goroutine: what belongs together in them has then been put
+	// together.
+	AttachOffload(receive func(frame []byte, checksum packet.Checksum), batchEnd func())
 }

@@ -2,6 +2,7 @@ package net
 
 import (
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,7 @@ type netstack struct {
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 
+	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets
 	timeWaitOrdinary time.Duration
 	timeWaitNow      atomic.Int64 // nanoseconds
@@ -51,6 +53,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
 	ndp.AutoGenTempGlobalAddresses = false
+	defer oneProcessor()()
 	dad := stack.DADConfigurations{} // no probes: see Options.DetectDuplicates
 	if o.DetectDuplicates {
 		dad = stack.DefaultDADConfigurations()
@@ -73,6 +76,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 			n.newICMPv6Protocol,
 		},
 		HandleLocal: true,
+		IPTables:    new(stack.IPTables), // no tables: the usual ones accept everything, and making them takes time
 		Clock:       o.clock,
 	})
 	if err := n.configureTCP(o); err != nil {
@@ -83,6 +87,15 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// oneProcessor has a stack that is made before the function that it returns is called process all TCP segments on one
+// goroutine. The engine starts one for each of GOMAXPROCS and chooses by addresses and ports; so segments for one listening
+// socket go to several, and a goroutine that finds the socket locked by another one tries again until it isn't: on one CPU for
+// the rest of its time slice.
+func oneProcessor() (restore func()) {
+	before := runtime.GOMAXPROCS(1)
+	return func() { runtime.GOMAXPROCS(before) }
 }
 
 // Linux's default net.ipv4.ip_local_port_range [ip(7)].
@@ -129,6 +142,7 @@ func (n *netstack) addLink(index uint32, name string, link Link, judge Judge) er
 		ep.judge = newLinkJudge(judge, n.stack, tcpip.NICID(index))
 		n.judged.Store(true)
 	}
+	ep.quick.init(n, index, ep.offload != nil)
 	if err := n.stack.CreateNICWithOptions(tcpip.NICID(index), ep, stack.NICOptions{Name: name, QDisc: ep}); err != nil {
 		return errno(err)
 	}
@@ -168,6 +182,8 @@ func (n *netstack) linkStats(index uint32) linkStats {
 	ep := n.links[index]
 	n.mu.Unlock()
 	if ep != nil {
+		s.rxPackets += ep.quick.frames.Load()
+		s.rxBytes += ep.quick.bytes.Load()
 		s.rxDropped = ep.drops.runt.Load() + ep.drops.otherHost.Load() + ep.drops.memory.Load()
 		s.txDropped = ep.drops.transmit.Load()
 	}

@@ -79,6 +79,7 @@ func (n *netstack) newDatagram(p protocol, number uint8, ipv6 bool, rx datagramS
 		if err := n.stack.RegisterRawTransportEndpoint(networkFamily(ipv6), d.transport, (*rawReceiver)(d)); err != nil {
 			return nil, unix.EPROTONOSUPPORT
 		}
+		n.raws.Add(1)
 	}
 	return d, nil
 }
@@ -322,6 +323,7 @@ func (d *ipDatagram) close() {
 	d.releaseLocked()
 	if d.kind == protocolRaw {
 		d.n.stack.UnregisterRawTransportEndpoint(networkFamily(d.ipv6), d.transport, (*rawReceiver)(d))
+		d.n.raws.Add(-1)
 	}
 	for m := range d.groups {
 		d.n.stack.LeaveGroup(m.network, m.nic, m.group)

@@ -7,16 +7,16 @@ import (
 	"wick/packet"
 )
 
-// What a card can take off the engine. It leaves checksums to the card only with segmentation, which is where it pays: for
-// TCP segments with data, of up to 64 KiB. UDP and ICMP are summed here.
+// What a link can take off the engine: the checksums of TCP, and TCP segments of up to 64 KiB, which are one way through the engine and
+// one exit to the hypervisor instead of many. UDP and ICMP are summed here.
 
-// maxSegmented is the size of the longest TCP packet that is left to a card to be cut, in bytes; the engine stays below it by
+// maxSegmented is the size of the longest TCP packet that is left to a link to be cut, in bytes; the engine stays below it by
 // the headers.
 const maxSegmented = 1 << 16
 
 // SupportedGSO implements stack.GSOEndpoint.
 func (e *linkEndpoint) SupportedGSO() stack.SupportedGSO {
-	if e.offload != nil && e.offload.SegmentationOffload() {
+	if e.offload != nil {
 		return stack.HostGSOSupported
 	}
 	return stack.GSONotSupported

@@ -1,11 +1,16 @@
 package net
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"wick/kernel/driver/e1000"
+	"wick/kernel/driver/e1000/e1000test"
 	"wick/kernel/driver/virtio"
 	"wick/kernel/driver/virtio/virtiotest"
 	"wick/kernel/driver/virtionet"
@@ -85,17 +90,67 @@ func TestVirtioTransfer(t *testing.T) {
 	}
 }
 
+// TestE1000Transfer sends streams between machines with E1000s, whose cards or drivers cut segments, over a cable that loses frames or
+// doesn't.
+func TestE1000Transfer(t *testing.T) {
+	for name, c := range map[string]struct {
+		whole bool
+		lossy bool
+	}{"the card cuts": {}, "the driver cuts": {whole: true}, "the card cuts, lossy": {lossy: true}, "the driver cuts, lossy": {true, true}} {
+		t.Run(name, func(t *testing.T) {
+			cards := [2]*e1000test.Model{e1000test.New([6]byte{2, 0, 0, 0, 0, 1}), e1000test.New([6]byte{2, 0, 0, 0, 0, 2})}
+			var stacks [2]*ours
+			for i, m := range cards {
+				peer := cards[1-i]
+				var sent atomic.Int64
+				m.OnSend = func(frame []byte) {
+					if len(frame) > 1514 {
+						t.Errorf("a frame of %d bytes", len(frame))
+					}
+					if n := sent.Add(1); !c.lossy || n%40 != 39 {
+						peer.Deliver(bytes.Clone(frame)) // a full ring loses it, too
+					}
+				}
+				d, err := e1000.New(e1000.Config{Registers: m, Memory: m, Interrupt: m, WholeFrames: c.whole})
+				check(t, err)
+				t.Cleanup(func() {
+					m.Close()
+					d.Attach(nil)
+					<-d.Done()
+				})
+				stacks[i] = testStack(t, Options{}, d, fmt.Sprintf("192.0.2.%d/24", i+1))
+				t.Cleanup(func() {
+					if n := d.Counters()[e1000.TxSegments]; c.whole != (n == 0) {
+						t.Errorf("card %d was given %d segments to cut", i, n)
+					}
+				})
+			}
+			l := listenOn(t, stacks[1], unix.AF_INET6, sa6("::", 80), 10)
+			sizes := []int{0, 1, 1 << 10, 100_000, 1 << 20}
+			if c.lossy {
+				sizes = sizes[3:4]
+			}
+			for _, n := range sizes {
+				transfer(t, stacks[0], stacks[1], unix.AF_INET, sa4("192.0.2.2", 80), l, n)
+			}
+			sa := sa6("fe80::ff:fe00:2", 80) // EUI-64 of 02:00:00:00:00:02
+			sa[24] = 2
+			transfer(t, stacks[0], stacks[1], unix.AF_INET6, sa, l, 1<<17)
+		})
+	}
+}
+
 // stateLink is a card that knows something of the checksums of what it receives.
 type stateLink struct {
 	*testLink
 	receive func(frame []byte, checksum packet.Checksum)
 }
 
-func (l *stateLink) SegmentationOffload() bool { return false }
+func (l *stateLink) TransmitOffload(packet.Offload, ...[]byte) error { panic("no TCP is sent") }
 
-func (l *stateLink) TransmitOffload(packet.Offload, ...[]byte) error { panic("nothing was offered") }
-
-func (l *stateLink) AttachOffload(receive func([]byte, packet.Checksum)) { l.receive = receive }
+func (l *stateLink) AttachOffload(receive func([]byte, packet.Checksum), _ func()) {
+	l.receive = receive
+}
 
 // TestChecksumStates: what the card has verified isn't looked at again, all else is, whatever came before.
 func TestChecksumStates(t *testing.T) {

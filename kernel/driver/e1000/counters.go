@@ -26,9 +26,12 @@ const (
 	RxNoBuffers                 // times that the card had no descriptor for a frame (RNBC)
 	TxFrames                    // frames given to the card
 	TxBytes                     // their bytes, without the FCS
+	TxChecksums                 // those of them whose checksum is left to the card
+	TxSegments                  // those of them that the card cuts into segments
 	TxRingFull                  // dropped: the card has not sent what it has
 	TxTooLong                   // dropped: longer than 1518 bytes
 	TxTooShort                  // dropped: shorter than an Ethernet header
+	TxBadOffload                // dropped: what is left to the card can't be done
 	TxStopped                   // dropped after Stop; the tap isn't told
 	Interrupts                  // times that the interrupt fired
 	LinkChanges                 // times that the link went up or down
@@ -38,8 +41,8 @@ const (
 var counterNames = [NumCounters]string{
 	"rx-frames", "rx-bytes", "rx-runt", "rx-oversized", "rx-bad-length", "rx-no-eop", "rx-errors",
 	"rx-error-ce", "rx-error-se", "rx-error-seq", "rx-error-cxe", "rx-error-rxe", "rx-no-receiver", "rx-screened",
-	"rx-missed", "rx-no-buffers", "tx-frames", "tx-bytes", "tx-ring-full", "tx-too-long", "tx-too-short", "tx-stopped",
-	"interrupts", "link-changes",
+	"rx-missed", "rx-no-buffers", "tx-frames", "tx-bytes", "tx-checksums", "tx-segments", "tx-ring-full", "tx-too-long",
+	"tx-too-short", "tx-bad-offload", "tx-stopped", "interrupts", "link-changes",
 }
 
 // String returns the name, such as rx-runt.

@@ -49,13 +49,31 @@ const (
 	rxBad = rxCE | rxSE | rxSEQ | rxCXE | rxRXE
 )
 
-// txDesc is a legacy transmit descriptor, little-endian [8254x 3.3.3].
+// txDesc is a transmit descriptor, little-endian, of one of three kinds. The legacy one [8254x 3.3.3]:
 //
 //	 63        48 47      40 39 36 35 32 31      24 23    16 15          0
 //	+----------------------------------------------------------------------+
 //	|                            buffer address                            |
 //	+------------+----------+-----+-----+----------+--------+--------------+
 //	|  special   |   CSS    | rsv | STA |   CMD    |  CSO   |    length    |
+//	+------------+----------+-----+-----+----------+--------+--------------+
+//
+// The context descriptor says what the card is to do to the frame in the data descriptors behind it [8254x 3.3.6]:
+//
+//	 63        48 47      40 39 36 35 32 31      24 23  20 19            0
+//	+------------+----------+-----------+-------------------+------+-------+
+//	|   TUCSE    |  TUCSO   |   TUCSS   |       IPCSE       | IPCSO| IPCSS |
+//	+------------+----------+-----+-----+----------+--------+------+-------+
+//	|    MSS     |  HDRLEN  | rsv | STA |  TUCMD   | DTYP 0 |    PAYLEN    |
+//	+------------+----------+-----+-----+----------+--------+--------------+
+//
+// The data descriptor [8254x 3.3.7]:
+//
+//	 63        48 47      40 39 36 35 32 31      24 23  20 19            0
+//	+----------------------------------------------------------------------+
+//	|                            buffer address                            |
+//	+------------+----------+-----+-----+----------+--------+--------------+
+//	|  special   |  POPTS   | rsv | STA |   DCMD   | DTYP 1 |    length    |
 //	+------------+----------+-----+-----+----------+--------+--------------+
 type txDesc struct {
 	address atomic.Uint64
@@ -68,8 +86,27 @@ type txControl uint64
 const (
 	txEOP  txControl = 1 << 24 // End of Packet [8254x 3.3.3.1]
 	txIFCS txControl = 1 << 25 // Insert FCS
+	txTSE  txControl = 1 << 26 // TCP Segmentation Enable, in context and data descriptors
 	txRS   txControl = 1 << 27 // Report Status: write DD back
+	txDEXT txControl = 1 << 29 // Descriptor Extension: not a legacy one
 	txDD   txControl = 1 << 32 // Descriptor Done [8254x 3.3.3.2]
+
+	txDTYPData txControl = 1 << 20 // of a data descriptor
+	txIXSM     txControl = 1 << 40 // Insert IP Checksum, in data descriptors
+	txTXSM     txControl = 1 << 41 // Insert TCP/UDP Checksum, in data descriptors
+
+	txContextTCP  txControl = 1 << 24 // TUCMD of a context descriptor: TCP
+	txContextIPv4 txControl = 1 << 25 // and IPv4
+)
+
+// Places in a context descriptor.
+const (
+	contextIPCSO  = 8
+	contextIPCSE  = 16
+	contextTUCSS  = 32
+	contextTUCSO  = 40
+	contextHDRLEN = 40
+	contextMSS    = 48
 )
 
 // descSize is the size of each descriptor in bytes.

@@ -42,6 +42,9 @@ type Config struct {
 	Interrupt hw.Interrupt
 	Tap       Tap // or nil
 
+	// WholeFrames has no frames left to the card to be completed, so that the tap sees those that go over the wire.
+	WholeFrames bool
+
 	// Sizes of the rings, in descriptors: multiples of 8 up to 4096, or 0 for the default, which costs 650 KiB
 	// of memory.
 	RxDescriptors int
@@ -49,7 +52,7 @@ type Config struct {
 }
 
 // Default sizes of the rings. A full receive window of TCP is some 50 frames and many connections share
-// the ring. QEMU has sent a frame when the store of TDT returns, so the transmit ring stays empty.
+// the ring. QEMU has sent a frame when the store of TDT returns, so the transmit ring stays empty; it takes the longest segment.
 const (
 	defaultRxDescriptors = 256
 	defaultTxDescriptors = 64
@@ -79,11 +82,12 @@ var (
 // microsecond or more, and the longest wait, loading the EEPROM after a reset, some milliseconds.
 const maxPolls = 100_000
 
-// Device is one card. It implements kernel/net's Link and Screener.
+// Device is one card. It implements kernel/net's OffloadLink and Screener.
 type Device struct {
 	registers hw.Registers
 	interrupt hw.Interrupt
 	tap       Tap
+	whole     bool // Config.WholeFrames
 	address   [6]byte
 
 	rx rxRing
@@ -92,7 +96,7 @@ type Device struct {
 	counters counters
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
-	receive  atomic.Pointer[func(frame []byte)]
+	receiver atomic.Pointer[receiver]
 	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start sync.Once
@@ -107,7 +111,7 @@ type Device struct {
 // once, after all else, and New should be called as early in the boot as can be.
 func New(c Config) (*Device, error) {
 	d := &Device{
-		registers: c.Registers, interrupt: c.Interrupt, tap: c.Tap, done: make(chan struct{}),
+		registers: c.Registers, interrupt: c.Interrupt, tap: c.Tap, whole: c.WholeFrames, done: make(chan struct{}),
 	}
 	if err := d.reset(); err != nil {
 		return nil, err

@@ -17,13 +17,14 @@ type tapped struct {
 	data     []byte
 	rxErrors uint8
 	drop     string
+	checksum packet.Checksum
 }
 
 // newTap returns a tap and where it puts what it is told.
 func newTap() (Tap, chan tapped) {
 	c := make(chan tapped, 10000)
 	return func(f packet.Frame) {
-		c <- tapped{f.Direction, f.WireLen, bytes.Clone(f.Data), f.RxErrors, f.Drop}
+		c <- tapped{f.Direction, f.WireLen, bytes.Clone(f.Data), f.RxErrors, f.Drop, f.Checksum}
 	}, c
 }
 

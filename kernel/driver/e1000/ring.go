@@ -4,9 +4,10 @@ import "wick/kernel/hw"
 
 // ring is what both rings have: descriptors that the card knows, and a buffer for each.
 type ring struct {
-	size    int // descriptors
-	addr    uint64
-	buffers []byte
+	size        int // descriptors
+	addr        uint64
+	buffers     []byte
+	buffersAddr uint64
 }
 
 // buffer returns the buffer of descriptor i.
@@ -14,22 +15,33 @@ func (r *ring) buffer(i int) []byte {
 	return r.buffers[i*bufferSize : (i+1)*bufferSize : (i+1)*bufferSize]
 }
 
-// alloc gets the memory of a ring of size descriptors; descriptors is the array of them, and
-// buffersAddr the physical address of the first buffer.
-func (r *ring) alloc(memory hw.Allocator, size int) (descriptors []byte, buffersAddr uint64, err error) {
+// bufferAddr returns the physical address of the buffer of descriptor i.
+func (r *ring) bufferAddr(i int) uint64 { return r.buffersAddr + uint64(i*bufferSize) }
+
+// after returns the number of the descriptor behind i.
+func (r *ring) after(i int) int {
+	if i++; i == r.size {
+		return 0
+	}
+	return i
+}
+
+// alloc gets the memory of a ring of size descriptors, and returns the array of them.
+func (r *ring) alloc(memory hw.Allocator, size int) (descriptors []byte, err error) {
 	if size < 8 || size > maxDescriptors || size%8 != 0 {
-		return nil, 0, ErrRingSize // the length must be a multiple of 128 bytes [8254x 13.4.27]
+		return nil, ErrRingSize // the length must be a multiple of 128 bytes [8254x 13.4.27]
 	}
 	table, err := allocDMA(memory, size*descSize)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	buffers, err := allocDMA(memory, size*bufferSize)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	r.size, r.addr, r.buffers = size, table.Addr, buffers.Data
-	return table.Data, buffers.Addr, nil
+	r.size, r.addr = size, table.Addr
+	r.buffers, r.buffersAddr = buffers.Data, buffers.Addr
+	return table.Data, nil
 }
 
 func allocDMA(memory hw.Allocator, size int) (hw.DMA, error) {

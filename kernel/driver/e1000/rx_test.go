@@ -305,13 +305,28 @@ func TestNobodyAttached(t *testing.T) {
 	}
 }
 
+// TestBatchEnd: the receiver is told when all that has come has been handed on.
+func TestBatchEnd(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, nil)
+	for range 3 {
+		deliver(t, m, frame(100, 1))
+	}
+	events := make(chan string, 16)
+	d.AttachOffload(func([]byte, packet.Checksum) { events <- "frame" }, func() { events <- "end" })
+	for i, want := range []string{"frame", "frame", "frame", "end"} {
+		if got := <-events; got != want {
+			t.Errorf("event %d: %s", i, got)
+		}
+	}
+}
+
 func TestReceiveDoesNotAllocate(t *testing.T) {
 	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
 		m := e1000test.New(testMAC)
 		d := start(t, m, func(c *Config) { c.Tap = tap })
 		n := 0
-		receive := func(f []byte) { n += len(f) }
-		d.receive.Store(&receive)
+		d.receiver.Store(&receiver{func(f []byte, _ packet.Checksum) { n += len(f) }, func() {}})
 		parts := []e1000test.Received{{Data: frame(1514, 1), Status: e1000test.RxDD | e1000test.RxEOP, Length: 1514}}
 		if a := testing.AllocsPerRun(1000, func() {
 			m.DeliverRaw(parts...)
@@ -336,12 +351,12 @@ func FuzzDevice(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		receive := func(frame []byte) {
+		receive := func(frame []byte, _ packet.Checksum) {
 			if len(frame) < headerSize || len(frame) > maxFrame {
 				t.Errorf("handed on %d bytes", len(frame))
 			}
 		}
-		d.receive.Store(&receive)
+		d.receiver.Store(&receiver{receive, func() {}})
 		for ; len(data) >= 4; data = data[4:] {
 			// Without DD a real card writes nothing.
 			part := e1000test.Received{Status: data[0] | e1000test.RxDD, Errors: data[1], Length: int(data[2]) | int(data[3])<<8}

@@ -11,10 +11,11 @@ import (
 
 // Errors of Transmit. Those about the length come as a *LengthError.
 var (
-	ErrRingFull = errors.New("e1000: transmit ring full")
-	ErrTooLong  = errors.New("e1000: frame too long")
-	ErrTooShort = errors.New("e1000: frame too short")
-	ErrStopped  = errors.New("e1000: stopped")
+	ErrRingFull   = errors.New("e1000: transmit ring full")
+	ErrTooLong    = errors.New("e1000: frame too long")
+	ErrTooShort   = errors.New("e1000: frame too short")
+	ErrStopped    = errors.New("e1000: stopped")
+	ErrBadOffload = errors.New("e1000: what is left to the card can't be done to the frame")
 )
 
 // LengthError says that a frame can't be sent because of its length.
@@ -42,20 +43,19 @@ type txRing struct {
 	tail        int      // guarded by mu; descriptor that is filled next
 	used        int      // guarded by mu; descriptors that the card may still own
 	stopped     bool     // guarded by mu; nothing more is sent
+
+	segmentation packet.Segmentation // guarded by mu
 }
 
 func (r *txRing) init(memory hw.Allocator, size int) error {
 	if size == 0 {
 		size = defaultTxDescriptors
 	}
-	table, buffers, err := r.alloc(memory, size)
+	table, err := r.alloc(memory, size)
 	if err != nil {
 		return err
 	}
 	r.descriptors = hw.View[txDesc](table)
-	for i := range r.descriptors {
-		r.descriptors[i].address.Store(buffers + uint64(i*bufferSize))
-	}
 	return nil
 }
 
@@ -63,6 +63,11 @@ func (r *txRing) init(memory hw.Allocator, size int) error {
 // It doesn't wait: with no room in the ring the frame is dropped, and the error is ErrRingFull.
 // A frame that is too long or too short is a *LengthError. It is safe for concurrent use.
 func (d *Device) Transmit(pieces ...[]byte) error {
+	return d.TransmitOffload(packet.Offload{}, pieces...)
+}
+
+// TransmitOffload is Transmit for a frame that is to be completed: by the card, where it can and that pays, else here.
+func (d *Device) TransmitOffload(o packet.Offload, pieces ...[]byte) error {
 	length := 0
 	for _, p := range pieces {
 		length += len(p)
@@ -74,45 +79,56 @@ func (d *Device) Transmit(pieces ...[]byte) error {
 		d.counters.add(TxStopped, 1)
 		return ErrStopped
 	}
-	// The descriptor at tail is never the card's, and neither is its buffer.
-	frame := r.assembleLocked(pieces)
+	limit, longest := maxFrame, length // of what is given, and of the frames that go over the wire
+	if o.SegmentSize > 0 {
+		limit, longest = maxSegment, o.HeaderLen+o.SegmentSize
+	}
 	switch {
-	case length > maxFrame:
-		d.dropSentLocked(TxTooLong, length, frame)
-		return &LengthError{Got: length, Limit: maxFrame, Err: ErrTooLong}
+	case length > limit:
+		return d.refuseLocked(TxTooLong, o, length, pieces, &LengthError{Got: length, Limit: limit, Err: ErrTooLong})
 	case length < headerSize:
-		d.dropSentLocked(TxTooShort, length, frame)
-		return &LengthError{Got: length, Limit: headerSize, Err: ErrTooShort}
-	case !r.roomLocked():
-		d.dropSentLocked(TxRingFull, length, frame)
-		return ErrRingFull
+		return d.refuseLocked(TxTooShort, o, length, pieces, &LengthError{Got: length, Limit: headerSize, Err: ErrTooShort})
+	case !o.Fits(length) || longest > maxFrame:
+		return d.refuseLocked(TxBadOffload, o, length, pieces, ErrBadOffload)
+	case d.completes(o, length):
+		return d.sendOffloadLocked(o, length, pieces)
 	}
-	frame = pad(frame)
-	if d.tap != nil {
-		d.tap(packet.Frame{Direction: packet.Transmit, WireLen: len(frame), Data: frame})
-	}
-	d.counters.add(TxFrames, 1)
-	d.counters.add(TxBytes, len(frame))
-
-	// This also takes back the DD of the last round.
-	control := txControl(len(frame)) | txEOP | txIFCS | txRS
-	r.descriptors[r.tail].control.Store(uint64(control))
-	if r.tail++; r.tail == r.size {
-		r.tail = 0
-	}
-	r.used++
-	store(d, regTDT, raw(r.tail)) // after the descriptor: see hw.Registers
-	return nil
+	err := d.sendFramesLocked(o, length, pieces)
+	store(d, regTDT, raw(r.tail)) // after the descriptors: see hw.Registers
+	return err
 }
 
-// assembleLocked puts the pieces into the buffer of the next descriptor, as far as they fit.
-func (r *txRing) assembleLocked(pieces [][]byte) []byte {
-	buffer := r.buffer(r.tail)
-	n := 0
-	for _, p := range pieces {
-		n += copy(buffer[n:], p)
+// sendFramesLocked completes a frame, or makes several of it, and fills a descriptor for each.
+func (d *Device) sendFramesLocked(o packet.Offload, length int, pieces [][]byte) error {
+	r := &d.tx
+	r.segmentation.Begin(o, length, pieces)
+	for {
+		// The descriptor at tail is never the card's, and neither is its buffer.
+		frame := r.segmentation.Next(r.buffer(r.tail))
+		if frame == nil {
+			return nil
+		}
+		if !r.roomLocked(1) {
+			store(d, regTDT, raw(r.tail)) // QEMU's card makes room at once
+			if !r.roomLocked(1) {
+				d.dropSentLocked(TxRingFull, packet.Offload{}, len(frame), frame)
+				return ErrRingFull // and the rest of the segment is lost, too
+			}
+		}
+		frame = pad(frame)
+		d.tellSentLocked(packet.Offload{}, len(frame), frame, "")
+		d.counters.add(TxFrames, 1)
+		d.counters.add(TxBytes, len(frame))
+		r.putLocked(r.bufferAddr(r.tail), txControl(len(frame))|txEOP|txIFCS)
 	}
-	return buffer[:n]
+}
+
+// putLocked fills the next descriptor. The card reports each one as done, so that none is waited for in vain.
+func (r *txRing) putLocked(address uint64, control txControl) {
+	r.descriptors[r.tail].address.Store(address)
+	r.descriptors[r.tail].control.Store(uint64(control | txRS)) // this also takes back the DD of the last round
+	r.tail = r.after(r.tail)
+	r.used++
 }
 
 // pad makes a frame as long as Ethernet demands; QEMU's card doesn't, whatever TCTL.PSP says.
@@ -126,10 +142,10 @@ func pad(frame []byte) []byte {
 	return frame
 }
 
-// roomLocked tells whether there is a descriptor for a frame. Only when there seems to be none
+// roomLocked tells whether there are n free descriptors. Only when there seem to be too few
 // does it look at which ones the card is done with.
-func (r *txRing) roomLocked() bool {
-	if r.used < r.size-1 {
+func (r *txRing) roomLocked(n int) bool {
+	if r.used+n < r.size {
 		return true
 	}
 	for r.used > 0 {
@@ -142,13 +158,30 @@ func (r *txRing) roomLocked() bool {
 		}
 		r.used--
 	}
-	return r.used < r.size-1
+	return r.used+n < r.size
 }
 
-// dropSentLocked counts a frame as dropped before it was sent.
-func (d *Device) dropSentLocked(why Counter, length int, frame []byte) {
+// refuseLocked counts a frame of so many bytes as dropped before it was sent, and returns err.
+func (d *Device) refuseLocked(why Counter, o packet.Offload, length int, pieces [][]byte, err error) error {
+	frame := packet.PiecesOf(pieces)
+	d.dropSentLocked(why, o, length, frame.Next(d.tx.buffer(d.tx.tail)))
+	return err
+}
+
+// dropSentLocked counts a frame, of which start is there, as dropped before it was sent.
+func (d *Device) dropSentLocked(why Counter, o packet.Offload, length int, start []byte) {
 	d.counters.add(why, 1)
-	if d.tap != nil {
-		d.tap(packet.Frame{Direction: packet.Transmit, WireLen: length, Data: frame, Drop: why.String()})
+	d.tellSentLocked(o, length, start, why.String())
+}
+
+// tellSentLocked tells the tap of a frame, of which start is there.
+func (d *Device) tellSentLocked(o packet.Offload, length int, start []byte, drop string) {
+	if d.tap == nil {
+		return
 	}
+	f := packet.Frame{Direction: packet.Transmit, WireLen: length, Data: start, Drop: drop}
+	if o.Checksum {
+		f.Checksum = packet.ChecksumOffload
+	}
+	d.tap(f)
 }

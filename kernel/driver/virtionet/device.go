@@ -5,7 +5,8 @@
 // costs an allocation.
 //
 // Checksums and the segmentation of TCP are left to the card, both ways, where it takes them: QEMU offers that with a TAP
-// interface, not with user networking.
+// interface, not with user networking. Where it doesn't, frames are completed here, and the card is told of those of one segment at
+// once.
 //
 // Locks: Device.rx.mu and Device.tx.mu, never both, except that a receiver may send.
 package virtionet
@@ -130,7 +131,7 @@ type Device struct {
 	counters counters
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
-	receive  atomic.Pointer[func(frame []byte, checksum packet.Checksum)]
+	receiver atomic.Pointer[receiver]
 	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
 	start   sync.Once
@@ -239,11 +240,6 @@ func (d *Device) MTU() int { return d.mtu }
 
 // maxFrame is the length of the longest frame without segmentation, with a VLAN tag, in bytes.
 func (d *Device) maxFrame() int { return ethernetHeader + vlanTag + d.mtu }
-
-// SegmentationOffload tells whether the card takes any packet.Offload.
-func (d *Device) SegmentationOffload() bool {
-	return d.device.Features().Has(hostOffloads) && d.tx.segmented
-}
 
 // LinkUp tells whether there is a carrier.
 func (d *Device) LinkUp() bool { return d.up.Load() }

@@ -62,7 +62,7 @@ type received struct {
 // attach makes a driver put the frames it receives into a channel.
 func attach(d *Device) chan received {
 	c := make(chan received, 10000)
-	d.AttachOffload(func(frame []byte, checksum packet.Checksum) { c <- received{bytes.Clone(frame), checksum} })
+	d.AttachOffload(func(frame []byte, checksum packet.Checksum) { c <- received{bytes.Clone(frame), checksum} }, func() {})
 	return c
 }
 
@@ -101,41 +101,4 @@ func rawHeader(flags, gso byte, size, csumStart, csumOffset, buffers int) []byte
 		b = binary.LittleEndian.AppendUint16(b, uint16(v))
 	}
 	return b
-}
-
-// tcpSegment returns a frame with a TCP segment of so much payload whose checksum is only that of the pseudo header, and what
-// a card is to do with it.
-func tcpSegment(payload, mss int, ipv6 bool) ([]byte, packet.Offload) {
-	be := binary.BigEndian
-	ip := make([]byte, 20)
-	length := 20 + payload
-	f := append(bytes.Repeat([]byte{2}, 12), 0x08, 0x00)
-	if ipv6 {
-		ip = make([]byte, 40)
-		f[12], f[13] = 0x86, 0xDD
-		ip[0], ip[6], ip[7] = 0x60, 6, 64
-		be.PutUint16(ip[4:], uint16(length))
-		copy(ip[8:], bytes.Repeat([]byte{0xFE}, 32))
-	} else {
-		ip[0], ip[8], ip[9] = 0x45, 64, 6
-		be.PutUint16(ip[2:], uint16(20+length))
-		copy(ip[12:], []byte{10, 0, 2, 15, 10, 0, 2, 2})
-	}
-	addresses := ip[8:]
-	if !ipv6 {
-		addresses = ip[12:]
-		be.PutUint16(ip[10:], ^packet.Sum(ip, 0))
-	}
-	tcp := make([]byte, 20)
-	be.PutUint16(tcp, 1000)
-	be.PutUint16(tcp[2:], 2000)
-	be.PutUint32(tcp[4:], 0xFFFFF000)
-	tcp[12], tcp[13] = 5<<4, 0x19 // ACK, PSH, FIN
-	be.PutUint16(tcp[16:], packet.Sum([]byte{0, 6, byte(length >> 8), byte(length)}, packet.Sum(addresses, 0)))
-	o := packet.Offload{Checksum: true, ChecksumStart: 14 + len(ip), ChecksumOffset: 16}
-	if mss > 0 {
-		o.SegmentSize, o.HeaderLen, o.IPv6 = mss, 14+len(ip)+20, ipv6
-	}
-	f = append(append(f, ip...), tcp...)
-	return append(f, frame(payload, 7)...), o
 }

@@ -60,23 +60,30 @@ func (r *rxQueue) give(i int) error {
 // frame is valid only until it returns. With nil, frames are dropped.
 func (d *Device) Attach(receive func(frame []byte)) {
 	if receive == nil {
-		d.AttachOffload(nil)
+		d.AttachOffload(nil, nil)
 		return
 	}
-	d.AttachOffload(func(frame []byte, _ packet.Checksum) { receive(frame) })
+	d.AttachOffload(func(frame []byte, _ packet.Checksum) { receive(frame) }, func() {})
 }
 
-// AttachOffload is Attach for a function that is also told what is known of the checksum.
-func (d *Device) AttachOffload(receive func(frame []byte, checksum packet.Checksum)) {
+// AttachOffload is Attach for a function that is also told what is known of the checksum. When the queue is empty, batchEnd is
+// called.
+func (d *Device) AttachOffload(receive func(frame []byte, checksum packet.Checksum), batchEnd func()) {
 	if receive == nil {
-		d.receive.Store(nil)
+		d.receiver.Store(nil)
 	} else {
-		d.receive.Store(&receive)
+		d.receiver.Store(&receiver{receive, batchEnd})
 	}
 	d.start.Do(func() {
 		go d.run()
 		go d.watch()
 	})
+}
+
+// receiver is who gets the frames.
+type receiver struct {
+	receive  func(frame []byte, checksum packet.Checksum)
+	batchEnd func()
 }
 
 // Screen sets the function that is asked first why a received frame is to be dropped: "" if it isn't. It runs where that of
@@ -133,6 +140,9 @@ func (d *Device) drainLocked() error {
 	r := &d.rx
 	for {
 		some, err := d.takeLocked()
+		if to := d.receiver.Load(); some && to != nil {
+			to.batchEnd()
+		}
 		if err != nil {
 			return err
 		}
@@ -262,8 +272,8 @@ func (d *Device) checkOffload(h header, length int) (checksum packet.Checksum, o
 
 // handOn gives a good frame to the receiver.
 func (d *Device) handOn(h header, frame []byte, checksum packet.Checksum) {
-	receive := d.receive.Load()
-	if receive == nil {
+	to := d.receiver.Load()
+	if to == nil {
 		d.dropReceived(RxNoReceiver, frame, len(frame), checksum, 0)
 		return
 	}
@@ -286,7 +296,7 @@ func (d *Device) handOn(h header, frame []byte, checksum packet.Checksum) {
 	if d.rx.merge && h.numBuffers() > 1 {
 		d.counters.add(RxMerged, 1)
 	}
-	(*receive)(frame, checksum)
+	to.receive(frame, checksum)
 }
 
 // dropReceived counts a received frame as dropped.

@@ -10,6 +10,7 @@ import (
 	"wick/kernel/driver/virtio/virtiotest"
 	"wick/kernel/driver/virtionet/virtionettest"
 	"wick/packet"
+	"wick/packet/packettest"
 )
 
 // variants are cards with different ways of queues and of receiving.
@@ -65,7 +66,7 @@ func TestMergedBuffers(t *testing.T) {
 	merged := uint64(0)
 	for i := range 100 {
 		payload := max(sizes[i%len(sizes)]-54, 0)
-		f, _ := tcpSegment(payload, 0, false)
+		f, _ := packettest.TCPSegment(payload, 0, false)
 		if len(f) > 2036 {
 			merged++
 		}
@@ -99,7 +100,7 @@ func TestPartsThatComeLate(t *testing.T) {
 func TestDroppedFrames(t *testing.T) {
 	plain := rawHeader(0, 0, 0, 0, 0, 1)
 	with := func(h []byte, f []byte) []byte { return append(bytes.Clone(h), f...) }
-	tcp, _ := tcpSegment(100, 0, false)
+	tcp, _ := packettest.TCPSegment(100, 0, false)
 	for name, c := range map[string]struct {
 		buffers  [][]byte
 		why      Counter
@@ -204,7 +205,7 @@ func TestScreenedFramesAreTold(t *testing.T) {
 
 // TestChecksumStates: what the card knows reaches the receiver and the tap.
 func TestChecksumStates(t *testing.T) {
-	tcp, _ := tcpSegment(10, 0, false)
+	tcp, _ := packettest.TCPSegment(10, 0, false)
 	for _, c := range []struct {
 		flags    byte
 		features uint64
@@ -324,13 +325,28 @@ func TestBrokenCard(t *testing.T) {
 	}
 }
 
+// TestBatchEnd: the receiver is told when all that has come has been handed on.
+func TestBatchEnd(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
+	d := start(t, m, nil)
+	for range 3 {
+		deliver(t, m, frame(100, 1))
+	}
+	events := make(chan string, 16)
+	d.AttachOffload(func([]byte, packet.Checksum) { events <- "frame" }, func() { events <- "end" })
+	for i, want := range []string{"frame", "frame", "frame", "end"} {
+		if got := <-events; got != want {
+			t.Errorf("event %d: %s", i, got)
+		}
+	}
+}
+
 func TestReceiveDoesNotAllocate(t *testing.T) {
 	for _, tap := range []Tap{nil, func(packet.Frame) {}} {
 		m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
 		d := start(t, m, func(c *Config) { c.Tap = tap })
 		b := append(rawHeader(0, 0, 0, 0, 0, 1), frame(1514, 0)...)
-		d.receive.Store(new(func([]byte, packet.Checksum)))
-		*d.receive.Load() = func([]byte, packet.Checksum) {}
+		d.receiver.Store(&receiver{func([]byte, packet.Checksum) {}, func() {}})
 		if n := testing.AllocsPerRun(100, func() { d.acceptLocked(b) }); n != 0 {
 			t.Errorf("%v allocations a frame", n)
 		}

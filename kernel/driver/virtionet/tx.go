@@ -17,13 +17,13 @@ var (
 	ErrRingFull   = errors.New("virtionet: transmit queue full")
 	ErrTooLong    = errors.New("virtionet: frame too long")
 	ErrTooShort   = errors.New("virtionet: frame too short")
-	ErrBadOffload = errors.New("virtionet: the card can't do that with a frame")
+	ErrBadOffload = errors.New("virtionet: what is left to the card can't be done to the frame")
 	ErrStopped    = errors.New("virtionet: stopped")
 )
 
 // txQueue is the transmit queue and the buffers that frames are copied into, as many for each as it needs.
 type txQueue struct {
-	segmented bool // a frame of 64 KiB fits
+	offload bool // the card completes frames, and one of 64 KiB fits
 
 	mu      sync.Mutex
 	queue   *virtio.Queue // guarded by mu, as all below
@@ -33,9 +33,12 @@ type txQueue struct {
 	first   int   // free buffer
 	free    int   // buffers
 
-	segments []virtio.Segment // of the frame that is being sent
-	stopped  bool             // nothing more is sent
-	stuck    bool             // the card has sent nothing for sendPatience; nobody waits until it does
+	segments     []virtio.Segment // of the frame that is being sent
+	segmentation packet.Segmentation
+	frame        []byte    // that segmentation has made
+	piece        [1][]byte // frame, in one piece
+	stopped      bool      // nothing more is sent
+	stuck        bool      // the card has sent nothing for sendPatience; nobody waits until it does
 }
 
 // buffersFor returns how many buffers a frame of so many bytes needs.
@@ -66,7 +69,10 @@ func (t *txQueue) init(d *virtio.Device, memory hw.Allocator, size, maxFrame int
 		t.next[i] = i + 1
 	}
 	t.segments = make([]virtio.Segment, 0, min(t.queue.Segments(), size))
-	t.segmented = offload && min(t.queue.Segments(), size) == segments
+	t.offload = offload && min(t.queue.Segments(), size) == segments
+	if !t.offload {
+		t.frame = make([]byte, maxFrame)
+	}
 	return nil
 }
 
@@ -77,7 +83,7 @@ func (d *Device) Transmit(pieces ...[]byte) error {
 	return d.TransmitOffload(packet.Offload{}, pieces...)
 }
 
-// TransmitOffload is Transmit for a frame that the card is to complete.
+// TransmitOffload is Transmit for a frame that is to be completed: by the card if it can, else here.
 func (d *Device) TransmitOffload(o packet.Offload, pieces ...[]byte) error {
 	length := 0
 	for _, p := range pieces {
@@ -90,18 +96,47 @@ func (d *Device) TransmitOffload(o packet.Offload, pieces ...[]byte) error {
 		d.counters.add(TxStopped, 1)
 		return ErrStopped
 	}
-	limit := d.maxFrame()
+	limit, longest := d.maxFrame(), length // of what is given, and of the frames that go over the wire
 	if o.SegmentSize > 0 {
-		limit = maxSegment
+		limit, longest = maxSegment, o.HeaderLen+o.SegmentSize
 	}
 	switch {
-	case length > limit || buffersFor(length) > cap(t.segments):
+	case length > limit || !t.offload && buffersFor(longest) > cap(t.segments):
 		return d.refuseLocked(TxTooLong, o, length, pieces, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLong, length, limit))
 	case length < ethernetHeader:
 		return d.refuseLocked(TxTooShort, o, length, pieces, fmt.Errorf("%w: %d bytes, limit %d", ErrTooShort, length, ethernetHeader))
-	case !d.offloadable(o, length):
+	case !o.Fits(length) || longest > d.maxFrame():
 		return d.refuseLocked(TxBadOffload, o, length, pieces, ErrBadOffload)
 	}
+	var err error
+	if o.Checksum && !t.offload {
+		err = d.completeLocked(o, length, pieces)
+	} else {
+		err = d.sendLocked(o, length, pieces)
+	}
+	d.publishLocked()
+	return err
+}
+
+// completeLocked sends a frame that the card can't complete, or those that are made of it.
+func (d *Device) completeLocked(o packet.Offload, length int, pieces [][]byte) error {
+	t := &d.tx
+	t.segmentation.Begin(o, length, pieces)
+	for {
+		frame := t.segmentation.Next(t.frame)
+		if frame == nil {
+			return nil
+		}
+		t.piece[0] = frame
+		if err := d.sendLocked(packet.Offload{}, len(frame), t.piece[:]); err != nil {
+			return err // and the rest of the segment is lost, too
+		}
+	}
+}
+
+// sendLocked copies a frame into buffers and puts it into the queue.
+func (d *Device) sendLocked(o packet.Offload, length int, pieces [][]byte) error {
+	t := &d.tx
 	n := buffersFor(length)
 	if room, err := d.awaitRoomLocked(n); err != nil {
 		d.counters.add(TxStopped, 1)
@@ -109,36 +144,18 @@ func (d *Device) TransmitOffload(o packet.Offload, pieces ...[]byte) error {
 	} else if !room {
 		return d.refuseLocked(TxRingFull, o, length, pieces, ErrRingFull)
 	}
-	return d.sendLocked(o, length, n, pieces)
-}
-
-// offloadable tells whether the card can do what is asked with a frame of so many bytes.
-func (d *Device) offloadable(o packet.Offload, length int) bool {
-	if !o.Checksum {
-		return o.SegmentSize == 0
-	}
-	return d.SegmentationOffload() && o.ChecksumStart >= ethernetHeader && o.ChecksumOffset >= 0 &&
-		o.ChecksumStart+o.ChecksumOffset+2 <= length && (o.SegmentSize == 0 || o.HeaderLen > o.ChecksumStart && o.HeaderLen <= length)
-}
-
-// sendLocked copies a frame into n buffers and gives them to the card.
-func (d *Device) sendLocked(o packet.Offload, length, n int, pieces [][]byte) error {
-	t := &d.tx
 	first := t.first
 	header(t.buffer(first)).put(o)
 	t.segments = t.segments[:0]
-	at, used := first, headerSize // used bytes of the buffer
-	for _, p := range pieces {
-		for len(p) > 0 {
-			if used == bufferSize {
-				t.segments = append(t.segments, t.segment(at, used))
-				at, used = t.next[at], 0
-			}
-			k := copy(t.buffer(at)[used:], p)
-			p, used = p[k:], used+k
+	at, frame := first, packet.PiecesOf(pieces)
+	for used := headerSize; ; used = 0 {
+		used += len(frame.Next(t.buffer(at)[used:]))
+		t.segments = append(t.segments, t.segment(at, used))
+		if len(t.segments) == n {
+			break
 		}
+		at = t.next[at]
 	}
-	t.segments = append(t.segments, t.segment(at, used))
 	if d.tap != nil {
 		d.tapSentLocked(o, length, t.buffer(first)[headerSize:min(headerSize+length, bufferSize)], "")
 	}
@@ -156,10 +173,14 @@ func (d *Device) sendLocked(o packet.Offload, length, n int, pieces [][]byte) er
 	if o.SegmentSize > 0 {
 		d.counters.add(TxSegments, 1)
 	}
-	if t.queue.Publish() {
+	return nil
+}
+
+// publishLocked has the card send what is in the queue.
+func (d *Device) publishLocked() {
+	if d.tx.queue.Publish() {
 		d.counters.add(TxNotifications, 1)
 	}
-	return nil
 }
 
 // endOfFrame is what stands in txQueue.next behind the last buffer of a frame that the card has.
@@ -204,6 +225,7 @@ func (d *Device) awaitRoomLocked(n int) (room bool, err error) {
 	if err := d.reclaimLocked(); err != nil || t.roomLocked(n) || t.stuck {
 		return err == nil && t.roomLocked(n), err
 	}
+	d.publishLocked() // the card may not have been told of what fills the queue
 	d.counters.add(TxWaits, 1)
 	t.stuck = !awaitLocked(d.sendPatience, func() bool {
 		err = d.reclaimLocked()

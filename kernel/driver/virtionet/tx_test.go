@@ -2,7 +2,6 @@ package virtionet
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"wick/kernel/driver/virtio/virtiotest"
 	"wick/kernel/driver/virtionet/virtionettest"
 	"wick/packet"
+	"wick/packet/packettest"
 )
 
 func TestTransmit(t *testing.T) {
@@ -38,20 +38,20 @@ func TestRefusedFrames(t *testing.T) {
 	m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
 	tap, taps := newTap()
 	d := start(t, m, func(c *Config) { c.Tap = tap })
-	seg, o := tcpSegment(100, 0, false)
+	seg, o := packettest.TCPSegment(3000, 0, false)
 	for name, c := range map[string]struct {
 		frame []byte
 		o     packet.Offload
 		err   error
 		why   Counter
 	}{
-		"13 bytes":          {frame(13, 0), packet.Offload{}, ErrTooShort, TxTooShort},
-		"nothing":           {nil, packet.Offload{}, ErrTooShort, TxTooShort},
-		"1519 bytes":        {frame(1519, 0), packet.Offload{}, ErrTooLong, TxTooLong},
-		"100000 bytes":      {frame(100000, 0), packet.Offload{}, ErrTooLong, TxTooLong},
-		"checksum":          {seg, o, ErrBadOffload, TxBadOffload},
-		"segments":          {frame(1518, 0), packet.Offload{SegmentSize: 536}, ErrBadOffload, TxBadOffload},
-		"too many segments": {frame(100000, 0), packet.Offload{SegmentSize: 536}, ErrTooLong, TxTooLong},
+		"13 bytes":                      {frame(13, 0), packet.Offload{}, ErrTooShort, TxTooShort},
+		"nothing":                       {nil, packet.Offload{}, ErrTooShort, TxTooShort},
+		"1519 bytes":                    {frame(1519, 0), packet.Offload{}, ErrTooLong, TxTooLong},
+		"100000 bytes":                  {frame(100000, 0), packet.Offload{}, ErrTooLong, TxTooLong},
+		"headers and segments too long": {seg, packet.Offload{Checksum: true, ChecksumStart: 34, ChecksumOffset: 16, SegmentSize: 1500, HeaderLen: 54}, ErrBadOffload, TxBadOffload},
+		"segments":                      {frame(1518, 0), packet.Offload{SegmentSize: 536}, ErrBadOffload, TxBadOffload},
+		"too many segments":             {frame(100000, 0), packet.Offload{SegmentSize: 536}, ErrTooLong, TxTooLong},
 	} {
 		if err := d.TransmitOffload(c.o, c.frame); !errors.Is(err, c.err) {
 			t.Errorf("%s: %v", name, err)
@@ -60,14 +60,12 @@ func TestRefusedFrames(t *testing.T) {
 			t.Errorf("%s: dropped for %q", name, f.Drop)
 		}
 	}
-	if sent := m.Sent(); len(sent) != 0 || d.SegmentationOffload() {
+	if sent := m.Sent(); len(sent) != 0 {
 		t.Errorf("%d frames were sent", len(sent))
 	}
 
 	d = start(t, virtionettest.New(testMAC, virtionettest.TAP, 64), nil)
-	if !d.SegmentationOffload() {
-		t.Fatal("no segmentation with a TAP interface")
-	}
+	seg, o = packettest.TCPSegment(100, 0, false)
 	for name, change := range map[string]func(o *packet.Offload){
 		"checksum of the Ethernet header": func(o *packet.Offload) { o.ChecksumStart = 13 },
 		"checksum behind the end":         func(o *packet.Offload) { o.ChecksumOffset = len(seg) - o.ChecksumStart - 1 },
@@ -84,44 +82,55 @@ func TestRefusedFrames(t *testing.T) {
 	}
 }
 
-// TestSegmentation: what the card makes of a segment are frames that are right in every field.
+// TestSegmentation: what the card or the driver makes of a segment are frames that are right in every field.
 func TestSegmentation(t *testing.T) {
-	for _, ipv6 := range []bool{false, true} {
-		m := virtionettest.New(testMAC, virtionettest.TAP, 256)
+	for _, c := range []struct {
+		card uint64
+		ipv6 bool
+	}{{virtionettest.TAP, false}, {virtionettest.TAP, true}, {virtionettest.QEMU, false}, {virtionettest.QEMU, true}} {
+		m := virtionettest.New(testMAC, c.card, 256)
 		tap, taps := newTap()
 		d := start(t, m, func(c *Config) { c.Tap = tap })
-		for _, c := range []struct{ payload, mss int }{{1, 0}, {1440, 0}, {1461, 1460}, {1, 1460}, {2920, 1460}, {10000, 536}, {65000, 1448}} {
-			f, o := tcpSegment(c.payload, c.mss, ipv6)
+		cuts := c.card == virtionettest.TAP
+		for _, size := range []struct{ payload, mss int }{{1, 0}, {1440, 0}, {1441, 1440}, {1, 1440}, {2880, 1440}, {10000, 536}, {65000, 1428}} {
+			f, o := packettest.TCPSegment(size.payload, size.mss, c.ipv6)
 			// In pieces, and more often than there are buffers.
 			for range 20 {
 				if err := d.TransmitOffload(o, f[:20], f[20:len(f)/2], f[len(f)/2:]); err != nil {
-					t.Fatalf("%+v: %v", c, err)
+					t.Fatalf("%+v, %+v: %v", c, size, err)
 				}
-				if got := <-taps; got.Checksum != packet.ChecksumOffload || got.WireLen != len(f) || !bytes.Equal(got.Data, f[:min(len(f), bufferSize-headerSize)]) {
-					t.Errorf("%+v: the tap was told of %d bytes in state %d, with %d of them", c, got.WireLen, got.Checksum, len(got.Data))
-				}
-				var payload []byte
 				sent := m.Sent()
-				if want := max(1, (c.payload+max(c.mss, 1)-1)/max(c.mss, 1)); c.mss > 0 && len(sent) != want {
-					t.Fatalf("%+v: %d frames, want %d", c, len(sent), want)
+				packettest.CheckSegments(t, sent, f, o)
+				want, state := sent, packet.ChecksumUnknown
+				if cuts {
+					want, state = [][]byte{f}, packet.ChecksumOffload
 				}
-				for _, s := range sent {
-					if text := string(packet.Append(nil, &packet.Frame{Data: s, WireLen: len(s)}, packet.Line)); bytes.Contains([]byte(text), []byte("!")) || !bytes.Contains([]byte(text), []byte("ck=ok")) {
-						t.Fatalf("%+v: %s", c, text)
+				for _, w := range want {
+					if got := <-taps; got.Checksum != state || got.WireLen != len(w) || !bytes.Equal(got.Data, w[:min(len(w), bufferSize-headerSize)]) {
+						t.Errorf("%+v, %+v: the tap was told of %d bytes in state %d, with %d of them", c, size, got.WireLen, got.Checksum, len(got.Data))
 					}
-					at := o.ChecksumStart + 20
-					if seq := binary.BigEndian.Uint32(s[o.ChecksumStart+4:]); seq != 0xFFFFF000+uint32(len(payload)) {
-						t.Fatalf("%+v: sequence number %#x at %d", c, seq, len(payload))
-					}
-					payload = append(payload, s[at:]...)
-				}
-				if !bytes.Equal(payload, f[o.ChecksumStart+20:]) {
-					t.Fatalf("%+v: the payload isn't that of the segment", c)
 				}
 			}
 		}
-		if counter(d, TxSegments) != 100 || counter(d, TxChecksums) != 140 {
-			t.Errorf("counted %d segments and %d checksums", counter(d, TxSegments), counter(d, TxChecksums))
+		if s, n := counter(d, TxSegments), counter(d, TxChecksums); cuts && (s != 100 || n != 140) || !cuts && (s != 0 || n != 0) {
+			t.Errorf("counted %d segments and %d checksums", s, n)
+		}
+	}
+}
+
+// TestSegmentIsToldOfOnce: the card learns of the frames of one segment by one notification, or when the queue is full.
+func TestSegmentIsToldOfOnce(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 64)
+	d := start(t, m, nil)
+	for _, c := range []struct{ payload, notifications int }{{60 * 536, 1}, {100 * 536, 2}} {
+		before := m.Queues[1].Notified()
+		f, o := packettest.TCPSegment(c.payload, 536, false)
+		if err := d.TransmitOffload(o, f); err != nil {
+			t.Fatal(err)
+		}
+		packettest.CheckSegments(t, m.Sent(), f, o)
+		if n := m.Queues[1].Notified() - before; n != c.notifications {
+			t.Errorf("%d bytes: notified %d times, want %d", c.payload, n, c.notifications)
 		}
 	}
 }
@@ -288,9 +297,11 @@ func TestConcurrentTransmit(t *testing.T) {
 	for range 4 {
 		go func() {
 			for i := range each {
-				f, o := tcpSegment(3000, 1448, i%2 == 0)
+				f, o := packettest.TCPSegment(3000, 1440, i%2 == 0)
 				room <- true
-				da.TransmitOffload(o, f)
+				if err := da.TransmitOffload(o, f); err != nil {
+					t.Error(err)
+				}
 			}
 		}()
 	}
@@ -307,8 +318,9 @@ func TestTransmitDoesNotAllocate(t *testing.T) {
 		m := virtionettest.New(testMAC, virtionettest.TAP, 256)
 		m.HoldTransmit = true
 		d := start(t, m, func(c *Config) { c.Tap = tap; c.TxBuffers = 4096 })
-		f, o := tcpSegment(3000, 1448, false)
-		if n := testing.AllocsPerRun(100, func() { d.TransmitOffload(o, f) }); n != 0 {
+		f, o := packettest.TCPSegment(3000, 1440, false)
+		pieces := [][]byte{f}
+		if n := testing.AllocsPerRun(100, func() { d.TransmitOffload(o, pieces...) }); n != 0 {
 			t.Errorf("%v allocations a frame", n)
 		}
 	}

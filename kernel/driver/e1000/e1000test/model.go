@@ -34,6 +34,7 @@ type Model struct {
 	memory    []hw.DMA               // guarded by mu
 	nextAddr  uint64                 // guarded by mu
 	sent      [][]byte               // guarded by mu
+	context   offload                // guarded by mu; from the last context descriptor
 	queued    [][]byte               // guarded by mu; see QEMUQueue
 	stores    map[uint32]int         // guarded by mu
 

@@ -8,7 +8,7 @@ import (
 	"wick/kernel/hw"
 )
 
-// descriptor is either kind of legacy descriptor: the card writes the second half back.
+// descriptor is any kind of descriptor: the card writes the second half back.
 type descriptor struct {
 	address atomic.Uint64
 	rest    atomic.Uint64
@@ -38,23 +38,29 @@ func (m *Model) transmitLocked() (sent [][]byte) {
 	if int(tail) >= len(ring) {
 		panic(fmt.Sprintf("e1000test: TDT is %d in a ring of %d", tail, len(ring)))
 	}
-	var frame []byte
+	var frame txFrame
 	for *head != tail {
 		d := &ring[*head]
 		rest := d.rest.Load()
-		n := int(rest & 0xFFFF)
-		frame = append(frame, m.reachLocked(d.address.Load(), n)...)
 		command := rest >> 24
-		if command&txEOP != 0 {
-			m.sent = append(m.sent, frame)
-			sent = append(sent, frame)
-			frame = nil
+		if command&txDEXT != 0 && rest>>20&0xF == 0 {
+			m.context = parseContext(d.address.Load(), rest)
+		} else {
+			if len(frame.data) == 0 {
+				frame.command, frame.options = command, rest>>40&0xFF
+			}
+			frame.data = append(frame.data, m.reachLocked(d.address.Load(), int(rest&0xFFFF))...)
+			if command&txEOP != 0 {
+				sent = append(sent, m.context.frames(frame)...)
+				frame = txFrame{}
+			}
 		}
 		if command&txRS != 0 {
 			d.rest.Store(rest | txDD<<32)
 		}
 		*head = (*head + 1) % uint32(len(ring))
 	}
+	m.sent = append(m.sent, sent...)
 	m.raiseLocked(causeTXDW)
 	return sent
 }
