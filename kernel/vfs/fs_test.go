@@ -405,12 +405,17 @@ func TestTimerFD(t *testing.T) {
 	}
 	// Armed in the past: it has expired at once, as often as its interval fits in.
 	timer.Set(time.Now().Add(-10*time.Hour), time.Hour)
-	var n int64
-	err := Wait(sleeper{}, timer, waiter.ReadableEvents, noDeadline, func() (err error) {
-		b = Bytes(buf)
-		n, err = timer.Read(&b, 0)
-		return err
+	err := Wait(sleeper{}, timer, waiter.ReadableEvents, noDeadline, func() error {
+		if timer.Readiness(waiter.ReadableEvents) == 0 {
+			return unix.EAGAIN
+		}
+		return nil
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = Bytes(buf)
+	n, err := timer.Read(&b, 0)
 	if n != 8 || err != nil || binary.NativeEndian.Uint64(buf) != 11 {
 		t.Errorf("read: %d, %v, %d expirations; want 11", n, err, binary.NativeEndian.Uint64(buf))
 	}
@@ -422,6 +427,22 @@ func TestTimerFD(t *testing.T) {
 	}
 	if left, _ := timer.Get(); left != 0 {
 		t.Errorf("disarmed: %v left", left)
+	}
+}
+
+func TestTimerFDCountsWhatItsTimerIsLateFor(t *testing.T) {
+	timer := NewTimerFD(false)
+	timer.Set(time.Now().Add(time.Hour), 10*time.Minute)
+	timer.mu.Lock()
+	timer.next = time.Now().Add(-25 * time.Minute)
+	timer.mu.Unlock()
+	buf := make([]byte, 8)
+	b := Bytes(buf)
+	if _, err := timer.Read(&b, 0); err != nil || binary.NativeEndian.Uint64(buf) != 3 {
+		t.Errorf("read: %v, %d expirations; want 3", err, binary.NativeEndian.Uint64(buf))
+	}
+	if left, _ := timer.Get(); left <= 0 || left > 5*time.Minute {
+		t.Errorf("%v left, want 5 minutes", left)
 	}
 }
 

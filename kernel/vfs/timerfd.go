@@ -66,34 +66,46 @@ func (t *TimerFD) armLocked() {
 	t.timer = time.AfterFunc(time.Until(t.next), func() { t.expire(setting) })
 }
 
-// expire counts the expirations that have come and arms the timer for the next one.
+// expire is what the timer runs.
 func (t *TimerFD) expire(setting uint64) {
 	t.mu.Lock()
-	if setting != t.setting {
-		t.mu.Unlock()
-		return
+	if setting == t.setting {
+		t.countLocked()
 	}
-	t.expired++
-	t.timer = nil
-	if t.interval > 0 {
-		t.next = t.next.Add(t.interval)
-		if late := time.Since(t.next); late >= 0 {
-			missed := uint64(late/t.interval) + 1
-			t.expired += missed
-			t.next = t.next.Add(time.Duration(missed) * t.interval)
-		}
-		t.armLocked()
-	}
+	expired := t.expired > 0
 	t.mu.Unlock()
-	t.queue.Notify(waiter.ReadableEvents)
+	if expired {
+		t.queue.Notify(waiter.ReadableEvents)
+	}
 }
 
-// Read returns the number of expirations since the last Read: unix.EAGAIN while it is 0.
+// countLocked counts the expirations that have come, and arms the timer for the next one.
+func (t *TimerFD) countLocked() {
+	if t.timer == nil {
+		return
+	}
+	if late := time.Since(t.next); late >= 0 {
+		t.expired++
+		if t.interval == 0 {
+			t.timer.Stop()
+			t.timer = nil
+			return
+		}
+		missed := late / t.interval
+		t.expired += uint64(missed)
+		t.next = t.next.Add((missed + 1) * t.interval)
+	}
+	t.timer.Reset(time.Until(t.next))
+}
+
+// Read returns the number of expirations since the last Read: unix.EAGAIN while it is 0. Those count that the timer, which may be
+// late, has yet to tell of.
 func (t *TimerFD) Read(dst Dst, _ int64) (int64, error) {
 	if dst.Len() < 8 {
 		return 0, unix.EINVAL
 	}
 	t.mu.Lock()
+	t.countLocked()
 	count := t.expired
 	t.expired = 0
 	t.mu.Unlock()
