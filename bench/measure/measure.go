@@ -42,6 +42,7 @@ const (
 	Read     = "read"
 	Switch   = "switch"
 	Fault    = "fault"
+	Compute  = "compute"
 	Memory   = "memory"
 	Size     = "size"
 )
@@ -52,7 +53,7 @@ var Groups = map[string][]string{
 	"udp":    {UDPEcho, UDPRate},
 	"tcp":    {TCPEcho, TCPIn, TCPOut},
 	"http":   {HTTP, HTTPConn},
-	"micro":  {Getpid, Read, Switch, Fault},
+	"micro":  {Getpid, Read, Switch, Fault, Compute},
 	"memory": {Memory},
 	"size":   {Size},
 }
