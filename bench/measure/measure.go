@@ -46,6 +46,7 @@ const (
 	Read      = "read"
 	Switch    = "switch"
 	Fault     = "fault"
+	Compute   = "compute"
 	Memory    = "memory"
 	Size      = "size"
 )
@@ -57,7 +58,7 @@ var Groups = map[string][]string{
 	"tcp":    {TCPEcho, TCPIn, TCPOut},
 	"http":   {HTTP, HTTPConn},
 	"vsock":  {VsockEcho, VsockIn, VsockOut, VsockConn},
-	"micro":  {Getpid, Read, Switch, Fault},
+	"micro":  {Getpid, Read, Switch, Fault, Compute},
 	"memory": {Memory},
 	"size":   {Size},
 }

@@ -48,11 +48,12 @@ func TestGuestThatDoesNotBoot(t *testing.T) {
 func TestMicroLines(t *testing.T) {
 	got := record(t, `
 for what in getpid read switch; do echo "begin $what"; sleep 0.3; echo "end $what 1000 300000000"; done
-echo "begin fault"; sleep 0.6; echo "end fault 1000 1000000"; sleep 1000`, func(o *Options, g guest.Guest) {
+echo "begin fault"; sleep 0.6; echo "end fault 1000 1000000"
+echo "begin compute"; sleep 0.3; echo "end compute 1000 300000000"; sleep 1000`, func(o *Options, g guest.Guest) {
 		o.Groups = map[string]bool{"micro": true}
 		o.Round(g, 3)
 	})
-	if len(got) != 4 {
+	if len(got) != 5 {
 		t.Fatalf("%+v", got)
 	}
 	for _, r := range got[:3] {

@@ -1,5 +1,6 @@
 /*
- * What a system call, a switch between threads and a page fault cost, as a program in the guest sees it. For each it prints
+ * What a system call, a switch between threads, a page fault and a computation by two threads cost, as a program in the guest
+ * sees it. For each it prints
  *
  *	begin NAME
  *	end NAME OPERATIONS NANOSECONDS
@@ -101,6 +102,31 @@ static void faults(long n)
 	}
 }
 
+/* A thousand steps of a computation, by one of two threads. With two processors it takes half as long as with one. */
+static void *compute(void *arg)
+{
+	long n = *(long *)arg * 1000;
+	unsigned long x = 88172645463325252UL;
+	for (; n > 0; n--) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+	}
+	__asm__ volatile("" : : "r"(x)); /* it is wanted */
+	return NULL;
+}
+
+static void computes(long n)
+{
+	pthread_t other;
+	long half = n / 2;
+	errno = pthread_create(&other, NULL, compute, &half);
+	if (errno)
+		fail("pthread_create");
+	compute(&half);
+	pthread_join(other, NULL);
+}
+
 /*
  * measure runs in portions until TARGET_NS have passed. The search for the size of a portion warms up what is cold; where the
  * host is busy it may come out too large or too small, and the measurement is no worse for it.
@@ -131,6 +157,7 @@ int main(void)
 	measure("read", reads);
 	measure("switch", switches);
 	measure("fault", faults);
+	measure("compute", computes);
 	printf("done\n");
 	pause();
 }
