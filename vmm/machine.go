@@ -27,10 +27,20 @@ const (
 )
 
 // MachineTypes are the values of Machine.Type.
-var MachineTypes = []string{"pc", "q35", microvm}
+var MachineTypes = []string{microvm, pc, "q35"}
 
-// microvm is the machine without a PCI bus and with little else, which starts fastest.
-const microvm = "microvm"
+const (
+	microvm = "microvm" // the machine without a PCI bus and with little else, which starts fastest
+	pc      = "pc"
+)
+
+// MachineFor returns the type of machine that fits a network card where none is named: microvm, unless the card needs a PCI bus.
+func MachineFor(nic string) string {
+	if CheckNIC(microvm, nic) != nil {
+		return pc
+	}
+	return microvm
+}
 
 // NICs are the values of Machine.NIC: the network cards that the kernel has drivers for, of which the first is the default,
 // and none.

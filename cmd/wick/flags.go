@@ -23,6 +23,9 @@ type machineFlags struct {
 	env      []string
 }
 
+// autoMachine is microvm, unless another flag asks for what needs a PCI bus.
+const autoMachine = "auto"
+
 // autoAccel is KVM where it works when wick run starts a machine, else TCG; for the script of wick build, which may run
 // elsewhere, always TCG.
 const autoAccel = "auto"
@@ -37,8 +40,8 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.memory, "memory", "m", "128M", "memory of the machine: `SIZE` with K, M or G, M if bare")
 	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
-	flags.StringVar(&f.machine.Type, "machine", "pc", "machine `TYPE`: pc, q35 or microvm")
-	flags.StringVar(&f.machine.NIC, "nic", vmm.NICs[0], "network `CARD`: virtio, e1000 (not on microvm) or none")
+	flags.StringVar(&f.machine.Type, "machine", autoMachine, "machine `TYPE`: microvm, pc, q35, or auto, which is pc with --nic e1000 and else microvm")
+	flags.StringVar(&f.machine.NIC, "nic", vmm.NICs[0], "network `CARD`: virtio, e1000 (on a PCI bus, so not on microvm) or none")
 	flags.StringVar(&f.machine.Accel, "accel", autoAccel, "what executes the program: `ACCEL` kvm, tcg (QEMU emulates the processor), or auto")
 	flags.StringVar(&f.machine.CPUModel, "cpu-model", "", "QEMU's -cpu `MODEL`: QEMU's default unless given, the host's with kvm; max for all it can emulate")
 	flags.MarkHidden("cpu-model") // for tests of the kernel
@@ -53,14 +56,17 @@ func (f *machineFlags) parse() error {
 	if f.machine.CPUs < 1 || f.machine.CPUs > maxCPUs {
 		return fmt.Errorf("--cpus: %d is not between 1 and %d", f.machine.CPUs, maxCPUs)
 	}
-	if !slices.Contains(vmm.MachineTypes, f.machine.Type) {
-		return fmt.Errorf("--machine: %q is not one of %s", f.machine.Type, strings.Join(vmm.MachineTypes, ", "))
+	if t := f.machine.Type; t != autoMachine && !slices.Contains(vmm.MachineTypes, t) {
+		return fmt.Errorf("--machine: %q is not one of auto, %s", t, strings.Join(vmm.MachineTypes, ", "))
 	}
 	if a := f.machine.Accel; a != autoAccel && a != vmm.KVM && a != vmm.TCG {
 		return fmt.Errorf("--accel: %q is not one of auto, kvm, tcg", a)
 	}
 	if !slices.Contains(vmm.NICs, f.machine.NIC) {
 		return fmt.Errorf("--nic: %q is not one of %s", f.machine.NIC, strings.Join(vmm.NICs, ", "))
+	}
+	if f.machine.Type == autoMachine {
+		f.machine.Type = vmm.MachineFor(f.machine.NIC)
 	}
 	if err := vmm.CheckNIC(f.machine.Type, f.machine.NIC); err != nil {
 		return fmt.Errorf("--nic: %w", err)

@@ -52,6 +52,9 @@ program goes on. If the kernel fails, or a processor hangs in it, the same repor
 
 In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
 
+The machine is QEMU's microvm, which starts fastest and has no PCI bus, unless --machine names another. With --nic e1000, which
+needs a PCI bus, it is a pc.
+
 The capture of --pcap is the kernel's own: names, directions and nanoseconds, and why it dropped what it dropped. It
 never slows the network down. What comes faster than the way to the host takes it, some ten megabytes a second, waits in
 the kernel's memory; what finds no room there is counted, in the capture and at the end of the run.

@@ -122,6 +122,28 @@ func TestWhatTheGuestIsTold(t *testing.T) {
 	}
 }
 
+// TestMachine: microvm is the default, pc where a flag needs a PCI bus.
+func TestMachine(t *testing.T) {
+	for _, c := range []struct {
+		flags []string
+		want  string
+	}{
+		{nil, "-M microvm,acpi=off "},
+		{[]string{"--nic", "virtio"}, "-M microvm,acpi=off "},
+		{[]string{"--nic", "none", "-c", "8", "-m", "64M"}, "-M microvm,acpi=off "},
+		{[]string{"--nic", "e1000"}, "-M pc "},
+		{[]string{"--nic", "e1000", "--machine", "auto"}, "-M pc "},
+		{[]string{"--nic", "e1000", "--machine", "q35"}, "-M q35 "},
+		{[]string{"--machine", "pc"}, "-M pc "},
+		{[]string{"--machine", "microvm"}, "-M microvm,acpi=off "},
+	} {
+		got := wick(t, nil, append(append([]string{"run", "-v"}, c.flags...), "./program", "describe")...)
+		if got.status != 0 || !strings.Contains(got.stderr, " "+c.want) {
+			t.Errorf("%q: status %d, no %q in %q", c.flags, got.status, c.want, got.stderr)
+		}
+	}
+}
+
 func TestTiming(t *testing.T) {
 	got := wick(t, nil, "run", "--timing", "./program", "timing")
 	if got.status != 0 || got.stdout != "output\n" || !strings.HasPrefix(got.stderr, "wick: timing, in milliseconds:\n") ||
@@ -182,7 +204,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run -v=perhaps ./program", statusFailure, "true or false"},
 		{"run -e X ./program", statusFailure, "not K=V"},
 		{"run -e =X ./program", statusFailure, "not K=V"},
-		{"run --machine isapc ./program", statusFailure, "pc, q35, microvm"},
+		{"run --machine isapc ./program", statusFailure, "auto, microvm, pc, q35"},
 		{"run --machine microvm --nic e1000 ./program", statusFailure, "PCI"},
 		{"run --nic none -p 80:80 ./program", statusFailure, "no network card"},
 		{"run --nic none --dump ./program", statusFailure, "no network card"},

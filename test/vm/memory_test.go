@@ -12,7 +12,7 @@ import (
 
 // TestEchoInALittleMemory has the example serve in 24 MiB, of which the kernel and the program's file take half.
 func TestEchoInALittleMemory(t *testing.T) {
-	for _, c := range []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"}} {
+	for _, c := range fewestAndMost {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, program: goProgram(t, "/examples/echo"), capture: true,
@@ -40,7 +40,7 @@ func TestEchoInALittleMemory(t *testing.T) {
 
 // TestAppetite has a program take all memory there is: it is the program that ends, and the kernel says why.
 func TestAppetite(t *testing.T) {
-	for _, c := range []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"}} {
+	for _, c := range fewestAndMost {
 		for _, memory := range []string{"24M", "128M"} {
 			for _, how := range []string{"hog", "thread hog"} {
 				t.Run(c.String()+"/"+memory+"/"+how, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestAppetite(t *testing.T) {
 
 // TestLimitsInALittleMemory has a program ask a small machine for all there is of everything, again and again.
 func TestLimitsInALittleMemory(t *testing.T) {
-	for _, c := range []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"}} {
+	for _, c := range fewestAndMost {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, program: cProgram(t, "limits", programs.Musl), flags: []string{"-m", "24M"}})

@@ -13,7 +13,7 @@ import (
 )
 
 // onePerModel are the machines for what depends on the model of the CPU only.
-var onePerModel = []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "pc", cpus: 2, model: "max"}}
+var onePerModel = []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "microvm", cpus: 2, model: "max"}}
 
 // page is a page of the tables that a CPU has loaded.
 type page struct {

@@ -38,7 +38,7 @@ func TestPublishedTCP(t *testing.T) {
 
 // TestPublishedTCPHeavy does more of it.
 func TestPublishedTCPHeavy(t *testing.T) {
-	for _, c := range []configuration{{machine: "pc", cpus: 2, model: "default"}, {machine: "q35", cpus: 1, model: "max", nic: "e1000"}} {
+	for _, c := range []configuration{{machine: "microvm", cpus: 2, model: "default"}, {machine: "q35", cpus: 1, model: "max", nic: "e1000"}} {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
 			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, limit: 2 * runLimit,

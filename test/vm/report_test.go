@@ -16,9 +16,6 @@ import (
 	"wick/test/programs"
 )
 
-// fewestAndMost are the machines of tests of what the kernel tells when it fails, one of each kind.
-var fewestAndMost = []configuration{{machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"}, {machine: "microvm", cpus: 2, model: "default"}}
-
 // testKernel returns the environment of a wick that boots a kernel built with a tag.
 func testKernel(t *testing.T, tag string) []string {
 	t.Helper()

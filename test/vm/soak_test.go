@@ -37,7 +37,7 @@ const (
 // left behind, or a hang fails it; then its folder holds the console, the packets, and a report of all CPUs, threads and goroutines.
 func TestSoak(t *testing.T) {
 	d := soakTime(t)
-	for _, c := range []configuration{{machine: "pc", cpus: 1, model: "max"}, {machine: "q35", cpus: 2, model: "default"}, {machine: "pc", cpus: 4, model: "max"}} {
+	for _, c := range []configuration{{machine: "pc", cpus: 1, model: "max"}, {machine: "q35", cpus: 2, model: "default"}, {machine: "microvm", cpus: 4, model: "max"}} {
 		t.Run(c.String(), func(t *testing.T) {
 			peers := startPeers(t)
 			r := start(t, options{configuration: c, env: testKernel(t, "soak"), program: goProgram(t, "soak"), capture: true,
