@@ -98,7 +98,7 @@ unit:
 .PHONY: vmtest
 vmtest: build out/test/kernel-faults.img
 	$(STEP) 'tests in virtual machines'
-	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools gdb=gdb
+	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools gdb=gdb socat=socat
 	go test -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
 	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
 

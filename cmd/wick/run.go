@@ -103,8 +103,8 @@ func (f *runFlags) run(args []string) error {
 	if err := f.capture.parse(); err != nil {
 		return err
 	}
-	if f.machine.NIC == vmm.NoNIC && (f.dump != "" || f.capture.path != "" || f.capture.qemu != "") {
-		return fmt.Errorf("--dump, --pcap: %w", errNoNIC)
+	if err := f.checkPackets(); err != nil {
+		return err
 	}
 	qemu, err := vmm.FindQEMU()
 	if err != nil {
@@ -153,6 +153,20 @@ func (f *runFlags) run(args []string) error {
 		return err
 	}
 	return f.start(qemu, terminal, capture, &vsock)
+}
+
+// checkPackets checks whether there can be packets to look at. Those of a vsock device are in the dump only.
+func (f *runFlags) checkPackets() error {
+	_, vsock, err := f.vsock.config()
+	switch {
+	case err != nil || f.machine.NIC != vmm.NoNIC:
+		return err
+	case f.capture.path != "" || f.capture.qemu != "":
+		return fmt.Errorf("--pcap: %w", errNoNIC)
+	case f.dump != "" && !vsock:
+		return fmt.Errorf("--dump: %w", errNoNIC)
+	}
+	return nil
 }
 
 // checkKVMEarly starts to find out whether KVM works, unless it isn't wanted: that takes a few milliseconds, too.

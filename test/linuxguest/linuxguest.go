@@ -101,7 +101,7 @@ func imagePackage() (string, error) {
 }
 
 // Initrd writes an initial RAM disk to a file: a first program that loads modules, with those that they need, and runs a
-// program.
+// program, with the libraries that it needs.
 func (k *Kernel) Initrd(path string, modules []string, program string, args ...string) error {
 	init, err := programs.GoBinary("/test/linuxguest/init")
 	if err != nil {
@@ -118,6 +118,9 @@ func (k *Kernel) Initrd(path string, modules []string, program string, args ...s
 		}
 		a.add(f.name, unix.S_IFREG|0o755, data)
 	}
+	if err := a.addLibraries(program); err != nil {
+		return err
+	}
 	list, err := k.addModules(&a, modules)
 	if err != nil {
 		return err
@@ -126,6 +129,33 @@ func (k *Kernel) Initrd(path string, modules []string, program string, args ...s
 	a.add("arguments", unix.S_IFREG|0o644, []byte(strings.Join(args, "\n")))
 	a.add("TRAILER!!!", 0, nil)
 	return os.WriteFile(path, a.Bytes(), 0o666)
+}
+
+// addLibraries adds the libraries of this host that a program needs, at the same paths; a static one needs none.
+func (a *archive) addLibraries(program string) error {
+	out, err := exec.Command("ldd", program).CombinedOutput()
+	if err != nil && strings.Contains(string(out), "not a dynamic executable") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ldd %s: %w\n%s", program, err, out)
+	}
+	for _, word := range strings.Fields(string(out)) {
+		if !strings.HasPrefix(word, "/") {
+			continue
+		}
+		data, err := os.ReadFile(word)
+		if err != nil {
+			return err
+		}
+		for i := 1; i < len(word); i++ {
+			if word[i] == '/' {
+				a.add(word[1:i], unix.S_IFDIR|0o755, nil) // what is there already stays
+			}
+		}
+		a.add(word[1:], unix.S_IFREG|0o755, data)
+	}
+	return nil
 }
 
 // addModules adds modules and what they depend on, and returns their paths in the order in which they are to be loaded.

@@ -57,7 +57,7 @@ func TestDumpsOfDocuments(t *testing.T) {
 				}
 				return line
 			}
-			g, r := startVsock(t, plain, c.program, "--dump", "--vsock-cid", "3")
+			g, r := startVsock(t, plain, c.program, "--dump", "--vsock-cid", "3", "--nic", "none")
 			r.awaitLine(r.stdout, "it was ready", func(line string) bool { return line == c.ready })
 			conn, in := g.mustConnect(t, c.port)
 			defer conn.Close()

@@ -1,10 +1,13 @@
 package vm
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,8 +39,8 @@ type linuxGuest struct {
 	*process // QEMU
 }
 
-// startLinux starts Linux with vsockserver. It ends with the test.
-func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
+// startLinux starts Linux with a program. It ends with the test.
+func startLinux(t *testing.T, m linuxMachine, program string, args ...string) *linuxGuest {
 	t.Helper()
 	wickPath(t) // for its say whether machines are started at all
 	kernel, err := linuxguest.Fetch()
@@ -46,7 +49,7 @@ func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
 	}
 	dir := t.TempDir()
 	initrd := filepath.Join(dir, "initrd")
-	if err := kernel.Initrd(initrd, append(m.modules, "vmw_vsock_virtio_transport"), goProgram(t, "vsockserver")); err != nil {
+	if err := kernel.Initrd(initrd, append(m.modules, "vmw_vsock_virtio_transport"), program, args...); err != nil {
 		t.Fatal(err)
 	}
 	g := &linuxGuest{vsockGuest: vsockGuest{path: filepath.Join(dir, "v"), log: newOutput()}}
@@ -85,7 +88,7 @@ func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
 func TestVsockLinux(t *testing.T) {
 	for _, m := range linuxMachines {
 		t.Run(m.name, func(t *testing.T) {
-			g := startLinux(t, m)
+			g := startLinux(t, m, goProgram(t, "vsockserver"))
 			// Before the guest has begun to boot: --vsock-wait.
 			c, _ := g.mustConnect(t, 1)
 			c.Close()
@@ -123,4 +126,35 @@ func testReboot(t *testing.T, g *linuxGuest) {
 	if got, err := r.ReadString('\n'); got != "y\n" || err != nil {
 		t.Errorf("after the reboot: %q, %v", got, err)
 	}
+}
+
+// TestVsockSocat: a program in C, that knows nothing of us, listens in Linux and connects to the host for each connection that it gets.
+func TestVsockSocat(t *testing.T) {
+	wickPath(t)
+	socat, err := exec.LookPath("socat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := startLinux(t, linuxMachines[0], socat, "-t", "60", "VSOCK-LISTEN:7,fork", "VSOCK-CONNECT:2:24")
+	g.listen(t, 24, hostEcho)
+	var work sync.WaitGroup
+	for i := range 4 {
+		work.Go(func() {
+			c, r, err := g.connect(7) // waits for it to listen
+			if err != nil {
+				t.Errorf("connection %d: %v", i, err)
+				return
+			}
+			defer c.Close()
+			want := bytePattern(1<<20 + i)
+			go func() {
+				c.Write(want)
+				c.CloseWrite()
+			}()
+			if got, err := io.ReadAll(r); !bytes.Equal(got, want) || err != nil {
+				t.Errorf("connection %d: %d bytes, %v", i, len(got), err)
+			}
+		})
+	}
+	work.Wait()
 }

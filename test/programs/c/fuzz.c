@@ -403,10 +403,10 @@ static void act(struct slot *s)
 	}
 	if (everything && one_in(s, 128))
 		converse(s);
-	if (one_in(s, 64)) { /* pointers for whoever follows pointers */
+	if (one_in(s, 64)) { /* pointers for whoever follows pointers, and numbers that a -1 behind them makes no address of the kernel */
 		u64 *d = (u64 *)slots[below(s, threads)].data;
 		for (int i = 0; i < 64; i++)
-			d[below(s, sizeof s->data / 8)] = one_in(s, 2) ? own(s) : next_random(s) >> (1 + below(s, 63));
+			d[below(s, sizeof s->data / 8)] = one_in(s, 2) ? own(s) : next_random(s) >> (1 + below(s, 63)) & ~(1ul << 31);
 	}
 }
 
