@@ -54,7 +54,7 @@ func TestCorpusFile(t *testing.T) {
 			at = at.Add(1001 * time.Microsecond)
 			data := tt.frame
 			if bare {
-				data = monitored(data)
+				data = append(AppendVsockMon(nil, data), data...)
 			}
 			p := pcapng.Packet{Time: at, WireLen: len(data), Data: data, Flags: pcapng.FlagInbound, Comments: []string{name + "/" + tt.name}}
 			if err := w.Write(ids[link], &p); err != nil {
@@ -70,24 +70,4 @@ func TestCorpusFile(t *testing.T) {
 	if have, err := os.ReadFile(corpusFile); err != nil || !bytes.Equal(have, file.Bytes()) {
 		t.Errorf("%s is not what the line tests hold (%v); WICK_UPDATE=1 writes it anew", corpusFile, err)
 	}
-}
-
-// monitored puts the header of vsockmon before a vsock packet, as Linux does.
-func monitored(b []byte) []byte {
-	h := make([]byte, VsockMonSize)
-	copy(h, b[:min(len(b), 24)]) // the addresses stand in the same places
-	h[26], h[28] = vsockMonVirtio, VsockSize
-	if len(b) >= VsockSize {
-		switch Vsock(b).Op() {
-		case VsockRequest, VsockResponse:
-			h[24] = 1
-		case VsockReset, VsockShutdown:
-			h[24] = 2
-		case VsockRW:
-			h[24] = 4
-		default:
-			h[24] = 3
-		}
-	}
-	return append(h, b...)
 }

@@ -75,6 +75,9 @@ func (p *printer) ipv6(off, end int) {
 	last := chain.skip()
 	p.ip = ipContext{source: h.Source(), destination: h.Destination(), v6: true, hop: h.HopLimit(), hopOff: off + offHop6,
 		fragment: last.fragment, cut: body+max(h.PayloadLen(), jumbo) > end}
+	if last.source != nil {
+		p.ip.source = last.source
+	}
 	if last.destination != nil {
 		p.ip.destination = last.destination
 	}

@@ -65,6 +65,7 @@ type extensions struct {
 
 	fragment    bool   // the payload is a part only
 	fragmentOff int    // where it belongs
+	source      []byte // home address of a mobile node, which stands for the packet's source [RFC 6275 6.3]
 	destination []byte // last hop of a route that isn't used up
 }
 
@@ -116,6 +117,12 @@ func (e *extensions) note() {
 		e.fragment = f.offset() != 0 || f.more()
 	case extRouting:
 		e.destination = routing6(e.body).destination()
+	case extDestination:
+		for it := (tlv6{b: e.body[2:]}); it.next(); {
+			if it.kind == opt6HomeAddress && len(it.body) == homeAddressSize {
+				e.source = it.body
+			}
+		}
 	}
 }
 
@@ -246,9 +253,36 @@ func (p *printer) routing(h routing6, at int) {
 const (
 	opt6Pad1        = 0
 	opt6PadN        = 1
+	opt6TunnelLimit = 4
 	opt6RouterAlert = 5
+	opt6CALIPSO     = 7
 	opt6Jumbo       = 0xc2
+	opt6HomeAddress = 0xc9
+
+	homeAddressSize = 16 // bytes
 )
+
+// option6Fault compares the length of an option's value with what it must be: [RFC 2473 4.1.1, RFC 2711 2.1, RFC 2675 2,
+// RFC 6275 6.3], and of CALIPSO at least 8 bytes [RFC 5570 5.1]. at is the byte of the length.
+func option6Fault(kind, size, at int) Fault {
+	want := size
+	switch kind {
+	case opt6TunnelLimit:
+		want = 1
+	case opt6RouterAlert:
+		want = 2
+	case opt6Jumbo:
+		want = 4
+	case opt6HomeAddress:
+		want = homeAddressSize
+	case opt6CALIPSO:
+		want = max(size, 8)
+	}
+	if size == want {
+		return Fault{}
+	}
+	return Fault{Name: "option-length", Relation: '=', Got: size, Want: want, Offset: at}
+}
 
 func option6Name(kind int) string {
 	switch kind {
@@ -256,11 +290,11 @@ func option6Name(kind int) string {
 		return "pad1"
 	case opt6PadN:
 		return "padn"
-	case 4:
+	case opt6TunnelLimit:
 		return "tunnel-limit"
 	case opt6RouterAlert:
 		return "router-alert"
-	case 7:
+	case opt6CALIPSO:
 		return "calipso"
 	case 0x26:
 		return "quick-start"
@@ -272,7 +306,7 @@ func option6Name(kind int) string {
 		return "ilnp-nonce"
 	case opt6Jumbo:
 		return "jumbo"
-	case 0xc9:
+	case opt6HomeAddress:
 		return "home-address"
 	}
 	return ""
@@ -315,8 +349,12 @@ func (o *tlv6) next() bool {
 // options6 prints the options of the header h at off; with all, those that only fill as well.
 func (p *printer) options6(h []byte, off int, all bool) {
 	var list brackets
+	var first Fault
 	it := tlv6{b: h[2:]}
 	for it.next() {
+		if f := option6Fault(it.kind, len(it.body), it.at+1); f.Bad() && !first.Bad() {
+			first = f
+		}
 		if it.kind <= opt6PadN && !all {
 			continue
 		}
@@ -331,13 +369,18 @@ func (p *printer) options6(h []byte, off int, all bool) {
 		case it.kind == opt6Jumbo && len(it.body) == 4:
 			p.char(' ')
 			p.num32(be32(it.body))
+		case it.kind == opt6HomeAddress && len(it.body) == homeAddressSize:
+			p.char(' ')
+			p.b = appendIPv6(p.b, it.body)
 		case it.kind > opt6PadN:
 			p.field("len", len(it.body)+2)
 		}
 	}
 	list.done(p)
-	if it.bad.Bad() {
-		p.fault(it.bad, off+2)
+	for _, f := range [...]Fault{first, it.bad} {
+		if f.Bad() {
+			p.fault(f, off+2)
+		}
 	}
 }
 

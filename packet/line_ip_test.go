@@ -106,6 +106,7 @@ func ipv6Lines() []lineTest {
 	head := "IPv6 [fe80::2]:1>[fec0::15]:2 hop=64"
 	words := " UDP len=30 ck=ok"
 	bare := "IPv6 fe80::2>fec0::15 hop=64"
+	home := unhex("2001 0db8 0000 0000 0000 0000 0000 0007")
 	opts := func(next int, o string) []byte { return join([]byte{byte(next), 0}, unhex(o)) }
 	frag := func(field int) []byte { return join([]byte{ProtocolUDP, 0}, be(field, 2), be(7, 4)) }
 	route := func(typ, left int) []byte {
@@ -132,6 +133,13 @@ func ipv6Lines() []lineTest {
 		{"unknown option", over6(60, opts(17, "1e02 aabb 0000"), udp), head + " dst-opts <opt-30 len=4>" + words},
 		{"option overrun", over6(60, opts(17, "1e05 aabb 0000"), udp), head + " dst-opts !option-length 7>6 byte 57" + words},
 		{"option without length", over6(60, opts(17, "0102 0000 001e"), udp), head + " dst-opts !option-length 1<2 byte 61" + words},
+		{"home address", over6(60, []byte{ProtocolUDP, 2}, unhex("0102 0000 c910"), home, sum(udpSegment(1, 2, fill(30)), 6, ProtocolUDP, home, ip6Guest)),
+			head + " dst-opts <home-address 2001:db8::7>" + words},
+		{"router alert of 3 bytes", over6(0, opts(17, "0503 0000 0000"), udp), head + " hop-by-hop <router-alert len=5> !option-length 3 want 2 byte 57" + words},
+		{"jumbo of 3 bytes", over6(0, opts(17, "c203 0000 0000"), udp), head + " hop-by-hop <jumbo len=5> !option-length 3 want 4 byte 57" + words},
+		{"tunnel limit of 2 bytes", over6(60, opts(17, "0402 0000 0100"), udp), head + " dst-opts <tunnel-limit len=4> !option-length 2 want 1 byte 57" + words},
+		{"short CALIPSO and a broken option", over6(60, opts(17, "0702 0000 1e09"), udp),
+			head + " dst-opts <calipso len=4> !option-length 2 want 8 byte 57 !option-length 11>2 byte 61" + words},
 		{"hop-by-hop not first", over6(60, opts(0, "0104 00000000"), opts(17, "0104 00000000"), udp),
 			head + " dst-opts hop-by-hop !hop-by-hop-not-first byte 62" + words},
 		{"extension beyond the payload", over6(60, []byte{17, 5}, make([]byte, 6)), bare + " dst-opts !ext-length 48>8 byte 55"},

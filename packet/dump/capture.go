@@ -21,13 +21,38 @@ var ErrFormat = errors.New("not a capture")
 
 // ErrDamaged tells whether an error is one of a capture that breaks off or holds what can't be.
 func ErrDamaged(err error) bool {
-	for _, damaged := range []error{pcap.ErrDamaged, pcapng.ErrDamaged, gzip.ErrChecksum, gzip.ErrHeader, io.ErrUnexpectedEOF} {
+	for _, damaged := range []error{pcap.ErrDamaged, pcapng.ErrDamaged, errGzip} {
 		if errors.Is(err, damaged) {
 			return true
 		}
 	}
+	return false
+}
+
+// errGzip is wrapped by the errors for compressed data that breaks off or can't be.
+var errGzip = errors.New("damaged gzip file")
+
+// unzipped reads what has been compressed, and tells its end by damage from the end of the capture.
+type unzipped struct{ *gzip.Reader }
+
+func (u unzipped) Read(b []byte) (int, error) {
+	n, err := u.Reader.Read(b)
+	return n, gzipError(err)
+}
+
+func gzipError(err error) error {
 	var corrupt flate.CorruptInputError
-	return errors.As(err, &corrupt)
+	switch {
+	case err == io.ErrUnexpectedEOF:
+		return fmt.Errorf("%w: it breaks off", errGzip)
+	case err == gzip.ErrChecksum:
+		return fmt.Errorf("%w: wrong checksum", errGzip)
+	case err == gzip.ErrHeader:
+		return fmt.Errorf("%w: wrong header", errGzip)
+	case errors.As(err, &corrupt):
+		return fmt.Errorf("%w: corrupt before byte %d", errGzip, int64(corrupt))
+	}
+	return err
 }
 
 // Packet is one packet of a capture.
@@ -71,11 +96,11 @@ func Open(r io.Reader) (*Capture, error) {
 	if strings.HasPrefix(string(start), gzipMagic) {
 		z, err := gzip.NewReader(b)
 		if err != nil {
-			return nil, fmt.Errorf("gzip: %w", noEOF(err))
+			return nil, gzipError(noEOF(err))
 		}
-		b = bufio.NewReaderSize(z, 64<<10)
+		b = bufio.NewReaderSize(unzipped{z}, 64<<10)
 		if start, err = b.Peek(4); err != nil && err != io.EOF {
-			return nil, fmt.Errorf("gzip: %w", noEOF(err))
+			return nil, err
 		}
 	}
 	switch {
@@ -130,9 +155,18 @@ func (c *Capture) Interfaces() []*pcapng.Interface {
 // ErrDamaged tells those that come of its contents.
 func (c *Capture) Next() (*Packet, error) {
 	c.p = Packet{Frame: packet.Frame{Number: c.p.Number + 1}}
+	next := c.nextClassic
 	if c.ng != nil {
-		return c.nextNG()
+		next = c.nextNG
 	}
+	p, err := next()
+	if errors.Is(err, errGzip) {
+		err = fmt.Errorf("%w, after packet %d", err, c.p.Number-1)
+	}
+	return p, err
+}
+
+func (c *Capture) nextClassic() (*Packet, error) {
 	p, err := c.classic.Next()
 	if err != nil {
 		return nil, err

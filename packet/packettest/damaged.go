@@ -27,8 +27,8 @@ func damage(b []byte, random *rand.Rand) []byte {
 	if len(b) < 20 {
 		return append(b, byte(random.Uint32()))
 	}
-	at := random.IntN(min(len(b), 80))
-	switch random.IntN(6) {
+	at := random.IntN(min(len(b), 100))
+	switch random.IntN(9) {
 	case 0:
 		return b[:at]
 	case 1:
@@ -37,6 +37,14 @@ func damage(b []byte, random *rand.Rand) []byte {
 		return append(b[:at:at], b[min(at+1+random.IntN(4), len(b)):]...)
 	case 3:
 		b[at] = byte(random.Uint32())
+	case 4:
+		b[at] = 0
+	case 5:
+		b[at] = 0xff
+	case 6:
+		for i := at; i < min(at+2, len(b)); i++ {
+			b[i] = byte(random.Uint32())
+		}
 	default:
 		b[at] ^= 1 << random.IntN(8)
 	}

@@ -12,6 +12,9 @@ func (d *Reader) describe(kind uint32) error {
 	case blockSection:
 		return d.sectionHeader(d.buf)
 	case blockInterface:
+		if len(d.all) == maxInterfaces {
+			return d.damaged("more than %d interfaces", maxInterfaces)
+		}
 		d.interfaceDescription(d.buf)
 	case blockStatistics:
 		d.statistics(d.buf)

@@ -56,8 +56,10 @@ const (
 	simpleSize  = 4  // body of a simple packet without data
 	statsSize   = 12 // body of statistics without options
 
-	maxOptions = 1 << 20                                  // bytes of options that a block may have
-	maxBody    = packetSize + pcap.MaxPacket + maxOptions // of a block that is looked at; others are skipped
+	maxOptions    = 1 << 20 // bytes of options that a block may have
+	maxInterfaces = 1 << 16 // that a file may describe, in all sections
+
+	maxBody = packetSize + pcap.MaxPacket + maxOptions // of a block that is looked at; others are skipped
 )
 
 // Codes of options [pcapng 3.5, 4.1, 4.2, 4.3, 4.6].

@@ -411,3 +411,13 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// TestEndlessInterfaces: a file that describes ever more interfaces takes a bounded amount of memory.
+func TestEndlessInterfaces(t *testing.T) {
+	one := AppendInterface(nil, &Interface{Name: "e0"})
+	b := AppendSection(nil, &Section{})
+	b = append(b, bytes.Repeat(one, maxInterfaces+1)...)
+	if _, d, err := read(b); !errors.Is(err, ErrDamaged) || !strings.HasSuffix(err.Error(), "more than 65536 interfaces") || len(d.Interfaces()) != maxInterfaces {
+		t.Errorf("%v, %d interfaces", err, len(d.Interfaces()))
+	}
+}
