@@ -26,7 +26,10 @@ type file struct {
 // filesLock guards files, and makes looking for events and waiting for them one step.
 var filesLock spinlock
 
-var files [maxFiles]file
+var (
+	files   [maxFiles]file
+	topFile uint64 = 3 // behind the highest descriptor that has been used
+)
 
 func fileAt(fd uint64) *file { return &files[fd%maxFiles] }
 
@@ -37,6 +40,7 @@ func openFile(kind, line uint64) uint64 {
 	for fd := uint64(3); fd < maxFiles; fd++ {
 		if f := fileAt(fd); f.kind == fileNone {
 			*f = file{kind: kind, line: line}
+			topFile = max(topFile, fd+1)
 			result = fd
 			break
 		}
@@ -156,7 +160,7 @@ func writeFile(c *cpu, fd, buf, size uint64) uint64 {
 // interrupt delivers the interrupt of a line or message to its file. A level-triggered line stays masked until the file is
 // written to.
 func interrupt(c *cpu, line uint64) {
-	for fd := uint64(3); fd < maxFiles; fd++ {
+	for fd := uint64(3); fd < topFile; fd++ {
 		if f := fileAt(fd); f.kind == fileInterrupt && f.line == line {
 			fileEvent(c, f)
 		}
@@ -212,7 +216,7 @@ func epollCtl(op, fd, event uint64) uint64 {
 // collectEvents stores the events that are ready at buf and returns their number. The caller holds filesLock.
 func collectEvents(buf, most uint64) uint64 {
 	n := uint64(0)
-	for fd := uint64(3); fd < maxFiles && n < most; fd++ {
+	for fd := uint64(3); fd < topFile && n < most; fd++ {
 		f := fileAt(fd)
 		if f.watched == 0 || f.events&epollET != 0 && f.ready == 0 || f.count == 0 {
 			continue

@@ -68,10 +68,10 @@ func endIdle(id uint64) bool {
 	return atomic.LoadUint64(&idleCPUs)&bit != 0 && atomic.AndUint64(&idleCPUs, ^bit)&bit != 0
 }
 
-// takeIdle takes any CPU out of the idle ones.
+// takeIdle takes any CPU out of the idle ones. One that has come up too late to be counted is none.
 func takeIdle() (id uint64, ok bool) {
 	for {
-		set := atomic.LoadUint64(&idleCPUs)
+		set := atomic.LoadUint64(&idleCPUs) & (1<<cpuCount - 1)
 		if set == 0 {
 			return 0, false
 		}

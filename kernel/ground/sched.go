@@ -145,17 +145,18 @@ func expired(c *cpu, now uint64) (next uint64, hurry bool) {
 // about to do it itself.
 const shortSleepNS = 10000
 
-// sleepSlackNS is how much longer a sleep may take: the runtime's monitor would else sleep 20 µs at a time, and it looks after what
-// has gone on for 10 ms.
-const sleepSlackNS = 1000000
+// sleepSlackNS is how much longer a sleep takes. Who else sleeps is the runtime's monitor only: 20 µs at a time, or it waits for a
+// futex, by which each system call of the kernel that ends wakes it. What it looks after are things that have gone on for 10 ms.
+const sleepSlackNS = 5000000
 
 // sleep does nanosleep. It returns true if the thread has only yielded.
 func sleep(c *cpu, t *thread, ns uint64) (yield bool) {
-	deadline := nowNS() + ns
 	t.ax = 0
+	deadline := nowNS() + ns
 	if ns > shortSleepNS {
+		deadline += sleepSlackNS
 		wait(c, t, stateSleep, deadline)
-		armTimer(c, deadline+sleepSlackNS)
+		armTimer(c, deadline)
 		return false
 	}
 	for nowNS() < deadline && atomic.LoadUint64(&c.queue) == 0 {
