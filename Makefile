@@ -6,7 +6,7 @@
 #   make test       everything that is tested; installs what that needs
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
-#   make bench      wick beside Linux guests: boot, memory, network, system calls; about 15 minutes
+#   make bench      wick beside Linux guests: boot, memory, network, system calls; about 45 minutes
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.

@@ -16,8 +16,8 @@ import (
 const commandLine = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"
 
 // Debian downloads Debian's kernel, unless that is done, unpacks it without installing anything, and writes the guest's
-// files to dir.
-func Debian(dir, init string, programs map[Program]string) (*Kernel, error) {
+// files to dir. tscKHz is how fast the TSC of an emulated machine is, in kHz.
+func Debian(dir, init string, tscKHz int, programs map[Program]string) (*Kernel, error) {
 	pkg, err := debianPackage()
 	if err != nil {
 		return nil, err
@@ -35,17 +35,28 @@ func Debian(dir, init string, programs map[Program]string) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	modules, err := findModules(filepath.Join(tree, "lib/modules", release), "e1000")
-	if err != nil {
+	k := &Kernel{Name: "debian", What: "Debian's " + pkg}
+	if err := k.linux(dir, elf); err != nil {
 		return nil, err
 	}
-	size := Size{int64(len(image)), int64(len(elf))}
-	for _, m := range modules {
-		size.Shipped += int64(len(m.data))
-		size.Loaded += int64(len(m.data))
+	for _, m := range Machines {
+		modules, err := findModules(filepath.Join(tree, "lib/modules", release), m.modules...)
+		if err != nil {
+			return nil, err
+		}
+		on := onMachine{size: Size{int64(len(image)), int64(len(elf))}}
+		for _, m := range modules {
+			on.size.Shipped += int64(len(m.data))
+			on.size.Loaded += int64(len(m.data))
+		}
+		if m.microvm() {
+			on.line = fmt.Sprintf(" tsc=reliable tsc_early_khz=%d", tscKHz)
+		}
+		if err := k.boots(m, on, dir, modules, init, programs); err != nil {
+			return nil, err
+		}
 	}
-	k := &Kernel{Name: "debian", What: "Debian's " + pkg, Size: size}
-	return k, k.linux(dir, elf, modules, init, programs)
+	return k, nil
 }
 
 // Tiny writes the files of the tuned Linux that tools/tiny-linux has compiled in tree.
@@ -62,31 +73,40 @@ func Tiny(dir, tree, init string, programs map[Program]string) (*Kernel, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{Name: "tiny", What: "Linux " + strings.TrimSpace(string(release)) + " with bench/tiny.config",
-		Size: Size{int64(len(image)), int64(len(elf))}}
-	return k, k.linux(dir, elf, nil, init, programs)
+	k := &Kernel{Name: "tiny", What: "Linux " + strings.TrimSpace(string(release)) + " with bench/tiny.config"}
+	if err := k.linux(dir, elf); err != nil {
+		return nil, err
+	}
+	on := onMachine{size: Size{int64(len(image)), int64(len(elf))}}
+	return k, k.boots(Machines[0], on, dir, nil, init, programs) // it has the driver of that machine only
 }
 
-// linux writes the files that a Linux guest boots.
-func (k *Kernel) linux(dir string, elf []byte, modules []module, init string, programs map[Program]string) (err error) {
+// linux writes the kernel that a Linux guest boots.
+func (k *Kernel) linux(dir string, elf []byte) (err error) {
 	k.line = commandLine
-	if k.image, err = write(dir, k.Name+".vmlinux", elf); err != nil {
-		return err
-	}
+	k.on = make(map[*Machine]onMachine)
+	k.image, err = write(dir, k.Name+".vmlinux", elf)
+	return err
+}
+
+// boots writes what a Linux guest boots from on a machine.
+func (k *Kernel) boots(m *Machine, on onMachine, dir string, modules []module, init string, programs map[Program]string) error {
 	start, err := os.ReadFile(init)
 	if err != nil {
 		return err
 	}
-	k.initrds = make(map[Program]string)
+	on.initrds = make(map[Program]string)
 	for p, file := range programs {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		if k.initrds[p], err = write(dir, k.Name+"-"+string(p)+".initrd", initramfs(start, data, modules)); err != nil {
+		name := strings.Join([]string{k.Name, strings.ReplaceAll(m.Name, "/", "-"), string(p)}, "-") + ".initrd"
+		if on.initrds[p], err = write(dir, name, initramfs(start, data, modules)); err != nil {
 			return err
 		}
 	}
+	k.on[m] = on
 	return nil
 }
 
@@ -164,8 +184,8 @@ type module struct {
 	data []byte
 }
 
-// findModules returns a module of the kernel whose modules lie in root, behind those that it depends on.
-func findModules(root, name string) ([]module, error) {
+// findModules returns modules of the kernel whose modules lie in root, each behind those that it depends on.
+func findModules(root string, names ...string) ([]module, error) {
 	paths := make(map[string]string)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if base, found := strings.CutSuffix(filepath.Base(path), ".ko"); found {
@@ -201,7 +221,12 @@ func findModules(root, name string) ([]module, error) {
 		list = append(list, module{name, data})
 		return nil
 	}
-	return list, add(name)
+	for _, name := range names {
+		if err := add(name); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // dependencies returns the names of the modules that a module says it needs, in its section .modinfo.
