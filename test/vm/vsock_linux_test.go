@@ -52,7 +52,7 @@ func startLinux(t *testing.T, m linuxMachine) *linuxGuest {
 	}
 	dir := t.TempDir()
 	initrd := filepath.Join(dir, "initrd")
-	if err := kernel.Initrd(initrd, append(m.modules, "vmw_vsock_virtio_transport"), goProgram(t, "vsockserver")); err != nil {
+	if err := kernel.Initrd(initrd, linuxguest.Contents{Modules: append(m.modules, "vmw_vsock_virtio_transport"), Program: goProgram(t, "vsockserver")}); err != nil {
 		t.Fatal(err)
 	}
 	g := &linuxGuest{vsockGuest: vsockGuest{path: filepath.Join(dir, "v"), log: newOutput()}, console: newOutput(), ended: make(chan struct{})}
