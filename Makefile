@@ -4,9 +4,10 @@
 #   make build      bin/wick, with the kernel in it
 #   make examples   the example programs, in bin/
 #   make test       everything that is tested; installs what that needs
+#   make test-kvm   some tests with KVM, in a guest that is emulated where there is none; some minutes
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
-#   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about 15 minutes
+#   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about 45 minutes
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
@@ -105,6 +106,12 @@ vmtest: build out/test/kernel-faults.img
 .PHONY: test
 test: build check unit vmtest
 	$(STEP) 'all tests have passed'
+
+.PHONY: test-kvm
+test-kvm: build
+	$(STEP) 'tests with KVM'
+	@tools/need $(QEMU) $(GCC) dpkg-deb=dpkg
+	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 15m -run '^TestKVM$$' ./test/vm
 
 SOAKTIME ?= 30m
 .PHONY: soak

@@ -95,6 +95,8 @@ type Machine struct {
 	Memory   int64  // bytes
 	NIC      string // one of NICs
 
+	ACPI bool // on microvm: with its tables, for guests that find the devices in no other way
+
 	SerialLink bool // the frames go over COM2, and there is no entropy device, as on machines without virtio
 
 	Forwards []Forward
@@ -199,11 +201,14 @@ func (m *Machine) ByHand(kernel, bundle string) []string {
 // common returns what both command lines begin with.
 func (m *Machine) common() []string {
 	args := []string{"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"}
-	if m.Type == microvm {
-		// Without ACPI the firmware is faster, devices are on the kernel's command line, and CPUs in the MP table.
-		args = append(args, "-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false")
-	} else {
+	switch {
+	case m.Type != microvm:
 		args = append(args, "-M", m.Type)
+	case m.ACPI:
+		args = append(args, "-M", microvm, "-global", "virtio-mmio.force-legacy=false")
+	default:
+		// Without ACPI the firmware is faster, devices are on the kernel's command line, and CPUs in the MP table.
+		args = append(args, "-M", microvm+",acpi=off", "-global", "virtio-mmio.force-legacy=false")
 	}
 	args = append(args, "-accel", m.Accel)
 	switch {

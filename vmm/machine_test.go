@@ -69,6 +69,10 @@ func TestGoldenCommandLines(t *testing.T) {
 			" -object memory-backend-memfd,id=memory,share=on,size=128M -machine memory-backend=memory " +
 			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-device,chardev=vsock"},
 	}
+	small.ACPI = true
+	if got := strings.Join(small.Args(), " "); !strings.Contains(got, " -M microvm -global virtio-mmio.force-legacy=false ") {
+		t.Errorf("microvm with ACPI: %s", got)
+	}
 	for _, tt := range tests {
 		if tt.got != tt.want {
 			t.Errorf("%s:\n got %s\nwant %s", tt.name, tt.got, tt.want)

@@ -17,8 +17,8 @@ import (
 const commandLine = "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"
 
 // Debian downloads Debian's kernel, unless that is done, unpacks it without installing anything, and writes the guest's
-// files to dir.
-func Debian(dir, init string, programs map[Program]string) (*Kernel, error) {
+// files to dir. tscKHz is how fast the TSC of an emulated machine is, in kHz.
+func Debian(dir, init string, tscKHz int, programs map[Program]string) (*Kernel, error) {
 	pkg, err := debianPackage()
 	if err != nil {
 		return nil, err
@@ -36,21 +36,30 @@ func Debian(dir, init string, programs map[Program]string) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	card := []string{"e1000"}
-	names := map[Program][]string{Server: card, Micro: card, Vsock: {"e1000", "virtio_pci", "vmw_vsock_virtio_transport"}}
-	modules := make(map[Program][]module)
-	for p := range programs {
-		if modules[p], err = findModules(filepath.Join(tree, "lib/modules", release), names[p]...); err != nil {
+	k := &Kernel{Name: "debian", What: "Debian's " + pkg}
+	if err := k.linux(dir, elf); err != nil {
+		return nil, err
+	}
+	for _, m := range Machines {
+		modules := make(map[Program][]module)
+		for p := range programs {
+			if modules[p], err = findModules(filepath.Join(tree, "lib/modules", release), m.modulesFor(p)...); err != nil {
+				return nil, err
+			}
+		}
+		on := onMachine{size: Size{int64(len(image)), int64(len(elf))}}
+		for _, m := range modules[Server] {
+			on.size.Shipped += int64(len(m.data))
+			on.size.Loaded += int64(len(m.data))
+		}
+		if m.microvm() {
+			on.line = fmt.Sprintf(" tsc=reliable tsc_early_khz=%d", tscKHz)
+		}
+		if err := k.boots(m, on, dir, modules, init, programs); err != nil {
 			return nil, err
 		}
 	}
-	size := Size{int64(len(image)), int64(len(elf))}
-	for _, m := range modules[Server] {
-		size.Shipped += int64(len(m.data))
-		size.Loaded += int64(len(m.data))
-	}
-	k := &Kernel{Name: "debian", What: "Debian's " + pkg, Size: size}
-	return k, k.linux(dir, elf, modules, init, programs)
+	return k, nil
 }
 
 // Tiny writes the files of the tuned Linux that tools/tiny-linux has compiled in tree.
@@ -67,33 +76,42 @@ func Tiny(dir, tree, init string, programs map[Program]string) (*Kernel, error) 
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{Name: "tiny", What: "Linux " + strings.TrimSpace(string(release)) + " with bench/tiny.config",
-		Size: Size{int64(len(image)), int64(len(elf))}}
+	k := &Kernel{Name: "tiny", What: "Linux " + strings.TrimSpace(string(release)) + " with bench/tiny.config"}
+	if err := k.linux(dir, elf); err != nil {
+		return nil, err
+	}
 	programs = maps.Clone(programs)
 	delete(programs, Vsock) // its configuration has no such driver
-	return k, k.linux(dir, elf, nil, init, programs)
+	on := onMachine{size: Size{int64(len(image)), int64(len(elf))}}
+	return k, k.boots(Machines[0], on, dir, nil, init, programs) // it has the driver of that machine only
 }
 
-// linux writes the files that a Linux guest boots.
-func (k *Kernel) linux(dir string, elf []byte, modules map[Program][]module, init string, programs map[Program]string) (err error) {
+// linux writes the kernel that a Linux guest boots.
+func (k *Kernel) linux(dir string, elf []byte) (err error) {
 	k.line = commandLine
-	if k.image, err = write(dir, k.Name+".vmlinux", elf); err != nil {
-		return err
-	}
+	k.on = make(map[*Machine]onMachine)
+	k.image, err = write(dir, k.Name+".vmlinux", elf)
+	return err
+}
+
+// boots writes what a Linux guest boots from on a machine.
+func (k *Kernel) boots(m *Machine, on onMachine, dir string, modules map[Program][]module, init string, programs map[Program]string) error {
 	start, err := os.ReadFile(init)
 	if err != nil {
 		return err
 	}
-	k.initrds = make(map[Program]string)
+	on.initrds = make(map[Program]string)
 	for p, file := range programs {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		if k.initrds[p], err = write(dir, k.Name+"-"+string(p)+".initrd", initramfs(start, data, modules[p])); err != nil {
+		name := strings.Join([]string{k.Name, strings.ReplaceAll(m.Name, "/", "-"), string(p)}, "-") + ".initrd"
+		if on.initrds[p], err = write(dir, name, initramfs(start, data, modules[p])); err != nil {
 			return err
 		}
 	}
+	k.on[m] = on
 	return nil
 }
 

@@ -22,7 +22,8 @@ func Wick(name, path, what, dir string, programs map[Program]string) (*Kernel, e
 		return nil, err
 	}
 	size := int64(len(image))
-	k := &Kernel{Name: name, What: what, Size: Size{size, size}, initrds: make(map[Program]string)}
+	on := onMachine{size: Size{size, size}, initrds: make(map[Program]string)}
+	k := &Kernel{Name: name, What: what, on: make(map[*Machine]onMachine)}
 	if k.image, err = write(dir, name+".img", image); err != nil {
 		return nil, err
 	}
@@ -31,9 +32,12 @@ func Wick(name, path, what, dir string, programs map[Program]string) (*Kernel, e
 		if err != nil {
 			return nil, err
 		}
-		if k.initrds[p], err = write(dir, name+"-"+string(p)+".initrd", initrd); err != nil {
+		if on.initrds[p], err = write(dir, name+"-"+string(p)+".initrd", initrd); err != nil {
 			return nil, err
 		}
+	}
+	for _, m := range Machines {
+		k.on[m] = on
 	}
 	return k, nil
 }

@@ -19,13 +19,14 @@ type Values map[string]float64
 
 // Record is one measurement of one guest.
 type Record struct {
-	Guest  string // its kernel
-	CPUs   int
-	Round  int    // from 1; 0: done once
-	What   string // one of the names below
-	Values Values
-	Noise  Noise
-	Error  string `json:",omitempty"` // why there are no values
+	Guest   string // its kernel
+	Machine string // the name of its machine
+	CPUs    int
+	Round   int    // from 1; 0: done once
+	What    string // one of the names below
+	Values  Values
+	Noise   Noise
+	Error   string `json:",omitempty"` // why there are no values
 }
 
 // What can be measured, by the names of Record.What.
@@ -138,7 +139,7 @@ type session struct {
 
 // report records a measurement.
 func (s *session) report(what string, v Values, n Noise, err error) {
-	r := Record{Guest: s.guest.Name, CPUs: s.guest.CPUs, Round: s.round, What: what, Values: v, Noise: n}
+	r := Record{Guest: s.guest.Name, Machine: s.guest.Machine.Name, CPUs: s.guest.CPUs, Round: s.round, What: what, Values: v, Noise: n}
 	if err != nil {
 		r.Values, r.Error = nil, err.Error()
 	}
@@ -319,7 +320,7 @@ func (o *Options) Once(g guest.Guest) {
 	s := session{Options: o, guest: g}
 	if o.Groups["size"] {
 		mib := func(n int64) float64 { return float64(n) / (1 << 20) }
-		s.report(Size, Values{"shipped_mib": mib(g.Size.Shipped), "loaded_mib": mib(g.Size.Loaded)}, Noise{}, nil)
+		s.report(Size, Values{"shipped_mib": mib(g.Size().Shipped), "loaded_mib": mib(g.Size().Loaded)}, Noise{}, nil)
 	}
 	if o.Groups["memory"] {
 		mib, err := s.leastMemory()

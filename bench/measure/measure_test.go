@@ -23,7 +23,7 @@ func record(t *testing.T, script string, measure func(*Options, guest.Guest)) []
 	}
 	var records []Record
 	o := &Options{QEMU: qemu, Record: func(r Record) { records = append(records, r) }}
-	measure(o, guest.Guest{Kernel: &guest.Kernel{Name: "fake"}, CPUs: 1})
+	measure(o, guest.Guest{Kernel: &guest.Kernel{Name: "fake"}, Machine: guest.Machines[0], CPUs: 1})
 	return records
 }
 

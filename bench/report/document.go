@@ -22,7 +22,9 @@ func (r *Results) document() []byte {
 		r.Date.UTC().Format("2 January 2006"))
 	r.warn(&b)
 	r.host(&b)
-	r.summary(&b)
+	for _, machine := range r.machines() {
+		r.summary(&b, machine)
+	}
 	for i := range figures {
 		r.figure(&b, &figures[i])
 	}
@@ -81,16 +83,26 @@ func mapKeys(m map[string]string) func(func(string) bool) {
 	}
 }
 
-// summary is a table of all figures with one CPU.
-func (r *Results) summary(b *bytes.Buffer) {
-	fmt.Fprintf(b, "## %s and %s with 1 vCPU\n\n", subject, reference)
+// machines returns the machines, in the order of the guests.
+func (r *Results) machines() (names []string) {
+	for _, g := range r.Guests {
+		if !slices.Contains(names, g.Machine) {
+			names = append(names, g.Machine)
+		}
+	}
+	return names
+}
+
+// summary is a table of all figures on a machine with one CPU.
+func (r *Results) summary(b *bytes.Buffer, machine string) {
+	fmt.Fprintf(b, "## %s and %s on %s with 1 vCPU\n\n", subject, reference, machine)
 	fmt.Fprintf(b, "| | %s | %s | ratio | mark | CPU time, ratio |\n|---|--:|--:|--:|--:|--:|\n", subject, reference)
 	for i := range figures {
 		f := &figures[i]
 		var own, ref *row
 		for _, w := range r.rows(f) {
 			switch {
-			case w.guest.CPUs != 1:
+			case w.guest.CPUs != 1 || w.guest.Machine != machine:
 			case w.guest.Name == subject:
 				own = &w
 			case w.guest.Name == reference:
@@ -101,24 +113,28 @@ func (r *Results) summary(b *bytes.Buffer) {
 			continue
 		}
 		fmt.Fprintf(b, "| [%s](#%s) | %s %s | %s %s | %s | %s | %s |\n", f.title, f.id, number(own.median.Value), f.unit,
-			number(ref.median.Value), f.unit, ratio(own.ratio), f.markText(own.ratio), ratio(own.cpuRatio))
+			number(ref.median.Value), f.unit, ratio(own.ratio), f.markText(own.ratio, machine), ratio(own.cpuRatio))
 	}
 	b.WriteString("\n")
 }
 
 // markText tells the mark and whether it is reached.
-func (f *figure) markText(m *Median) string {
+func (f *figure) markText(m *Median, machine string) string {
+	mark := f.mark
+	if f.virtioMark != 0 && strings.Contains(machine, "virtio") {
+		mark = f.virtioMark
+	}
 	switch {
-	case f.mark == 0:
+	case mark == 0:
 		return ""
-	case f.more && m.Value >= f.mark:
-		return fmt.Sprintf("≥ %v: reached", f.mark)
+	case f.more && m.Value >= mark:
+		return fmt.Sprintf("≥ %v: reached", mark)
 	case f.more:
-		return fmt.Sprintf("≥ %v: **missed**", f.mark)
-	case m.Value <= f.mark:
-		return fmt.Sprintf("≤ %v: reached", f.mark)
+		return fmt.Sprintf("≥ %v: **missed**", mark)
+	case m.Value <= mark:
+		return fmt.Sprintf("≤ %v: reached", mark)
 	default:
-		return fmt.Sprintf("≤ %v: **missed**", f.mark)
+		return fmt.Sprintf("≤ %v: **missed**", mark)
 	}
 }
 
@@ -156,12 +172,12 @@ func (r *Results) figure(b *bytes.Buffer, f *figure) {
 	b.WriteString("\n")
 }
 
-// String returns "wick, 2 vCPUs".
+// String returns "wick, pc/e1000, 2 vCPUs".
 func (g Guest) String() string {
 	if g.CPUs == 1 {
-		return g.Name + ", 1 vCPU"
+		return fmt.Sprintf("%s, %s, 1 vCPU", g.Name, g.Machine)
 	}
-	return fmt.Sprintf("%s, %d vCPUs", g.Name, g.CPUs)
+	return fmt.Sprintf("%s, %s, %d vCPUs", g.Name, g.Machine, g.CPUs)
 }
 
 // failures lists measurements that have no values.
@@ -176,7 +192,7 @@ func (r *Results) failures(b *bytes.Buffer) {
 			first = false
 		}
 		why, _, _ := strings.Cut(rec.Error, "\n")
-		fmt.Fprintf(b, "- %s of %s in round %d: %s\n", rec.What, Guest{Name: rec.Guest, CPUs: rec.CPUs}, rec.Round, why)
+		fmt.Fprintf(b, "- %s of %s in round %d: %s\n", rec.What, Guest{Name: rec.Guest, Machine: rec.Machine, CPUs: rec.CPUs}, rec.Round, why)
 	}
 	if !first {
 		b.WriteString("\n")

@@ -10,7 +10,7 @@ import (
 // Sizes of a plot, in pixels.
 const (
 	plotWidth  = 760
-	labelWidth = 130 // names of the guests, to the left
+	labelWidth = 220 // names of the guests, to the left
 	textWidth  = 90  // medians, to the right
 	rowHeight  = 30
 	axisHeight = 34

@@ -23,9 +23,10 @@ type Results struct {
 
 // Guest tells about a kernel that was measured.
 type Guest struct {
-	Name string
-	What string
-	CPUs int
+	Name    string
+	What    string
+	Machine string
+	CPUs    int
 }
 
 // reference is the kernel that ratios are taken to.
@@ -79,7 +80,7 @@ type row struct {
 	values   []float64
 	median   Median
 	cpu      *Median // nil where a figure has none
-	ratio    *Median // to the reference with as many CPUs; nil for itself and where there is none
+	ratio    *Median // to the reference on the same machine with as many CPUs; nil for itself and where there is none
 	cpuRatio *Median
 	noise    float64 // the median of what others used, in percent
 }
@@ -105,7 +106,7 @@ func (r *Results) rows(f *figure) []row {
 		w.median, w.noise = medianOf(w.values), medianOf(noise).Value
 		w.cpu = medianOrNil(cpu)
 		if g.Name != reference {
-			other := r.byRound(Guest{Name: reference, CPUs: g.CPUs}, f)
+			other := r.byRound(Guest{Name: reference, Machine: g.Machine, CPUs: g.CPUs}, f)
 			w.ratio = ratios(own, other, f.value)
 			w.cpuRatio = ratios(own, other, f.cpu)
 		}
@@ -119,7 +120,7 @@ func (r *Results) byRound(g Guest, f *figure) map[int]*measure.Record {
 	found := make(map[int]*measure.Record)
 	for i := range r.Records {
 		rec := &r.Records[i]
-		if rec.Guest != g.Name || rec.CPUs != g.CPUs || rec.What != f.what {
+		if rec.Guest != g.Name || rec.Machine != g.Machine || rec.CPUs != g.CPUs || rec.What != f.what {
 			continue
 		}
 		if _, ok := rec.Values[f.value]; ok {

@@ -17,11 +17,11 @@ import (
 // example is a run of ten rounds in which wick takes half as long as debian, though the host becomes slower and slower.
 func example() *Results {
 	r := &Results{Date: time.Date(2026, 1, 2, 3, 4, 0, 0, time.UTC), Rounds: 10, Host: map[string]string{"CPU": "a <fast> one"},
-		Guests: []Guest{{"wick", "commit 1", 1}, {"debian", "Linux", 1}}}
+		Guests: []Guest{{"wick", "commit 1", "pc/e1000", 1}, {"debian", "Linux", "pc/e1000", 1}}}
 	for round := 1; round <= 10; round++ {
 		for i, g := range r.Guests {
 			slow := float64(round) * float64(i+1)
-			r.Records = append(r.Records, measure.Record{Guest: g.Name, CPUs: 1, Round: round, What: measure.UDPEcho,
+			r.Records = append(r.Records, measure.Record{Guest: g.Name, Machine: g.Machine, CPUs: 1, Round: round, What: measure.UDPEcho,
 				Values: measure.Values{"p50_us": 100 * slow, "p99_us": 200 * slow, measure.CPUTime: 50 * slow}, Noise: measure.Noise{Other: 1}})
 		}
 	}
@@ -91,7 +91,7 @@ func TestDoubtfulRunsAreMarked(t *testing.T) {
 	}
 	r.Records[0].Values, r.Records[0].Error = nil, "no answer\nand more"
 	text := string(r.document())
-	for _, want := range []string{"others used 31 %", "with 3 rounds", "udp-echo of wick, 1 vCPU in round 1: no answer\n"} {
+	for _, want := range []string{"others used 31 %", "with 3 rounds", "udp-echo of wick, pc/e1000, 1 vCPU in round 1: no answer\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the document:\n%s", want, text)
 		}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -100,39 +102,49 @@ func imagePackage() (string, error) {
 	return "", fmt.Errorf("apt-cache knows no package for %s", metaPackage)
 }
 
-// Initrd writes an initial RAM disk to a file: a first program that loads modules, with those that they need, and runs a
-// program, with the libraries that it needs.
-func (k *Kernel) Initrd(path string, modules []string, program string, args ...string) error {
+// Contents is what a guest has besides its kernel.
+type Contents struct {
+	Modules []string // with those that they need
+	Program string   // a file of the host's; the libraries that it needs come with it
+	Args    []string
+	Env     []string
+	Dir     string            // the program's working directory
+	Files   map[string]string // files of the host's by their paths in the guest, without a leading slash
+}
+
+// Initrd writes an initial RAM disk to a file: a first program that loads the modules and runs the program.
+func (k *Kernel) Initrd(path string, c Contents) error {
 	init, err := programs.GoBinary("/test/linuxguest/init")
 	if err != nil {
 		return err
 	}
-	var a archive
-	for _, dir := range []string{"dev", "proc", "lib", "tmp"} {
-		a.add(dir, unix.S_IFDIR|0o777, nil)
+	a := archive{folders: make(map[string]bool)}
+	for _, dir := range []string{"dev", "proc", "lib", "tmp", strings.TrimPrefix(c.Dir, "/")} {
+		a.folder(dir)
 	}
-	for _, f := range []struct{ name, from string }{{"init", init}, {"program", program}} {
-		data, err := os.ReadFile(f.from)
-		if err != nil {
-			return err
-		}
-		a.add(f.name, unix.S_IFREG|0o755, data)
-	}
-	if err := a.addLibraries(program); err != nil {
+	files := map[string]string{"init": init, "program": c.Program}
+	maps.Copy(files, c.Files)
+	if err := AddLibraries(files, c.Program); err != nil {
 		return err
 	}
-	list, err := k.addModules(&a, modules)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := a.copy(name, files[name]); err != nil {
+			return err
+		}
+	}
+	list, err := k.addModules(&a, c.Modules)
 	if err != nil {
 		return err
 	}
-	a.add("modules", unix.S_IFREG|0o644, []byte(strings.Join(list, "\n")))
-	a.add("arguments", unix.S_IFREG|0o644, []byte(strings.Join(args, "\n")))
+	for name, lines := range map[string][]string{"modules": list, "arguments": c.Args, "environment": c.Env, "directory": {c.Dir}} {
+		a.add(name, unix.S_IFREG|0o644, []byte(strings.Join(lines, "\n")))
+	}
 	a.add("TRAILER!!!", 0, nil)
 	return os.WriteFile(path, a.Bytes(), 0o666)
 }
 
-// addLibraries adds the libraries of this host that a program needs, at the same paths; a static one needs none.
-func (a *archive) addLibraries(program string) error {
+// AddLibraries adds the libraries of this host that a program needs to Contents.Files, at the same paths; a static one needs none.
+func AddLibraries(files map[string]string, program string) error {
 	out, err := exec.Command("ldd", program).CombinedOutput()
 	if err != nil && strings.Contains(string(out), "not a dynamic executable") {
 		return nil
@@ -141,19 +153,9 @@ func (a *archive) addLibraries(program string) error {
 		return fmt.Errorf("ldd %s: %w\n%s", program, err, out)
 	}
 	for _, word := range strings.Fields(string(out)) {
-		if !strings.HasPrefix(word, "/") {
-			continue
+		if strings.HasPrefix(word, "/") {
+			files[word[1:]] = word
 		}
-		data, err := os.ReadFile(word)
-		if err != nil {
-			return err
-		}
-		for i := 1; i < len(word); i++ {
-			if word[i] == '/' {
-				a.add(word[1:i], unix.S_IFDIR|0o755, nil) // what is there already stays
-			}
-		}
-		a.add(word[1:], unix.S_IFREG|0o755, data)
 	}
 	return nil
 }
@@ -205,7 +207,29 @@ func (k *Kernel) addModules(a *archive, names []string) (list []string, err erro
 // buffer-format.rst].
 type archive struct {
 	bytes.Buffer
-	files int
+	files   int
+	folders map[string]bool
+}
+
+// folder adds a folder and those that it is in.
+func (a *archive) folder(path string) {
+	if path == "" || path == "." || a.folders[path] {
+		return
+	}
+	a.folder(filepath.Dir(path))
+	a.folders[path] = true
+	a.add(path, unix.S_IFDIR|0o777, nil)
+}
+
+// copy adds a file of the host's that may be executed.
+func (a *archive) copy(name, from string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	a.folder(filepath.Dir(name))
+	a.add(name, unix.S_IFREG|0o755, data)
+	return nil
 }
 
 func (a *archive) add(name string, mode uint32, data []byte) {

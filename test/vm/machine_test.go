@@ -75,7 +75,7 @@ func (c configuration) String() string {
 }
 
 func (c configuration) flags() []string {
-	flags := []string{"--machine", c.machine, "--accel", "tcg", "-c", fmt.Sprint(c.cpus)}
+	flags := []string{"--machine", c.machine, "--accel", acceleration(), "-c", fmt.Sprint(c.cpus)}
 	if c.model != "default" {
 		flags = append(flags, "--cpu-model", c.model)
 	}
@@ -227,6 +227,10 @@ func start(t *testing.T, o options) *run {
 func (r *run) keep() {
 	if !r.t.Failed() {
 		os.RemoveAll(r.dir)
+		return
+	}
+	if programs.Built() {
+		r.t.Logf("in a guest, of which no file is left; standard error:\n%s", strings.ToValidUTF8(r.stderr.String(), "?"))
 		return
 	}
 	for name, data := range map[string][]byte{

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"testing"
 
+	"wick/test/programs"
 	"wick/test/programs/peer"
 )
 
@@ -63,7 +64,8 @@ func TestInterruptsOfVirtio(t *testing.T) {
 					t.Errorf("the kernel doesn't tell %q\n%s", want, r.tail())
 				}
 			}
-			if lost := regexp.MustCompile(`(?m)^e0: interrupts-lost.*`).FindString(r.stderr.String()); lost != "" {
+			// In a guest of an emulated guest a single access to a device can take as long as the driver waits for an interrupt.
+			if lost := regexp.MustCompile(`(?m)^e0: interrupts-lost.*`).FindString(r.stderr.String()); lost != "" && !programs.Built() {
 				t.Error(lost)
 			}
 		})

@@ -49,7 +49,8 @@ func startLinux(t *testing.T, m linuxMachine, program string, args ...string) *l
 	}
 	dir := t.TempDir()
 	initrd := filepath.Join(dir, "initrd")
-	if err := kernel.Initrd(initrd, append(m.modules, "vmw_vsock_virtio_transport"), program, args...); err != nil {
+	contents := linuxguest.Contents{Modules: append(m.modules, "vmw_vsock_virtio_transport"), Program: program, Args: args}
+	if err := kernel.Initrd(initrd, contents); err != nil {
 		t.Fatal(err)
 	}
 	g := &linuxGuest{vsockGuest: vsockGuest{path: filepath.Join(dir, "v"), log: newOutput()}}

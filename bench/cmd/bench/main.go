@@ -31,6 +31,7 @@ type options struct {
 	only     string
 	kernels  string
 	cpus     string
+	machines string
 	tiny     bool
 	extra    kernelFiles
 	quiet    float64
@@ -61,6 +62,7 @@ func parse() (*options, error) {
 	flag.StringVar(&o.only, "only", "boot,udp,tcp,http,vsock,micro,memory,size", "what to measure")
 	flag.StringVar(&o.kernels, "kernels", "wick,debian", "kernels to measure")
 	flag.StringVar(&o.cpus, "cpus", "1,2", "numbers of CPUs")
+	flag.StringVar(&o.machines, "machines", strings.Join(machineNames(), ","), "machines to measure on")
 	flag.BoolVar(&o.tiny, "tiny", false, "measure a tuned small Linux too, and compile it if that has not been done")
 	flag.Var(&o.extra, "wick-kernel", "another image of wick's kernel to measure, as `NAME=FILE`; may be given again")
 	flag.Float64Var(&o.quiet, "quiet", 0, "wait before each measurement until others use at most so many `percent` of all CPUs")
@@ -110,7 +112,7 @@ func run() error {
 		return err
 	}
 	for _, g := range guests {
-		results.Guests = append(results.Guests, report.Guest{Name: g.Name, What: g.What, CPUs: g.CPUs})
+		results.Guests = append(results.Guests, report.Guest{Name: g.Name, What: g.What, Machine: g.Machine.Name, CPUs: g.CPUs})
 	}
 	m := &measure.Options{
 		QEMU: qemu, Groups: groups, Quiet: measure.Quiet{Percent: o.quiet, Patience: o.patience},
@@ -161,7 +163,7 @@ func (o *options) measure(m *measure.Options, guests []guest.Guest, results *rep
 }
 
 func tell(r *measure.Record) {
-	fmt.Printf("%s/%d %s:", r.Guest, r.CPUs, r.What)
+	fmt.Printf("%s on %s/%d %s:", r.Guest, r.Machine, r.CPUs, r.What)
 	names := make([]string, 0, len(r.Values))
 	for name := range r.Values {
 		names = append(names, name)

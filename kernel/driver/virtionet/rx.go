@@ -326,20 +326,27 @@ func (d *Device) watch() {
 
 // look is what watch has seen of the queue.
 type look struct {
+	at      time.Time
 	seen    uint64 // buffers taken in all
 	pending bool   // there was something to be taken
 }
 
-// lookForLost does the work of the receiving goroutine if what has been in the queue at the last look is still there.
+// lookForLost does the work of the receiving goroutine if what has been in the queue at the last look is still there. Looks
+// that come too soon after each other don't count: where a long reception has kept one from the queue, the next is due at
+// once, while the interrupt of a frame that has just come is still on its way.
 func (d *Device) lookForLost(last look) look {
 	d.rx.mu.Lock()
 	defer d.rx.mu.Unlock()
-	now := look{d.rx.seen, d.rx.queue.Pending()}
-	if now == last && now.pending && !d.rx.ended {
-		d.counters.add(InterruptsLost, 1)
-		if err := d.drainLocked(); err != nil {
-			d.fail(err)
-		}
+	now := look{time.Now(), d.rx.seen, d.rx.queue.Pending()}
+	if !now.pending || !last.pending || now.seen != last.seen || d.rx.ended {
+		return now
+	}
+	if now.at.Sub(last.at) < d.check/2 {
+		return last
+	}
+	d.counters.add(InterruptsLost, 1)
+	if err := d.drainLocked(); err != nil {
+		d.fail(err)
 	}
 	return now
 }

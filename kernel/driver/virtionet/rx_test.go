@@ -283,6 +283,21 @@ func TestLostInterrupt(t *testing.T) {
 	}
 }
 
+// TestLooksInARow: what is in the queue at two looks has lost its interrupt only if there was time for that one between them.
+func TestLooksInARow(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	d := start(t, m, nil) // it looks once an hour, and nobody receives
+	deliver(t, m, frame(60, 0))
+	first := d.lookForLost(look{})
+	if again := d.lookForLost(first); again != first || counter(d, InterruptsLost) != 0 {
+		t.Errorf("a look right behind another found %d lost interrupts", counter(d, InterruptsLost))
+	}
+	first.at = first.at.Add(-d.check)
+	if d.lookForLost(first); counter(d, InterruptsLost) != 1 {
+		t.Errorf("a look an hour later found %d lost interrupts", counter(d, InterruptsLost))
+	}
+}
+
 // TestBrokenCard: a card that breaks the rules of its queues is reset and reported; nothing is sent any more.
 func TestBrokenCard(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -1,6 +1,6 @@
 // Command init is the first program of a Linux guest: it loads the modules named in /modules, runs /program with the
-// arguments in /arguments, a line each, and switches the machine off when that has ended, or restarts it if the status
-// is 100.
+// arguments in /arguments and the environment in /environment, a line each, in the folder that /directory names, and switches
+// the machine off when that has ended, or restarts it if the status is 100.
 package main
 
 import (
@@ -43,9 +43,31 @@ func run() error {
 		}
 		f.Close()
 	}
+	if err := loopback(); err != nil {
+		return err
+	}
 	cmd := exec.Command("/program", lines("/arguments")...)
+	cmd.Env = append(os.Environ(), lines("/environment")...)
+	for _, dir := range lines("/directory") {
+		cmd.Dir = dir
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	return cmd.Run()
+}
+
+// loopback turns the loopback interface on.
+func loopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
 }
 
 func lines(path string) []string {
