@@ -344,22 +344,6 @@ static void remember(struct slot *s, u64 fd)
 	}
 }
 
-/* converse opens a connection of the machine with itself, for calls that need one. */
-static void converse(struct slot *s)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons(7000 + below(s, 8))};
-	struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "\0one"};
-	int local = one_in(s, 2), type = (one_in(s, 4) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
-	long to = local ? (long)&un : (long)&in, length = local ? 6 : sizeof in;
-
-	for (int i = 0; i < 2; i++) {
-		u64 fd = s->sockets[i] = raw(SYS_socket, local ? AF_UNIX : AF_INET, type, 0, 0);
-		raw(i ? SYS_connect : SYS_bind, fd, to, length, 0);
-		if (!i)
-			raw(SYS_listen, fd, 8, 0, 0);
-	}
-}
-
 static void act(struct slot *s)
 {
 	struct registers r;

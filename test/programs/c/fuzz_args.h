@@ -151,7 +151,8 @@ static u64 path(struct slot *s)
 {
 	static const char *const names[] = {
 		"/", ".", "..", "", "a", "b", "d", "d/e", "/tmp", "/tmp/a", "/tmp/b", "/tmp/d", "/tmp/d/../d/e/", "/dev/null",
-		"/dev/zero", "/dev/full", "/dev", "/proc", "/proc/self/maps", "/proc/self/status", "/proc/self/stat", "/proc/meminfo",
+		"/dev/zero", "/dev/full", "/dev", "/dev/vsock", "/proc", "/proc/self/maps", "/proc/self/status", "/proc/self/stat",
+		"/proc/meminfo",
 		"/proc/self/fd/3", "/proc/self/fd/9", "/proc/self/fd", "/proc/cpuinfo", "/proc/self/cmdline",
 		"/etc/resolv.conf", "/etc", "a/b", "/proc/net/dev", "/proc/sys/fs/file-max", "//tmp///a", "/tmp/./../tmp/.",
 	};
@@ -167,6 +168,8 @@ static u64 path(struct slot *s)
 	return (u64)p;
 }
 
+#define VSOCK 40 /* AF_VSOCK, the level of its options, too */
+
 /* address makes a socket address that leads nowhere but to the machine itself. */
 static u64 address(struct slot *s, u64 *length)
 {
@@ -174,13 +177,15 @@ static u64 address(struct slot *s, u64 *length)
 	struct sockaddr_un *un = room(s, 128);
 	struct sockaddr_in *in = (void *)un;
 	struct sockaddr_in6 *in6 = (void *)un;
+	uint32_t *vm = (void *)un; /* struct sockaddr_vm: family, port, CID, flags */
+	static const uint32_t cids[] = {1, 1, 1, -1, 2, 3, 0};
 	static const unsigned char mapped[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1};
 	u64 port = htons(one_in(s, 8) ? next_random(s) : 7000 + below(s, 8));
 
 	*length = one_in(s, 4) ? (one_in(s, 2) ? size(s) : PICK(s, lengths)) : 0;
 	if (one_in(s, 16))
 		return nothing(s);
-	switch (below(s, 8)) {
+	switch (below(s, 10)) {
 	case 0: case 1: case 2:
 		*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
 		in->sin_addr.s_addr = htonl(one_in(s, 8) ? 0 : 127 << 24 | (one_in(s, 2) ? 1 : below(s, 1 << 24)));
@@ -199,11 +204,34 @@ static u64 address(struct slot *s, u64 *length)
 		un->sun_path[one_in(s, 2) ? 1 : 5] += below(s, 4);
 		*length = *length ?: one_in(s, 2) ? sizeof *un : 2 + below(s, 12);
 		break;
+	case 7: case 8:
+		vm[0] = VSOCK, vm[1] = one_in(s, 8) ? -1ul : 7000 + below(s, 8), vm[2] = PICK(s, cids);
+		*length = *length ?: 16;
+		break;
 	default: /* of netlink, to disconnect, of no family; all else is 0 */
 		un->sun_family = one_in(s, 2) ? AF_NETLINK : one_in(s, 2) ? AF_UNSPEC : 99;
 		*length = *length ?: 12;
 	}
 	return (u64)un;
+}
+
+/* converse opens a connection of the machine with itself, for calls that need one. */
+static void converse(struct slot *s)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_port = htons(7000 + below(s, 8))};
+	struct sockaddr_un un = {.sun_family = AF_UNIX, .sun_path = "\0one"};
+	uint32_t vm[4] = {VSOCK, 7000 + below(s, 8), 1};
+	const struct { int family; long address, length; } ways[] = {
+		{AF_UNIX, (long)&un, 6}, {AF_UNIX, (long)&un, 6}, {AF_INET, (long)&in, sizeof in}, {VSOCK, (long)vm, sizeof vm},
+	}, *way = &PICK(s, ways);
+	int type = (one_in(s, 4) ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK;
+
+	for (int i = 0; i < 2; i++) {
+		u64 fd = s->sockets[i] = raw(SYS_socket, way->family, type, 0, 0);
+		raw(i ? SYS_connect : SYS_bind, fd, way->address, way->length, 0);
+		if (!i)
+			raw(SYS_listen, fd, 8, 0, 0);
+	}
 }
 
 static u64 iovecs(struct slot *s)
@@ -300,7 +328,8 @@ static u64 alternate(struct slot *s)
 /* level returns a level of socket options and an option; never one that joins a group, which the network is told of. */
 static u64 level(struct slot *s, u64 *option)
 {
-	static const u64 levels[] = {SOL_SOCKET, SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, 270 /* netlink */, 255};
+	static const u64 levels[] = {SOL_SOCKET, SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPPROTO_UDP, 270 /* netlink */,
+		VSOCK, 255};
 	u64 l = PICK(s, levels), o = below(s, 80);
 	int group = (l == IPPROTO_IP && o >= 35 && o <= 48) || (l == IPPROTO_IPV6 && ((o >= 20 && o <= 28) || (o >= 42 && o <= 48)));
 
@@ -310,7 +339,7 @@ static u64 level(struct slot *s, u64 *option)
 
 static u64 domain(struct slot *s, u64 *type)
 {
-	static const u64 domains[] = {AF_UNIX, AF_UNIX, AF_INET, AF_INET, AF_INET6, AF_INET6, AF_NETLINK, 40 /* AF_VSOCK */, 99};
+	static const u64 domains[] = {AF_UNIX, AF_UNIX, AF_INET, AF_INET, AF_INET6, AF_INET6, AF_NETLINK, VSOCK, VSOCK, 99};
 	u64 d = PICK(s, domains);
 
 	*type = 1 + below(s, one_in(s, 8) ? 8 : 2);
@@ -356,7 +385,8 @@ static u64 fcntl_command(struct slot *s)
 
 static u64 ioctl_command(struct slot *s)
 {
-	static const u64 some[] = {0x541b /* FIONREAD */, 0x5421 /* FIONBIO */, 0x5401, 0x5413, 0x5450, 0x5451, 0x8912, 0x8913, 0x8915};
+	static const u64 some[] = {0x541b /* FIONREAD */, 0x5421 /* FIONBIO */, 0x5401, 0x5413, 0x5450, 0x5451, 0x8912, 0x8913,
+		0x8915, 0x7b9 /* CID of vsock */};
 
 	return one_in(s, 3) ? 0x8900 + below(s, 80) : one_in(s, 4) ? anything(s) : PICK(s, some);
 }
