@@ -196,14 +196,14 @@ func (j *linkJudge) why(frame []byte, whole bool) string {
 		}
 	}
 	switch {
+	case whole && h.isTCP() && frame[0]&1 != 0:
+		return dropTCPNotUnicast
+	case h.isTCP() && j.tcp != nil:
+		return tcpCountsOf(j.tcp).since(j.tcpWas)
 	case !whole:
 		return ""
-	case h.isTCP() && frame[0]&1 != 0:
-		return dropTCPNotUnicast
-	case h.isTCP() && j.tcp == nil:
-		return dropTCPPort
 	case h.isTCP():
-		return tcpCountsOf(j.tcp).since(j.tcpWas)
+		return dropTCPPort
 	case h.transport != 0 && !j.taken && j.stack.TransportProtocolInstance(tcpip.TransportProtocolNumber(h.transport)) == nil &&
 		h.transport != uint8(header.IGMPProtocolNumber) && h.transport != uint8(header.IPv6NoNextHeaderIdentifier):
 		return dropIPProtocol
