@@ -100,7 +100,7 @@ func (f *runFlags) run(args []string) error {
 	if err := f.capture.parse(); err != nil {
 		return err
 	}
-	if f.machine.NIC == vmm.NoNIC && (f.dump != "" || f.capture.path != "" || f.capture.qemu != "") {
+	if f.machine.NIC == vmm.NoNIC && (!f.vsock.wanted() && (f.dump != "" || f.capture.path != "") || f.capture.qemu != "") {
 		return fmt.Errorf("--dump, --pcap: %w", errNoNIC)
 	}
 	qemu, err := vmm.FindQEMU()

@@ -22,8 +22,8 @@ import (
 
 // Config is what a Queue is made of. Write is needed, the rest has defaults.
 type Config struct {
-	Interface   string      // name in the dump
-	Sockets     string      // the same of the device whose packets have packet.LinkVsock; "" if there is none
+	Interface   string      // name in the dump; in a capture "" if there is no card
+	Sockets     string      // the same of the device whose packets have packet.LinkVsock
 	Description string      // of the interface, for Capture
 	Format      Format      // what is made of frames
 	Mode        packet.Mode // how much Text says of each frame
