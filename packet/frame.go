@@ -49,7 +49,7 @@ type Frame struct {
 	RxErrors  uint8  // the receive descriptor's error bits, 0 if none [8254x 3.2.3.2]
 	Damage    Damage
 	Checksum  Checksum
-	Drop      string // why the driver dropped the frame; "" if it didn't
+	Drop      string // why the kernel dropped the frame; "" if it didn't
 	Comment   string // what somebody has noted in the capture
 }
 

@@ -34,7 +34,7 @@ const (
 	captureShare = 8 // of the kernel's memory
 )
 
-// startWatch starts what the configuration asks for, for a card of a description.
+// startWatch starts what the configuration asks for. description is that of the card, "" if there is none.
 func (k *kernel) startWatch(description string) (*watch, error) {
 	w := new(watch)
 	var queues []*tap.Queue
@@ -66,8 +66,10 @@ func (k *kernel) startWatch(description string) (*watch, error) {
 
 func captureConfig(c *bundle.Config, description string, start time.Time, write func([]byte) bool, room <-chan struct{}, missed func() uint64) tap.Config {
 	config := tap.Config{
-		Interface: cardName, Description: description, Format: tap.Capture, Start: start,
-		Write: write, Room: room, Missed: missed, SnapLen: int(c.SnapLen),
+		Description: description, Format: tap.Capture, Start: start, Write: write, Room: room, Missed: missed, SnapLen: int(c.SnapLen),
+	}
+	if description != "" {
+		config.Interface = cardName
 	}
 	if hasVsock() {
 		config.Sockets = socketsName

@@ -27,7 +27,7 @@ type captureFlags struct {
 }
 
 func (f *captureFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.path, "pcap", "", "write a capture of the network card to `FILE`, in pcapng, whatever it is named")
+	flags.StringVar(&f.path, "pcap", "", "write a capture of the network card, and of vsock, to `FILE`, in pcapng, whatever it is named")
 	flags.IntVar(&f.snapLen, "snaplen", 0, "capture only the first `N` bytes of each packet; 0: all")
 	flags.StringVar(&f.rotate, "rotate", "", "write the capture to numbered files of `SIZE[:COUNT]`: SIZE with K, M or G, M if bare; the newest COUNT are kept, or all")
 	flags.StringVar(&f.qemu, "qemu-pcap", "", "write QEMU's capture of the network to `FILE`, in pcap")

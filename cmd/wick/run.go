@@ -155,13 +155,12 @@ func (f *runFlags) run(args []string) error {
 	return f.start(qemu, terminal, capture, &vsock)
 }
 
-// checkPackets checks whether there can be packets to look at. Those of a vsock device are in the dump only.
+// checkPackets checks whether there can be packets to look at. QEMU captures those of the network card only.
 func (f *runFlags) checkPackets() error {
-	_, vsock, err := f.vsock.config()
+	vsock := f.vsock.wanted()
 	switch {
-	case err != nil || f.machine.NIC != vmm.NoNIC:
-		return err
-	case f.capture.path != "" || f.capture.qemu != "":
+	case f.machine.NIC != vmm.NoNIC:
+	case f.capture.qemu != "" || f.capture.path != "" && !vsock:
 		return fmt.Errorf("--pcap: %w", errNoNIC)
 	case f.dump != "" && !vsock:
 		return fmt.Errorf("--dump: %w", errNoNIC)

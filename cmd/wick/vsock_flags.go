@@ -59,8 +59,11 @@ func (f *vsockFlags) config() (c vsockhost.Config, ok bool, err error) {
 		}
 		c.Publishes = append(c.Publishes, p)
 	}
-	return c, f.path != "" || len(c.Maps) > 0 || len(c.Publishes) > 0, nil
+	return c, f.wanted(), nil
 }
+
+// wanted tells whether the machine is to have a vsock device.
+func (f *vsockFlags) wanted() bool { return f.path != "" || len(f.maps) > 0 || len(f.publishes) > 0 }
 
 // vsockDevice is the device of a run; the zero one is none.
 type vsockDevice struct {

@@ -11,35 +11,32 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
-// Why received frames are dropped, besides what linkEndpoint.screen says.
+// Why received frames are dropped, besides what linkEndpoint.screen and datagramQueue.deliver say.
 const (
-	dropUnknownType     = "eth-unknown-type"    // neither IP nor ARP
-	dropARPMalformed    = "arp-malformed"       //
-	dropIPMalformed     = "ip-malformed"        // also IPv6
-	dropIPChecksum      = "ip-checksum"         //
-	dropIPSource        = "ip-bad-source"       // an address that nobody may send from
-	dropIPDestination   = "ip-not-ours"         // no address of ours
-	dropIPGroup         = "ip-not-member"       // of a group that nobody here has joined
-	dropIPDisabled      = "ip-disabled"         //
-	dropIPFragments     = "ip-bad-fragments"    // they overlap, or make too much
-	dropNotReassembled  = "ip-not-reassembled"  // the others did not come in time, or there was no room to wait for them
-	dropIPProtocol      = "ip-unknown-protocol" // of the transport
-	dropICMPMalformed   = "icmp-malformed"      // also ICMPv6
-	dropICMPChecksum    = "icmp-checksum"       //
-	dropICMPRouter      = "icmp-for-routers"    //
-	dropIGMPMalformed   = "igmp-malformed"      //
-	dropUDPMalformed    = "udp-malformed"       //
-	dropUDPChecksum     = "udp-checksum"        //
-	dropUDPPort         = "udp-no-port"         // no socket has the port
-	dropTCPMalformed    = "tcp-malformed"       //
-	dropTCPChecksum     = "tcp-checksum"        //
-	dropTCPPort         = "tcp-no-port"         // no connection and no listener
-	dropTCPNotUnicast   = "tcp-not-unicast"     // broadcast or multicast
-	dropTCPQueueFull    = "tcp-queue-full"      // of segments that the connection has yet to look at
-	dropTCPListenFull   = "tcp-listen-queue-full"
-	dropSocketQueueFull = "socket-queue-full" // of a UDP or ping socket
-	dropSocketNoMemory  = "socket-no-memory"  //
-	dropSocketShut      = "socket-shut"       // shutdown(SHUT_RD)
+	dropUnknownType    = "eth-unknown-type" // neither IP nor ARP
+	dropARPMalformed   = "arp-malformed"
+	dropIPMalformed    = "ip-malformed" // also IPv6
+	dropIPChecksum     = "ip-checksum"
+	dropIPSource       = "ip-bad-source" // an address that nobody may send from
+	dropIPDestination  = "ip-not-ours"   // no address of ours
+	dropIPGroup        = "ip-not-member" // of a group that nobody here has joined
+	dropIPDisabled     = "ip-disabled"
+	dropIPFragments    = "ip-bad-fragments"    // they overlap, or make too much
+	dropNotReassembled = "ip-not-reassembled"  // the others did not come in time, or there was no room to wait for them
+	dropIPProtocol     = "ip-unknown-protocol" // of the transport
+	dropICMPMalformed  = "icmp-malformed"      // also ICMPv6
+	dropICMPChecksum   = "icmp-checksum"
+	dropICMPRouter     = "icmp-for-routers"
+	dropIGMPMalformed  = "igmp-malformed"
+	dropUDPMalformed   = "udp-malformed"
+	dropUDPChecksum    = "udp-checksum"
+	dropUDPPort        = "udp-no-port" // no socket has the port
+	dropTCPMalformed   = "tcp-malformed"
+	dropTCPChecksum    = "tcp-checksum"
+	dropTCPPort        = "tcp-no-port"     // no connection and no listener
+	dropTCPNotUnicast  = "tcp-not-unicast" // broadcast or multicast
+	dropTCPQueueFull   = "tcp-queue-full"  // of segments that the connection has yet to look at
+	dropTCPListenFull  = "tcp-listen-queue-full"
 )
 
 // linkJudge finds out what becomes of the frames of a link, and tells the Judge. What our code drops it says itself (dropped);
@@ -196,14 +193,14 @@ func (j *linkJudge) why(frame []byte, whole bool) string {
 		}
 	}
 	switch {
+	case whole && h.isTCP() && frame[0]&1 != 0:
+		return dropTCPNotUnicast
+	case h.isTCP() && j.tcp != nil:
+		return tcpCountsOf(j.tcp).since(j.tcpWas)
 	case !whole:
 		return ""
-	case h.isTCP() && frame[0]&1 != 0:
-		return dropTCPNotUnicast
-	case h.isTCP() && j.tcp == nil:
-		return dropTCPPort
 	case h.isTCP():
-		return tcpCountsOf(j.tcp).since(j.tcpWas)
+		return dropTCPPort
 	case h.transport != 0 && !j.taken && j.stack.TransportProtocolInstance(tcpip.TransportProtocolNumber(h.transport)) == nil &&
 		h.transport != uint8(header.IGMPProtocolNumber) && h.transport != uint8(header.IPv6NoNextHeaderIdentifier):
 		return dropIPProtocol

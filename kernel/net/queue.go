@@ -28,6 +28,13 @@ type datagramQueue struct {
 	closed bool  // take in nothing more
 }
 
+// Why deliver drops datagrams.
+const (
+	dropSocketQueueFull = "socket-queue-full"
+	dropSocketNoMemory  = "socket-no-memory"
+	dropSocketShut      = "socket-shut" // shutdown(SHUT_RD)
+)
+
 // datagramSlotCost is what a place in the ring costs, in bytes.
 const datagramSlotCost = 160
 

@@ -42,8 +42,8 @@ func TestCapture(t *testing.T) {
 	show(q, packet.Transmit, 1514, frame(2, 1514), 0, "")
 	show(q, packet.Receive, 60, frame(3, 60), 0x87, "rx-errors")
 	show(q, packet.Receive, 60, frame(4, 60), 0, "rx-errors")
-	q.Tap(packet.Frame{Direction: packet.Transmit, WireLen: 60, Data: frame(5, 60), Checksum: packet.ChecksumOffload})
-	q.Tap(packet.Frame{Direction: packet.Receive, WireLen: 60, Data: frame(6, 60), Checksum: packet.ChecksumVerified})
+	tap(q, packet.Frame{Direction: packet.Transmit, WireLen: 60, Data: frame(5, 60), Checksum: packet.ChecksumOffload})
+	tap(q, packet.Frame{Direction: packet.Receive, WireLen: 60, Data: frame(6, 60), Checksum: packet.ChecksumVerified})
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}

@@ -78,11 +78,13 @@ func (e *textEncoder) end(dst []byte, _ counts, unsaid uint64) []byte {
 	return dst
 }
 
-// captureEncoder makes a pcapng capture: of the card, and of the vsock device if there is one. Why a frame was dropped is the
+// captureEncoder makes a pcapng capture: of the card and of the vsock device, as far as they have names. Why a frame was dropped is the
 // comment on it, or, if that turned out later, on the next one; how many are missing before a frame is an option of it, and the
 // counts of the whole run come at the end.
 type captureEncoder struct {
 	config   *Config
+	ids      [origins]int        // numbers of the interfaces
+	there    []origin            // those that are there, by number
 	lost     counts              // since the last frame of the interface
 	total    counts              // lost in all
 	comments map[string][]string // by reason; there are few reasons
@@ -92,27 +94,24 @@ type captureEncoder struct {
 
 func (e *captureEncoder) begin(dst []byte) []byte {
 	dst = pcapng.AppendSection(dst, &pcapng.Section{Hardware: "amd64", OS: "wick", Application: "wick"})
-	dst = pcapng.AppendInterface(dst, &pcapng.Interface{
-		Link: pcap.LinkEthernet, SnapLen: e.config.SnapLen, Name: e.config.Interface, Description: e.config.Description, OS: "wick",
-	})
-	if e.config.Sockets != "" {
-		dst = pcapng.AppendInterface(dst, &pcapng.Interface{
-			Link: pcap.LinkVsock, SnapLen: packet.VsockMonSize + e.config.SnapLen, Name: e.config.Sockets, Description: "virtio socket device", OS: "wick",
-		})
+	c := e.config
+	for of, i := range [origins]pcapng.Interface{
+		ofCard:    {Link: pcap.LinkEthernet, SnapLen: c.SnapLen, Name: c.Interface, Description: c.Description},
+		ofSockets: {Link: pcap.LinkVsock, SnapLen: packet.VsockMonSize + c.SnapLen, Name: c.Sockets, Description: "virtio socket device"},
+	} {
+		if i.Name == "" {
+			continue
+		}
+		i.OS = "wick"
+		dst = pcapng.AppendInterface(dst, &i)
+		e.ids[of] = len(e.there)
+		e.there = append(e.there, origin(of))
 	}
 	// So that who reads the capture counts from the same time as the dump.
-	for id := range e.interfaces() {
-		dst = pcapng.AppendStatistics(dst, id, &pcapng.Statistics{Time: e.config.Start, Start: e.config.Start})
+	for id := range e.there {
+		dst = pcapng.AppendStatistics(dst, id, &pcapng.Statistics{Time: c.Start, Start: c.Start})
 	}
 	return dst
-}
-
-// interfaces is how many there are.
-func (e *captureEncoder) interfaces() int {
-	if e.config.Sockets == "" {
-		return 1
-	}
-	return int(origins)
 }
 
 func (e *captureEncoder) frame(dst []byte, r record, data []byte) []byte {
@@ -133,7 +132,7 @@ func (e *captureEncoder) frame(dst []byte, r record, data []byte) []byte {
 		p.Lost = pcapng.Known(n)
 		e.lost[of] = 0
 	}
-	return pcapng.AppendPacket(dst, int(of), &p)
+	return pcapng.AppendPacket(dst, e.ids[of], &p)
 }
 
 func (e *captureEncoder) verdict(dst []byte, r record) []byte {
@@ -149,17 +148,17 @@ func (e *captureEncoder) missing(dst []byte, lost counts) []byte {
 
 func (e *captureEncoder) end(dst []byte, seen counts, unsaid uint64) []byte {
 	now := time.Now()
-	for id := range e.interfaces() {
+	for id, of := range e.there {
 		s := pcapng.Statistics{
-			Time: now, Start: e.config.Start, Stop: now, Received: pcapng.Known(seen[id]), OSDropped: pcapng.Known(e.total[id]),
+			Time: now, Start: e.config.Start, Stop: now, Received: pcapng.Known(seen[of]), OSDropped: pcapng.Known(e.total[of]),
 		}
-		if id == int(ofCard) {
+		if of == ofCard && e.config.Missed != nil {
+			s.Dropped = pcapng.Known(e.config.Missed())
+		}
+		if id == 0 {
 			s.Comments = e.verdicts
 			if unsaid > 0 {
 				s.Comments = append(s.Comments, fmt.Sprintf("%d drops are not told of", unsaid))
-			}
-			if e.config.Missed != nil {
-				s.Dropped = pcapng.Known(e.config.Missed())
 			}
 		}
 		dst = pcapng.AppendStatistics(dst, id, &s)

@@ -22,8 +22,8 @@ import (
 
 // Config is what a Queue is made of. Write is needed, the rest has defaults.
 type Config struct {
-	Interface   string      // name in the dump
-	Sockets     string      // the same of the device whose packets have packet.LinkVsock; "" if there is none
+	Interface   string      // name in the dump; in a capture "" if there is no card
+	Sockets     string      // the same of the device whose packets have packet.LinkVsock
 	Description string      // of the interface, for Capture
 	Format      Format      // what is made of frames
 	Mode        packet.Mode // how much Text says of each frame
@@ -192,12 +192,9 @@ func New(c Config) *Queue {
 	return q
 }
 
-// Tap takes a frame; its number, which is returned, its time and its interface are set here. It copies what it keeps, never
+// tap takes a frame; its number, which is returned, its time and its interface are set here. It copies what it keeps, never
 // waits for the sink, allocates nothing, and may be called by several goroutines: the order of the calls is the order of
-// the lines.
-func (q *Queue) Tap(f packet.Frame) (number uint64) { return q.tap(&f, false) }
-
-// tap is Tap; with hold the frame waits for Settle. Of each interface one can: the one before is settled.
+// the lines. With hold the frame waits for settle; of each interface one can: the one before is settled.
 func (q *Queue) tap(f *packet.Frame, hold bool) (number uint64) {
 	data := f.Data[:min(len(f.Data), q.config.SnapLen)]
 	of := originOf(f.Link)
@@ -227,8 +224,8 @@ func (q *Queue) tap(f *packet.Frame, hold bool) (number uint64) {
 	return number
 }
 
-// Settle tells what has become of the frame of the interface that is held: why it was dropped, "" if it wasn't.
-func (q *Queue) Settle(link packet.Link, drop string) {
+// settle tells what has become of the frame of the interface that is held: why it was dropped, "" if it wasn't.
+func (q *Queue) settle(link packet.Link, drop string) {
 	q.mu.Lock()
 	q.unlock(q.settleLocked(originOf(link), drop))
 }
@@ -243,8 +240,8 @@ func (q *Queue) settleLocked(of origin, drop string) (some bool) {
 	return true
 }
 
-// Dropped tells that a frame which has been settled was dropped after all.
-func (q *Queue) Dropped(link packet.Link, number uint64, drop string) {
+// dropped tells that a frame which has been settled was dropped after all.
+func (q *Queue) dropped(link packet.Link, number uint64, drop string) {
 	q.mu.Lock()
 	r := record{number: number, drop: drop, link: link, verdict: true}
 	slot := q.addLocked(&r)

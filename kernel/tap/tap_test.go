@@ -14,9 +14,12 @@ import (
 	"wick/vsock"
 )
 
+// tap gives a frame to a queue that doesn't wait for a verdict.
+func tap(q *Queue, f packet.Frame) { q.tap(&f, false) }
+
 // show gives a frame to a queue.
 func show(q *Queue, dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {
-	q.Tap(packet.Frame{Direction: dir, WireLen: wireLen, Data: data, RxErrors: rxErrors, Drop: drop})
+	tap(q, packet.Frame{Direction: dir, WireLen: wireLen, Data: data, RxErrors: rxErrors, Drop: drop})
 }
 
 // sink collects text; it takes nothing while it is shut.
@@ -305,7 +308,7 @@ func TestVsockPackets(t *testing.T) {
 	show(q, packet.Receive, 60, frame(1, 60), 0, "")
 	h := vsock.Header{From: vsock.Addr{CID: 3, Port: 1024}, To: vsock.Addr{CID: 2, Port: 80}, Type: packet.VsockStream, Op: packet.VsockRequest}
 	b := h.Append(nil)
-	q.Tap(packet.Frame{Link: packet.LinkVsock, Direction: packet.Transmit, WireLen: len(b), Data: b})
+	tap(q, packet.Frame{Link: packet.LinkVsock, Direction: packet.Transmit, WireLen: len(b), Data: b})
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}

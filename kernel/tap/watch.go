@@ -52,7 +52,7 @@ func (s *Side) Settle(drop string) (number uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range w.queues {
-		q.Settle(s.link, drop)
+		q.settle(s.link, drop)
 	}
 	return s.held
 }
@@ -63,6 +63,6 @@ func (s *Side) Dropped(number uint64, drop string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, q := range w.queues {
-		q.Dropped(s.link, number, drop)
+		q.dropped(s.link, number, drop)
 	}
 }

@@ -201,6 +201,20 @@ func TestCaptureOfSockets(t *testing.T) {
 	}
 }
 
+// TestCaptureWithoutCard: the vsock device is the only interface of a machine that has no card.
+func TestCaptureWithoutCard(t *testing.T) {
+	c := newSink()
+	capture := New(Config{Sockets: "v0", Format: Capture, Write: c.Write})
+	NewWatch(capture).Sockets().Tap(vsockFrame())
+	if n := capture.Close(patience); n != 0 {
+		t.Error(n)
+	}
+	packets, d := readCapture(t, c.String())
+	if i := d.Interfaces(); len(i) != 1 || i[0].Name != "v0" || len(packets) != 1 || packets[0].Interface != i[0] || i[0].Statistics.Received != pcapng.Known(1) {
+		t.Errorf("%+v %+v", i, packets)
+	}
+}
+
 // TestWatchDoesNotAllocate: neither does the path of frames that somebody looks at.
 func TestWatchDoesNotAllocate(t *testing.T) {
 	q := New(Config{Interface: "e0", Write: func([]byte) bool { return true }})

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -64,9 +65,19 @@ func TestVsockHTTP(t *testing.T) {
 // TestVsockDump: the packets of a connection are in the dump and in the capture, from the first to the last; and of one that nobody
 // takes both say why it was dropped.
 func TestVsockDump(t *testing.T) {
+	for _, card := range []bool{true, false} {
+		t.Run(fmt.Sprintf("card=%t", card), func(t *testing.T) { testVsockDump(t, card) })
+	}
+}
+
+func testVsockDump(t *testing.T, card bool) {
 	needTshark(t)
 	path := filepath.Join(t.TempDir(), "capture.pcapng")
-	g, r := startVsock(t, plain, "vsockserver", "--dump", "--pcap", path)
+	flags := []string{"--dump", "--pcap", path}
+	if !card {
+		flags = append(flags, "--nic", "none")
+	}
+	g, r := startVsock(t, plain, "vsockserver", flags...)
 	c, _ := g.mustConnect(t, 1)
 	defer c.Close()
 	io.WriteString(c, "seen")
@@ -87,11 +98,11 @@ func TestVsockDump(t *testing.T) {
 	nobody.Close()
 	r.cmd.Process.Signal(os.Interrupt)
 	r.wait()
-	checkVsockCapture(t, path)
+	checkVsockCapture(t, path, card)
 }
 
 // checkVsockCapture reads the capture with tshark, and the vsock packets alone, in the format that tcpdump reads, too.
-func checkVsockCapture(t *testing.T, path string) {
+func checkVsockCapture(t *testing.T, path string, card bool) {
 	t.Helper()
 	fields := func(path string, more ...string) string {
 		out, err := exec.Command("tshark", append([]string{"-r", path, "-T", "fields", "-e", "frame.interface_name", "-e", "frame.comment", "-e", "frame.len",
@@ -102,7 +113,10 @@ func checkVsockCapture(t *testing.T, path string) {
 		return string(out)
 	}
 	got := fields(path)
-	for _, want := range []string{"e0\t\t", "v0\t\t76\t1\t1\n", "v0\t\t80\t1\t4\n", "v0\tdropped: vsock-no-listener\t76\t999\t1\n"} {
+	if strings.Contains(got, "e0\t\t") != card {
+		t.Errorf("packets of a card: %t, want %t", !card, card)
+	}
+	for _, want := range []string{"v0\t\t76\t1\t1\n", "v0\t\t80\t1\t4\n", "v0\tdropped: vsock-no-listener\t76\t999\t1\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("tshark doesn't tell of %q:\n%s", want, got)
 		}
