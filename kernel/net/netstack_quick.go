@@ -156,9 +156,14 @@ func (q *quickPath) takeTCP(frame []byte, p *quickPacket, checksum packet.Checks
 		return false
 	}
 	tcp, data := header.TCP(p.transport[:size]), p.transport[size:]
-	if h := &q.held; h.pkt != nil && h.id == p.id && h.continuedBy(p.ip, tcp, data) {
-		h.append(tcp, data)
-		return true
+	if h := &q.held; h.pkt != nil && h.id == p.id && h.follows(p.ip, tcp) {
+		if h.continuedBy(tcp, data) {
+			h.append(tcp, data)
+			return true
+		}
+		if h.supersededBy(tcp, data) {
+			h.drop()
+		}
 	}
 	q.flush()
 	ep := q.find(header.TCPProtocolNumber, p.id)

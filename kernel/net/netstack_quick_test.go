@@ -132,8 +132,18 @@ func TestSegmentsArePutTogether(t *testing.T) {
 		{"other type of service", []tcpFrame{{seq: 10, data: "abc"}, {seq: 13, data: "de", change: func(ip header.IPv4, _ header.TCP) { ip.SetTOS(3, 0) }}},
 			[]taken{{10, 0, ack, "abc"}, {13, 0, ack, "de"}}},
 
-		{"acknowledgements", []tcpFrame{{seq: 10, ack: 5}, {seq: 10, ack: 7}, {seq: 10, ack: 7}},
-			[]taken{{10, 5, ack, ""}, {10, 7, ack, ""}, {10, 7, ack, ""}}},
+		{"acknowledgements", []tcpFrame{{seq: 10, ack: 5}, {seq: 10, ack: 7}, {seq: 10, ack: 9, window: 3}},
+			[]taken{{10, 9, ack, ""}}},
+		{"acknowledgements with timestamps", []tcpFrame{{seq: 10, ack: 5, options: stamp}, {seq: 10, ack: 7, options: laterStamp}},
+			[]taken{{10, 7, ack, ""}}},
+		{"duplicate acknowledgements tell of a loss", []tcpFrame{{seq: 10, ack: 5}, {seq: 10, ack: 5}, {seq: 10, ack: 5}},
+			[]taken{{10, 5, ack, ""}, {10, 5, ack, ""}, {10, 5, ack, ""}}},
+		{"and so do SACK blocks", []tcpFrame{{seq: 10, ack: 5, options: sackBlock}, {seq: 10, ack: 7, options: sackBlock}},
+			[]taken{{10, 5, ack, ""}, {10, 7, ack, ""}}},
+		{"an older acknowledgement", []tcpFrame{{seq: 10, ack: 7}, {seq: 10, ack: 5}},
+			[]taken{{10, 7, ack, ""}, {10, 5, ack, ""}}},
+		{"an acknowledgement of a keepalive's", []tcpFrame{{seq: 10, ack: 5}, {seq: 9, ack: 7}},
+			[]taken{{10, 5, ack, ""}, {9, 7, ack, ""}}},
 		{"data behind an acknowledgement", []tcpFrame{{seq: 10, ack: 5}, {seq: 10, ack: 7, data: "a"}},
 			[]taken{{10, 5, ack, ""}, {10, 7, ack, "a"}}},
 		{"an acknowledgement behind data", []tcpFrame{{seq: 10, ack: 5, data: "a"}, {seq: 11, ack: 7}},
@@ -361,7 +371,8 @@ func FuzzQuickPath(f *testing.F) {
 			tcp := header.TCP(p.transport)
 			if p.ip.Protocol() == uint8(header.TCPProtocolNumber) && int(tcp.DataOffset()) >= 20 && int(tcp.DataOffset()) <= len(tcp) {
 				h := tcp[:tcp.DataOffset()]
-				(&heldSegment{ip: p.ip, tcp: h, size: 1}).continuedBy(p.ip, h, []byte{0})
+				(&heldSegment{ip: p.ip, tcp: h}).supersededBy(h, nil)
+				(&heldSegment{ip: p.ip, tcp: h, size: 1}).continuedBy(h, []byte{0})
 			}
 		}
 	})
