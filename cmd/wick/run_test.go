@@ -209,7 +209,6 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run --nic none -p 80:80 ./program", statusFailure, "no network card"},
 		{"run --nic none --dump ./program", statusFailure, "no network card"},
 		{"run --nic none --pcap x ./program", statusFailure, "no network card"},
-		{"run --nic none --vsock x --pcap x ./program", statusFailure, "no network card"},
 		{"run --accel hax ./program", statusFailure, "auto, kvm, tcg"},
 		{"run --nic rtl8139 ./program", statusFailure, "virtio, e1000, none"},
 		{"run --dump=all ./program", statusFailure, "neither line nor full"},
