@@ -156,7 +156,7 @@ func kvmScale() uint64 {
 	wrmsr(msrKVMClock, f|kvmClockEnable)
 	scale := clockScale(*p32(direct + f + kvmClockMul), int8(*p8(direct + f + kvmClockShift)))
 	wrmsr(msrKVMClock, 0)
-	returnFrames(&frameBatch{f}, 1)
+	returnFrame(f)
 	return scale
 }
 

@@ -85,6 +85,14 @@ func allocFrame() uint64 {
 	return f
 }
 
+// returnFrame gives back a frame of the kernel itself.
+func returnFrame(f uint64) {
+	framesLock.lock()
+	freeFrame(f)
+	framesLock.unlock()
+	atomic.AddUint64(&kernelFrames, ^uint64(0))
+}
+
 // returnFrames gives back n frames of the kernel itself.
 func returnFrames(frames *frameBatch, n uint64) {
 	freeBatch(frames, n)
@@ -92,7 +100,7 @@ func returnFrames(frames *frameBatch, n uint64) {
 }
 
 // frameBatch is as many frames as are handed out or taken back in one go.
-type frameBatch [64]uint64
+type frameBatch [256]uint64
 
 // takeBatch takes up to n frames that programs can have, with unknown contents, and returns how many.
 func takeBatch(frames *frameBatch, n uint64) uint64 {

@@ -56,9 +56,8 @@ func entryOf(va uint64, create bool) uint64 {
 
 // fill puts a zeroed frame in an entry, unless another CPU has just done so.
 func fill(entry, flags uint64) {
-	var frame frameBatch
-	if frame[0] = allocFrame(); !atomic.CompareAndSwapUint64(p64(entry), 0, frame[0]|flags) {
-		returnFrames(&frame, 1)
+	if f := allocFrame(); !atomic.CompareAndSwapUint64(p64(entry), 0, f|flags) {
+		returnFrame(f)
 	}
 }
 

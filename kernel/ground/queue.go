@@ -56,8 +56,7 @@ func next(c *cpu) uint64 {
 	return tid
 }
 
-// beginIdle puts c among the idle CPUs. A thread that is put in a queue later is noticed by who puts it there, one that has been
-// put there before is found by looking at the queues once more.
+// beginIdle puts c among the idle CPUs.
 func beginIdle(c *cpu) { atomic.OrUint64(&idleCPUs, 1<<(c.id%maxCPUs)) }
 
 func isIdle(id uint64) bool { return atomic.LoadUint64(&idleCPUs)>>(id%maxCPUs)&1 != 0 }

@@ -10,17 +10,7 @@ const sliceNS = 4000000
 func schedule(c *cpu, yield bool) {
 	t := threadAt(c.cur)
 	running := t != &c.idle
-	tid := c.first
-	if c.first = 0; tid == 0 && (yield || !running) {
-		tid = next(c)
-	}
-	if tid == 0 && !running {
-		beginIdle(c)
-		if tid = next(c); tid != 0 {
-			leaveIdle(c)
-		}
-	}
-	if tid != 0 {
+	if tid := choose(c, yield, running); tid != 0 {
 		switchTo(c, thread_(tid))
 		if running {
 			preempt(c, t)
@@ -30,6 +20,30 @@ func schedule(c *cpu, yield bool) {
 		finish(t)
 		offer(c)
 	}
+}
+
+// choose returns the thread that c is to run instead of what it runs, if anything: one that was woken for a device or, unless what
+// runs goes on, one out of a queue. It returns 0 if there is none; if nothing runs, c is among the idle CPUs then.
+func choose(c *cpu, yield, running bool) (tid uint64) {
+	tid = c.first
+	c.first = 0
+	if tid == 0 && (yield || !running) {
+		tid = next(c)
+	}
+	if tid == 0 && !running {
+		tid = becomeIdle(c)
+	}
+	return tid
+}
+
+// becomeIdle puts c among the idle CPUs, unless there is a thread to run after all, which it returns. A thread that is put in a
+// queue later is noticed by who puts it there.
+func becomeIdle(c *cpu) (tid uint64) {
+	beginIdle(c)
+	if tid = next(c); tid != 0 {
+		leaveIdle(c)
+	}
+	return tid
 }
 
 // switchTo makes t, which is the caller's, the thread that c runs.

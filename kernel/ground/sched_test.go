@@ -183,15 +183,11 @@ func (m *machine) interrupt(id uint64) {
 // run does as schedule does, and waits for an interrupt where a CPU would halt.
 func (m *machine) run(c *cpu) {
 	for !m.stop.Load() {
-		tid := next(c)
+		tid := choose(c, false, false)
 		if tid == 0 {
-			beginIdle(c)
-			if tid = next(c); tid == 0 {
-				<-m.interrupts[c.id]
-				endIdle(c.id)
-				continue
-			}
-			endIdle(c.id)
+			<-m.interrupts[c.id]
+			leaveIdle(c)
+			continue
 		}
 		th := thread_(tid)
 		switchTo(c, th)
@@ -286,6 +282,31 @@ func TestTimerAndWakerClaimOnce(t *testing.T) {
 			t.Fatalf("timed out is %v, the result is %d", timedOut, int64(th.ax))
 		}
 		timer.queue, waker.queue = 0, 0
+	}
+}
+
+// A thread that is put in a queue when a CPU has just found nothing to do: either the CPU sees it before it idles, or whoever puts
+// it there is told to interrupt the CPU.
+func TestNothingWaitsBesideAnIdleCPU(t *testing.T) {
+	reset(t, 2)
+	busy, c := cpuByID(0), cpuByID(1)
+	tid := newThread().tid
+	if next(c) != 0 {
+		t.Fatal("there is something to do")
+	}
+	put(busy, tid)
+	if id, ok := takeIdle(); ok {
+		t.Errorf("CPU %d idles before it has said so", id)
+	}
+	if got := becomeIdle(c); got != tid || isIdle(c.id) {
+		t.Errorf("the CPU runs thread %d, want %d; it idles: %v", got, tid, isIdle(c.id))
+	}
+	if got := becomeIdle(c); got != 0 || !isIdle(c.id) {
+		t.Errorf("with nothing to do, the CPU runs thread %d; it idles: %v", got, isIdle(c.id))
+	}
+	put(busy, tid)
+	if id, ok := takeIdle(); !ok || id != c.id {
+		t.Error("nobody is told to interrupt the idle CPU")
 	}
 }
 

@@ -18,7 +18,7 @@ var stuckInGo uint64 = 60
 
 // watch is what a CPU remembers of the looks at it.
 type watch struct {
-	entries uint64 // to ground that may take long
+	entries uint64 // to ground, and signs of life within one
 
 	looked   uint64 // time of the last look that counted, in ns
 	entered  uint64 // entries at that time
