@@ -124,7 +124,9 @@ func tcp(port uint16) dialer {
 
 func vsock(path string, port uint32) dialer {
 	return func() (stream, error) {
-		c, err := hybrid.Dial(path, port)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		c, err := hybrid.DialContext(ctx, path, port)
 		if err != nil {
 			return nil, err
 		}
@@ -260,8 +262,8 @@ func connectRate(dial dialer) (outcome, error) {
 		if err := c.CloseWrite(); err != nil {
 			return err
 		}
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
-			return fmt.Errorf("instead of the connection's end: %w", err)
+		if n, err := c.Read(make([]byte, 1)); err != io.EOF {
+			return fmt.Errorf("instead of the connection's end: %d bytes, %v", n, err)
 		}
 		return nil
 	})

@@ -46,8 +46,9 @@ func runFuzz(t *testing.T, c configuration, libc programs.Libc, d time.Duration)
 		seed = fmt.Sprint(rand.Uint32())
 	}
 	pcap := filepath.Join(t.TempDir(), "capture.pcap")
-	r := start(t, options{configuration: c, program: path, env: unreachable(t), limit: d + runLimit, flags: []string{"--qemu-pcap", pcap},
-		oneOutput: true, args: []string{"-everything", "-seed", seed, "-time", fmt.Sprint(int(d.Seconds()))}})
+	r := start(t, options{configuration: c, program: path, env: unreachable(t), limit: d + runLimit, oneOutput: true,
+		flags: []string{"--qemu-pcap", pcap, "--vsock", filepath.Join(t.TempDir(), "v")}, // where nobody listens
+		args:  []string{"-everything", "-seed", seed, "-time", fmt.Sprint(int(d.Seconds()))}})
 	if r.watch(soakSilence) { // it tells something every second
 		t.Errorf("nothing was heard for %v; the console ends with a report", soakSilence)
 	}
