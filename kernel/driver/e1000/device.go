@@ -51,12 +51,12 @@ type Config struct {
 	TxDescriptors int
 }
 
-// Default sizes of the rings. A full receive window of TCP is some 50 frames and many connections share
+// Default sizes of the rings, and the largest. A full receive window of TCP is some 50 frames and many connections share
 // the ring. QEMU has sent a frame when the store of TDT returns, so the transmit ring stays empty; it takes the longest segment.
 const (
 	defaultRxDescriptors = 256
 	defaultTxDescriptors = 64
-	maxDescriptors       = 4096
+	MaxDescriptors       = 4096
 )
 
 // Sizes of frames in bytes, without the FCS.
