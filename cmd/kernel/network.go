@@ -78,8 +78,10 @@ func startE1000(f *pci.Function, tap func(packet.Frame), whole bool) (*card, err
 		return nil, err
 	}
 	f.Enable()
+	_, memory := ground.KernelMemory()
 	d, err := e1000.New(e1000.Config{
 		Registers: registers, Memory: machine{}, Interrupt: interrupt, Tap: tap, WholeFrames: whole,
+		RxDescriptors: rxDescriptors(memory),
 	})
 	if err != nil {
 		return nil, err
@@ -90,6 +92,18 @@ func startE1000(f *pci.Function, tap func(packet.Frame), whole bool) (*card, err
 			visit(e1000.Counter(c).String(), n)
 		}
 	}}, nil
+}
+
+// rxDescriptors returns how many frames an E1000 has room for in a kernel with so many bytes of memory. QEMU hands over what all
+// connections have sent in one go, while the processor waits, and throws away what finds no room; then all of it comes again, in one
+// go, a second later.
+func rxDescriptors(memory uint64) int {
+	const (
+		share     = 16   // of the memory
+		frameSize = 2048 // bytes for each
+		least     = 256
+	)
+	return int(min(max(memory/share/frameSize, least), e1000.MaxDescriptors)) &^ 7
 }
 
 func startVirtioNet(device *virtioDevice, tap func(packet.Frame)) (*card, error) {

@@ -28,7 +28,7 @@ func (r *ring) after(i int) int {
 
 // alloc gets the memory of a ring of size descriptors, and returns the array of them.
 func (r *ring) alloc(memory hw.Allocator, size int) (descriptors []byte, err error) {
-	if size < 8 || size > maxDescriptors || size%8 != 0 {
+	if size < 8 || size > MaxDescriptors || size%8 != 0 {
 		return nil, ErrRingSize // the length must be a multiple of 128 bytes [8254x 13.4.27]
 	}
 	table, err := allocDMA(memory, size*descSize)
