@@ -31,6 +31,8 @@ func (s *Space) Mmap(m Mapping) (uint64, error) {
 		if v, granted, err = s.attach(&m); err != nil {
 			return 0, err
 		}
+	} else if m.Backing == nil && m.Flags&unix.MAP_TYPE == unix.MAP_SHARED {
+		v, granted, m.Offset = s.attachAnonymous(pageUp(m.Length)), SharedWrite, 0
 	}
 	addr, populate, err := s.mmap(m, v, granted)
 	if err != nil && v != nil {
@@ -315,11 +317,11 @@ func (s *Space) populate(lo, hi uint64, write bool) Outcome {
 		s.mu.RLock()
 		for ; lo < end; lo += PageSize {
 			if _, outcome := s.page(lo, write); outcome != Handled {
-				s.mu.RUnlock()
+				s.runlock()
 				return outcome
 			}
 		}
-		s.mu.RUnlock()
+		s.runlock()
 	}
 	return Handled
 }
