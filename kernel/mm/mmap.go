@@ -250,6 +250,9 @@ func (s *Space) place(hint, length uint64, low bool) (uint64, error) {
 // insert adds an area where nothing is mapped. s.mu is held for writing.
 func (s *Space) insert(a area) {
 	s.size += a.len()
+	if a.flags&areaShared != 0 {
+		s.sharing.Store(true)
+	}
 	if a.src != nil {
 		a.src.size += a.len()
 	}

@@ -7,7 +7,6 @@ import (
 )
 
 // Mremap changes the size or the place of a mapping, mremap(2), and returns its address.
-//
 func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uint64) (uint64, error) {
 	oldLength, newLength = pageUp(oldLength), pageUp(newLength)
 	toGiven := flags&(unix.MREMAP_FIXED|unix.MREMAP_DONTUNMAP) != 0

@@ -40,6 +40,7 @@ type Space struct {
 	replaced    []PhysAddr  // counted frames that no entry of the space has any more; guarded by cow
 	anyReplaced atomic.Bool // whether there are any
 
+	sharing  atomic.Bool   // there is or was an area that is shared
 	zero     atomic.Uint64 // a frame of zeros for anonymous memory that is only read; 0: none yet
 	resident atomic.Int64  // pages with a frame, the zero frame not counted
 }
@@ -159,4 +160,25 @@ func (s *Space) Maps() []AreaInfo {
 		infos = append(infos, info)
 	}
 	return infos
+}
+
+// Word says what memory an address stands for: the same for two spaces if they share it, futex(2).
+type Word struct {
+	object any // a Backing, or the Space
+	at     uint64
+}
+
+// Offset returns where in its object the memory is: equal for equal Words.
+func (w Word) Offset() uint64 { return w.at }
+
+// Word returns what memory va stands for. What isn't mapped belongs to the space.
+func (s *Space) Word(va uint64) Word {
+	if s.sharing.Load() {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		if a := s.areas.find(va); a != nil && a.flags&areaShared != 0 && a.src != nil {
+			return Word{a.src.Backing, uint64(a.offset(va))}
+		}
+	}
+	return Word{s, va}
 }
