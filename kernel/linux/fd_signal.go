@@ -107,6 +107,12 @@ func signalfdInfo(info *task.Info) (b [signalfdInfoSize]byte) {
 			le.PutUint32(b[44:], uint32(second))
 			le.PutUint64(b[48:], second)
 		}
+	case info.Signo == int32(unix.SIGCHLD) && info.Code != task.SiKernel:
+		le.PutUint32(b[12:], uint32(first))
+		le.PutUint32(b[16:], uint32(first>>32))
+		le.PutUint32(b[40:], uint32(second))
+		le.PutUint64(b[56:], info.Data[2])
+		le.PutUint64(b[64:], info.Data[3])
 	case info.Code != task.SiKernel: // an exception
 		le.PutUint64(b[72:], first)
 	}

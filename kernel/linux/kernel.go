@@ -58,6 +58,11 @@ type Process struct {
 	FDs    *vfs.Table
 	Paths  *vfs.Paths // working directory, and what /proc/self is
 
+	running      atomic.Pointer[running]
+	executed     vfs.File     // the program's file; changes at execve
+	endExecution func()       // says that it is executed no longer
+	ends         waiter.Queue // those who wait for the end of the process on a pidfd
+
 	umask    atomic.Uint32
 	nice     atomic.Int32
 	barriers atomic.Uint32 // what has been registered for membarrier

@@ -12,8 +12,13 @@ var keeping = callSet(
 	unix.SYS_MKDIR, unix.SYS_MKDIRAT, unix.SYS_MKNOD, unix.SYS_MKNODAT,
 	unix.SYS_SYMLINK, unix.SYS_SYMLINKAT, unix.SYS_LINK, unix.SYS_LINKAT,
 	unix.SYS_EPOLL_CTL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
-	unix.SYS_CLONE,
+	unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_FORK, unix.SYS_VFORK,
+	unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
 )
+
+// manyAreas is how many mappings a program may have when memory is short: each process has so many, and the limit on them
+// doesn't count those of others.
+const manyAreas = 1024
 
 // callSet is a set of call numbers.
 func callSet(numbers ...uint) (set [tableSize/64 + 1]uint64) {
@@ -30,9 +35,11 @@ func (c *Call) refused() error {
 	switch {
 	case keeping[n/64]>>(n%64)&1 == 0 || c.Kernel.Short == nil,
 		n == unix.SYS_EPOLL_CTL && uint32(c.Args[1]) != unix.EPOLL_CTL_ADD,
+		(n == unix.SYS_MMAP || n == unix.SYS_MPROTECT || n == unix.SYS_MREMAP || n == unix.SYS_MADVISE) &&
+			c.Space.Stats().Areas < manyAreas,
 		!c.Kernel.Short():
 		return nil
-	case n == unix.SYS_CLONE, n == unix.SYS_RT_SIGQUEUEINFO, n == unix.SYS_RT_TGSIGQUEUEINFO:
+	case n == unix.SYS_CLONE, n == unix.SYS_CLONE3, n == unix.SYS_FORK, n == unix.SYS_VFORK, n == unix.SYS_RT_SIGQUEUEINFO, n == unix.SYS_RT_TGSIGQUEUEINFO:
 		return unix.EAGAIN
 	}
 	return unix.ENOMEM

@@ -151,6 +151,13 @@ func (p *Process) Zombie() bool {
 	return p.kin.zombie
 }
 
+// Gone tells whether the process has ended, and been waited for.
+func (p *Process) Gone() bool {
+	p.family.mu.Lock()
+	defer p.family.mu.Unlock()
+	return p.kin.gone
+}
+
 // SetDeathSignal sets the signal that the process gets when its parent ends, 0 for none: PR_SET_PDEATHSIG of prctl(2).
 //
 // DEVIATION: it is sent when the parent ends, and not already when the thread ends that has made the process.

@@ -103,7 +103,7 @@ func TestEndOfTheFirstProcessEndsTheOthers(t *testing.T) {
 		Call(callFork, sigchld).Do(child(textAt+0x200)).
 		Call(callFork, sigchld).Do(child(textAt+0x300)).
 		Call(501).Call(callExitGroup, 3)
-	w.cpu.Program(textAt+0x100).Call(500).Call(500)
+	w.cpu.Program(textAt + 0x100).Call(500).Call(500)
 	w.cpu.Program(textAt + 0x200).Do(func(*regs.User) { there <- struct{}{} }).Spin(nil)
 	w.cpu.Program(textAt+0x300).Do(func(*regs.User) { there <- struct{}{} }).Call(callExitGroup, 1)
 	w.expect(w.run(), Status{Code: 3})

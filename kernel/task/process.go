@@ -199,6 +199,14 @@ func (p *Process) Thread(tid int) *Thread {
 	return p.threads[tid]
 }
 
+// Left tells whether the thread has left.
+func (t *Thread) Left() bool {
+	p := t.Process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.threads[t.TID] != t
+}
+
 // removeThread takes a thread that leaves off the books. The last one ends the process.
 func (p *Process) removeThread(t *Thread) {
 	t.Record.Remove()

@@ -19,6 +19,7 @@ type Which struct {
 	Process    *Process
 	Clones     bool // those whose exit signal isn't SIGCHLD (__WCLONE)
 	All        bool // whatever their exit signal (__WALL)
+	Living     bool // wait until none is left that fits: their ends are not what is waited for
 }
 
 func (w *Which) fits(p *Process) bool {
@@ -85,7 +86,7 @@ func (t *Thread) WaitChild(which Which, poll, keep bool) (Waited, error) {
 func (p *Process) endedChildLocked(which *Which) (child *Process, any bool) {
 	for _, c := range p.kin.children {
 		if which.fits(c) {
-			if any = true; c.kin.zombie {
+			if any = true; c.kin.zombie && !which.Living {
 				return c, true
 			}
 		}
