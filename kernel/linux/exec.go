@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"path"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
-	"wick/kernel/mm"
 	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
@@ -35,44 +35,92 @@ func (c *Call) execve(dirfd, pathAt, argvAt, envpAt uint64, flags uint32) (uint6
 	if err != nil {
 		return 0, err
 	}
-	limits := c.spaceLimits()
-	argv, size, err := c.strings(argvAt, limits.Stack/4)
+	program, err := c.loadProgram(dirfd, name, argvAt, envpAt, flags)
 	if err != nil {
 		return 0, err
 	}
-	envp, _, err := c.strings(envpAt, limits.Stack/4-size)
+	return 0, c.become(program)
+}
+
+// loaded is a program that the process can go on with.
+type loaded struct {
+	task.Options // Space, Regs and Name
+
+	file  vfs.File
+	close func()
+	path  string
+	argv  []string
+	envp  []string
+}
+
+// loadProgram reads the arguments and loads the program into a space of its own. One program is loaded at a time, so that
+// arguments take no more of the kernel's memory than those of one may.
+func (c *Call) loadProgram(dirfd uint64, name string, argvAt, envpAt uint64, flags uint32) (*loaded, error) {
+	c.Kernel.loading.Lock()
+	defer c.Kernel.loading.Unlock()
+	limits := c.spaceLimits()
+	room := c.argumentRoom(limits.Stack)
+	argv, size, err := c.strings(argvAt, room)
 	if err != nil {
-		return 0, err
+		return nil, err
+	}
+	envp, _, err := c.strings(envpAt, room-size)
+	if err != nil {
+		return nil, err
 	}
 	if len(argv) == 0 {
 		argv = []string{""} // as Linux does since 5.18
 	}
 	image, given, err := c.openProgram(dirfd, name, flags)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer func() { image.close() }()
+	p := &loaded{argv: argv, envp: envp}
+	defer func() {
+		if p.close == nil {
+			image.close()
+		}
+	}()
 	for n := 0; ; n++ {
 		line, ok := image.interpreter()
 		if !ok {
 			break
 		}
 		if n == maxInterpreters {
-			return 0, unix.ELOOP
+			return nil, unix.ELOOP
 		}
 		if line == nil {
-			return 0, unix.ENOEXEC
+			return nil, unix.ENOEXEC
 		}
-		argv = append(append(line, given), argv[1:]...)
+		p.argv = append(append(line, given), p.argv[1:]...)
 		given = line[0]
 		next, _, err := c.openProgram(atCwd, given, 0)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		image.close()
 		image = next
 	}
-	return 0, c.become(image, path.Base(name), argv, envp, limits)
+	if p.Space, err = c.Space.Sibling(limits); err != nil {
+		return nil, unix.ENOMEM
+	}
+	if p.Regs, err = c.Kernel.loadImage(p.Space, image.Image, p.argv, p.envp); err != nil {
+		p.Space.Release()
+		return nil, err
+	}
+	p.Name, p.path, p.file, p.close = path.Base(name), image.Path, image.file, image.close
+	return p, nil
+}
+
+// argumentRoom is how many bytes arguments and environment may take: a quarter of the stack, but neither more than 6 MiB, as
+// with Linux, nor a larger part of the machine's memory than it can spare.
+func (c *Call) argumentRoom(stack uint64) uint64 {
+	room := min(stack/4, 6<<20)
+	if c.Kernel.Memory != nil {
+		total, _ := c.Kernel.Memory()
+		room = min(room, max(total/64, maxArgs))
+	}
+	return room
 }
 
 // strings reads an array of strings that ends with a null pointer, as far as limit allows; size is what they take of it.
@@ -184,25 +232,35 @@ func (p *programImage) interpreter() (line []string, ok bool) {
 	return []string{string(name), string(argument)}, true
 }
 
-// become loads the program and has the process go on with it.
-func (c *Call) become(image programImage, name string, argv, envp []string, limits mm.Limits) error {
-	space, err := c.Space.Sibling(limits)
-	if err != nil {
-		return unix.ENOMEM
-	}
-	u, err := c.Kernel.loadImage(space, image.Image, argv, envp)
-	if err == nil {
-		err = c.Thread.BecomeOnly()
-	}
-	if err != nil {
-		space.Release()
+// become has the process go on with the program.
+func (c *Call) become(p *loaded) error {
+	defer p.close()
+	if err := c.Thread.BecomeOnly(); err != nil {
+		p.Space.Release()
 		return err
 	}
 	c.FDs.CloseMarked()
 	c.endExecution()
-	c.execute(image.file)
+	c.execute(p.file)
 	c.barriers.Store(0)
-	c.setProgram(&running{path: image.Path, args: argv, env: envp, auxv: auxv(space, u.SP)})
-	c.Thread.Exec(task.Options{Space: space, Regs: u, Name: name})
+	c.setProgram(&running{path: p.path, args: told(p.argv), env: told(p.envp), auxv: auxv(p.Space, p.Regs.SP)})
+	c.Thread.Exec(p.Options)
 	return nil
+}
+
+// maxTold is how many bytes of arguments, and of the environment, are kept for /proc/PID.
+const maxTold = 4096
+
+// told returns the first strings, as many as /proc/PID tells, as copies of their own.
+//
+// DEVIATION: Linux tells all, and what the program has made of them since.
+func told(list []string) (kept []string) {
+	size := 0
+	for _, s := range list {
+		if size += len(s) + 1; size > maxTold {
+			break
+		}
+		kept = append(kept, strings.Clone(s))
+	}
+	return kept
 }

@@ -24,8 +24,8 @@ func init() {
 
 func (c *Call) close() (uint64, error) { return 0, c.FDs.Close(int(int32(c.Args[0]))) }
 
-// closeRange is close_range(2): first, last, flags. Threads always share their descriptors here, and the
-// program is the only process: there is nobody to unshare them from.
+// closeRange is close_range(2): first, last, flags. Threads always share their descriptors here, and
+// processes never do: CLOSE_RANGE_UNSHARE has nobody to unshare them from.
 func (c *Call) closeRange() (uint64, error) {
 	first, last, flags := uint32(c.Args[0]), uint32(c.Args[1]), uint32(c.Args[2])
 	if flags&^(unix.CLOSE_RANGE_CLOEXEC|unix.CLOSE_RANGE_UNSHARE) != 0 || first > last {

@@ -48,6 +48,8 @@ type Kernel struct {
 	// Short tells whether the kernel's own memory is short, so that nothing more should be kept for programs. May be nil.
 	Short func() bool
 
+	loading sync.Mutex // held while execve loads a program
+
 	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }
 

@@ -47,6 +47,7 @@ var Suites = []Suite{
 	{Name: "processes", Go: "processes"},
 	{Name: "c-processes", C: "processes"},
 	{Name: "c-children", C: "children"},
+	{Name: "c-storm", C: "storm", Heavy: []string{"children", "copies", "in-a-row"}},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
 	{Name: "c-memory", C: "memory"},
