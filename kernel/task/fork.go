@@ -193,12 +193,12 @@ func (t *Thread) takeLead() {
 // with. What the process keeps, and what it doesn't, is said in execve(2).
 func (t *Thread) Exec(program Options) {
 	p, old := t.Process, t.Process.Space
-	t.takeLead()
-	t.releaseRobust()
+	t.releaseRobust() // by the id that the thread has had
 	if t.clearTID != 0 {
 		_ = p.storeTID(t.clearTID, 0)
 		_, _ = p.FutexWake(t.clearTID, 1, futexAnyBits)
 	}
+	t.takeLead()
 	p.mu.Lock()
 	p.Space = program.Space
 	p.clearHandlers()
