@@ -31,7 +31,7 @@ type host interface {
 	dump() (write func(text []byte) bool, room <-chan struct{})
 	// capture returns the same for bytes of a capture; nil if there is nobody to take one.
 	capture() (write func(b []byte) bool, room <-chan struct{})
-	// signals has the host's signals delivered to the program.
+	// signals has the host's signals delivered to the first process, or to whom its terminal belongs.
 	signals(p *linux.Process)
 	// timing tells how long the boot has taken until now.
 	timing()
@@ -124,7 +124,7 @@ func (h *wickHost) signals(p *linux.Process) { h.program.Store(p) }
 // signal passes a signal of the host on. One that comes before the program runs is wick's matter.
 func (h *wickHost) signal(number uint8) {
 	if p := h.program.Load(); p != nil {
-		_ = p.Signal(unix.Signal(number)) // a number that doesn't exist, or a program that has ended
+		p.SignalFromHost(unix.Signal(number))
 	}
 }
 

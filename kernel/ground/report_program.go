@@ -13,7 +13,7 @@ const (
 
 // putProgram tells of the threads of the program, their last system calls, and the last packets.
 func putProgram() {
-	puts("\nthreads of the program:\n")
+	puts("\nthreads of programs:\n")
 	told, more := 0, uint64(0)
 	for i := range record.Threads {
 		t := recorded(uint64(i))
@@ -51,6 +51,10 @@ func recorded(i uint64) *record.Thread {
 func putProgramThread(t *record.Thread) {
 	puts("  thread ")
 	putDec(t.TID)
+	if t.PID != t.TID {
+		puts(" of process ")
+		putDec(t.PID)
+	}
 	u := t.Regs
 	if u == nil || !mapped(addressOf(u)) {
 		puts("\n")

@@ -18,9 +18,9 @@ func TestUnimplementedCallIsENOSYSAndLoggedOnce(t *testing.T) {
 		p.returns(unix.ENOSYS, unix.SYS_MOUNT)
 		p.returns(unix.ENOSYS, 5000)
 		p.returns(unix.ENOSYS, 6000)
-		p.returns(unix.ENOSYS, unix.SYS_CLONE3)
+		p.returns(unix.ENOSYS, unix.SYS_KEYCTL)
 		p.returns(unix.ENOSYS, unix.SYS_RSEQ)
-		p.returns(unix.ENOSYS, unix.SYS_FORK)
+		p.returns(unix.ENOSYS, unix.SYS_PTRACE)
 	}
 	p.returns(unix.ENOSYS, -1)
 	p.run()
@@ -28,7 +28,7 @@ func TestUnimplementedCallIsENOSYSAndLoggedOnce(t *testing.T) {
 	for _, line := range p.log {
 		got = append(got, strings.TrimSuffix(strings.TrimPrefix(line, "system call "), " is not implemented"))
 	}
-	if want := "mount number 5000 clone3 rseq fork"; strings.Join(got, " ") != want {
+	if want := "mount number 5000 keyctl rseq ptrace"; strings.Join(got, " ") != want {
 		t.Errorf("logged %q, want %q", strings.Join(got, " "), want)
 	}
 }

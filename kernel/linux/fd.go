@@ -24,8 +24,8 @@ func init() {
 
 func (c *Call) close() (uint64, error) { return 0, c.FDs.Close(int(int32(c.Args[0]))) }
 
-// closeRange is close_range(2): first, last, flags. Threads always share their descriptors here, and the
-// program is the only process: there is nobody to unshare them from.
+// closeRange is close_range(2): first, last, flags. Threads always share their descriptors here, and
+// processes never do: CLOSE_RANGE_UNSHARE has nobody to unshare them from.
 func (c *Call) closeRange() (uint64, error) {
 	first, last, flags := uint32(c.Args[0]), uint32(c.Args[1]), uint32(c.Args[2])
 	if flags&^(unix.CLOSE_RANGE_CLOEXEC|unix.CLOSE_RANGE_UNSHARE) != 0 || first > last {
@@ -114,9 +114,9 @@ func (c *Call) fcntl() (uint64, error) {
 		o.SetFlags(uint32(arg))
 		return 0, nil
 	case unix.F_GETLK:
-		return 0, c.getLock(arg)
+		return 0, c.getLock(o, arg)
 	case unix.F_SETLK, unix.F_SETLKW:
-		return 0, c.setLock(o, arg)
+		return 0, c.setLock(o, arg, cmd == unix.F_SETLKW)
 	case unix.F_GETOWN, unix.F_SETOWN, unix.F_GETSIG, unix.F_SETSIG:
 		return 0, nil // DEVIATION: no SIGIO is ever sent
 	case unix.F_GETLEASE:
@@ -155,36 +155,60 @@ func (c *Call) seals(o *vfs.OpenFile, cmd int32, seals uint32) (uint64, error) {
 // l_pid (32), pad.
 const sizeofFlock = 32
 
-// getLock does F_GETLK. The locks of a process don't stand in its own way, and the program is the only process.
-func (c *Call) getLock(addr uint64) error {
-	var b [sizeofFlock]byte
-	if err := c.Space.CopyIn(b[:], addr); err != nil {
+// flockArg reads a struct flock.
+func (c *Call) flockArg(o *vfs.OpenFile, addr uint64) (b [sizeofFlock]byte, l vfs.RecordLock, unlock bool, err error) {
+	if err = c.Space.CopyIn(b[:], addr); err != nil {
+		return
+	}
+	kind := int16(le.Uint16(b[0:]))
+	l.Write, unlock, l.PID = kind == unix.F_WRLCK, kind == unix.F_UNLCK, c.PID
+	if !unlock && !l.Write && kind != unix.F_RDLCK {
+		err = unix.EINVAL
+		return
+	}
+	l.Start, l.End, err = o.LockRange(le.Uint16(b[2:]), int64(le.Uint64(b[8:])), int64(le.Uint64(b[16:])))
+	return
+}
+
+// getLock does F_GETLK: it tells of a lock that is in the way, or that there is none.
+func (c *Call) getLock(o *vfs.OpenFile, addr uint64) error {
+	b, l, unlock, err := c.flockArg(o, addr)
+	if err == nil && unlock {
+		err = unix.EINVAL
+	}
+	if err != nil {
 		return err
 	}
-	if kind := int16(le.Uint16(b[0:])); kind != unix.F_RDLCK && kind != unix.F_WRLCK {
-		return unix.EINVAL
+	held, ok := o.LockConflict(c.FDs, l)
+	if !ok {
+		le.PutUint16(b[0:], unix.F_UNLCK)
+		return c.Space.CopyOut(addr, b[:])
 	}
-	le.PutUint16(b[0:], unix.F_UNLCK)
+	kind, length := uint16(unix.F_RDLCK), uint64(0)
+	if held.Write {
+		kind = unix.F_WRLCK
+	}
+	if held.End != math.MaxInt64 {
+		length = uint64(held.End - held.Start + 1)
+	}
+	le.PutUint16(b[0:], kind)
+	le.PutUint16(b[2:], unix.SEEK_SET)
+	le.PutUint64(b[8:], uint64(held.Start))
+	le.PutUint64(b[16:], length)
+	le.PutUint32(b[24:], uint32(held.PID))
 	return c.Space.CopyOut(addr, b[:])
 }
 
-// setLock does F_SETLK and F_SETLKW: nobody else can hold a lock, so each one is had at once.
-func (c *Call) setLock(o *vfs.OpenFile, addr uint64) error {
-	var b [sizeofFlock]byte
-	if err := c.Space.CopyIn(b[:], addr); err != nil {
-		return err
-	}
-	kind, whence := int16(le.Uint16(b[0:])), le.Uint16(b[2:])
+// setLock does F_SETLK and F_SETLKW.
+func (c *Call) setLock(o *vfs.OpenFile, addr uint64, wait bool) error {
+	_, l, unlock, err := c.flockArg(o, addr)
 	switch {
-	case whence > 2:
-		return unix.EINVAL
-	case kind == unix.F_UNLCK:
-	case kind == unix.F_RDLCK && !o.Readable(), kind == unix.F_WRLCK && !o.Writable():
+	case err != nil:
+		return err
+	case !unlock && (l.Write && !o.Writable() || !l.Write && !o.Readable()):
 		return unix.EBADF
-	case kind != unix.F_RDLCK && kind != unix.F_WRLCK:
-		return unix.EINVAL
 	}
-	return nil
+	return o.SetLock(c.Thread, c.FDs, l, unlock, wait)
 }
 
 func (c *Call) flock() (uint64, error) {

@@ -15,8 +15,8 @@ func init() {
 
 // signalfd is signalfd4(2): fd, mask, sizemask, flags.
 //
-// DEVIATION: poll and epoll see the signals of the process and of its first thread. On Linux they see those of the thread
-// that waits; of the others, a read still gets them.
+// DEVIATION: poll and epoll see the signals of the process that has made the file, and of its first thread. On Linux they see
+// those of the thread that waits; of the others, a read still gets them.
 func (c *Call) signalfd(flags uint32) (uint64, error) {
 	if c.Args[2] != sigsetSize || flags&^(unix.SFD_CLOEXEC|unix.SFD_NONBLOCK) != 0 {
 		return 0, unix.EINVAL
@@ -76,7 +76,9 @@ func (c *Call) readSignals(o *vfs.OpenFile, s *vfs.SignalFD, b *mm.Buffer) (uint
 	}
 	err := take()
 	if err == unix.EAGAIN && !o.Nonblock() {
-		err = vfs.Wait(c.Thread, s, waiter.ReadableEvents, c.until(0), take)
+		// The signals are the caller's, whoever has made the file.
+		own := vfs.NewSignalFD(s.Mask(), &c.signals, func() uint64 { return 0 })
+		err = vfs.Wait(c.Thread, own, waiter.ReadableEvents, c.until(0), take)
 	}
 	return total, err
 }
@@ -107,6 +109,12 @@ func signalfdInfo(info *task.Info) (b [signalfdInfoSize]byte) {
 			le.PutUint32(b[44:], uint32(second))
 			le.PutUint64(b[48:], second)
 		}
+	case info.Signo == int32(unix.SIGCHLD) && info.Code != task.SiKernel:
+		le.PutUint32(b[12:], uint32(first))
+		le.PutUint32(b[16:], uint32(first>>32))
+		le.PutUint32(b[40:], uint32(second))
+		le.PutUint64(b[56:], info.Data[2])
+		le.PutUint64(b[64:], info.Data[3])
 	case info.Code != task.SiKernel: // an exception
 		le.PutUint64(b[72:], first)
 	}

@@ -61,6 +61,7 @@ func newProgram(tb testing.TB) *program {
 		Syscall: p.proc.syscall, Signalled: p.proc.signalled, Ended: p.proc.FDs.CloseAll,
 		Log: func(r string) { p.logf("%s", r) }, Trace: appendRecent,
 	})
+	p.proc.Process.Local = p.proc
 	return p
 }
 

@@ -45,12 +45,32 @@ func (c *Call) ioctl() (uint64, error) {
 		return 0, err // DEVIATION: no SIGIO is ever sent
 	}
 	if f, ok := o.File().(vfs.Ioctler); ok {
+		if cmd == unix.TIOCSPGRP && vfs.IsTerminal(o.File()) {
+			if err := c.checkForeground(arg); err != nil {
+				return 0, err
+			}
+		}
 		return f.Ioctl(c.Space, cmd, arg)
 	}
 	if _, regular := o.File().(*vfs.RegularFile); regular && cmd == unix.TIOCINQ {
 		return 0, c.unread(o, arg)
 	}
 	return 0, unix.ENOTTY
+}
+
+// checkForeground checks the process group at arg that a terminal shall belong to: unix.EINVAL, unix.EPERM if the session has
+// none with this id.
+func (c *Call) checkForeground(arg uint64) error {
+	group, err := c.Space.Uint32(arg)
+	switch {
+	case err != nil:
+		return err
+	case int32(group) < 0:
+		return unix.EINVAL
+	case !c.HasGroup(int(group)):
+		return unix.EPERM
+	}
+	return nil
 }
 
 // unread answers FIONREAD of a regular file: the bytes from the position to the end.

@@ -48,6 +48,8 @@ type Kernel struct {
 	// Short tells whether the kernel's own memory is short, so that nothing more should be kept for programs. May be nil.
 	Short func() bool
 
+	loading sync.Mutex // held while execve loads a program
+
 	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }
 
@@ -57,6 +59,11 @@ type Process struct {
 	Kernel *Kernel
 	FDs    *vfs.Table
 	Paths  *vfs.Paths // working directory, and what /proc/self is
+
+	running      atomic.Pointer[running]
+	executed     vfs.File     // the program's file; changes at execve
+	endExecution func()       // says that it is executed no longer
+	ends         waiter.Queue // those who wait for the end of the process on a pidfd
 
 	umask    atomic.Uint32
 	nice     atomic.Int32

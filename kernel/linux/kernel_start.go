@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
 	"wick/kernel/ground/regs"
 	"wick/kernel/mm"
 	"wick/kernel/task"
@@ -34,7 +35,7 @@ const initialFlags = 0x202
 // no Go program starts with less than 32 MiB, which it maps for an index of its heap and hardly touches.
 const overcommit = 64 << 20
 
-// Start loads a program and runs it as a new process. If it fails, the error is a *task.LoadError, and the descriptors
+// Start loads a program and runs it as the first process. If it fails, the error is a *task.LoadError, and the descriptors
 // are still the caller's.
 func (k *Kernel) Start(prog Program) (*Process, error) {
 	if prog.PID == 0 {
@@ -45,7 +46,37 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 			return nil, &task.LoadError{Path: prog.Cwd, Reason: "can't be the working directory", Errno: errnoOf(err)}
 		}
 	}
-	limits, threads := mm.Limits{Stack: defaultStack}, task.DefaultMaxThreads
+	threads := task.DefaultMaxThreads
+	if k.Memory != nil {
+		total, _ := k.Memory()
+		threads = maxThreads(total)
+	}
+	space, err := mm.NewSpace(k.Machine, k.spaceLimits())
+	if err != nil {
+		return nil, &task.LoadError{Path: prog.Path, Reason: "finds no memory for its address space", Errno: unix.ENOMEM}
+	}
+	p := &Process{Kernel: k, FDs: prog.FDs, Paths: prog.Paths}
+	u, err := p.load(space, &prog)
+	if err != nil {
+		space.Release()
+		return nil, err
+	}
+	p.umask.Store(defaultUmask)
+	p.initLimits(threads)
+	o := p.options()
+	o.PID, o.Name, o.CPU, o.Extent, o.Space, o.Regs = prog.PID, path.Base(prog.Path), k.CPU, k.Extent, space, u
+	o.MaxThreads = threads
+	p.Process = task.New(o)
+	p.Process.Local = p
+	p.setProgram(&running{path: prog.Path, args: prog.Args, env: prog.Env, auxv: auxv(space, u.SP)})
+	prog.Paths.FS().SetProcesses(processesOf(p.Family()))
+	p.Run()
+	return p, nil
+}
+
+// spaceLimits are the limits on the address space of the first process.
+func (k *Kernel) spaceLimits() mm.Limits {
+	limits := mm.Limits{Stack: defaultStack}
 	if !k.FixedAddresses {
 		limits.Pick = pick
 	}
@@ -53,35 +84,48 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 		total, _ := k.Memory()
 		limits.Commit = total + overcommit
 		limits.Areas = maxAreas(total)
-		threads = maxThreads(total)
 	}
-	space, err := mm.NewSpace(k.Machine, limits)
-	if err != nil {
-		return nil, &task.LoadError{Path: prog.Path, Reason: "finds no memory for its address space", Errno: unix.ENOMEM}
-	}
-	u, err := k.load(space, &prog)
-	if err != nil {
-		space.Release()
-		return nil, err
-	}
-	p := &Process{Kernel: k, FDs: prog.FDs, Paths: prog.Paths}
-	p.umask.Store(defaultUmask)
-	p.initLimits(threads)
-	p.Process = task.New(task.Options{
-		PID: prog.PID, Name: path.Base(prog.Path),
-		CPU: k.CPU, Extent: k.Extent, Space: space, Regs: u,
-		Syscall:   p.syscall,
-		Signalled: p.signalled,
-		Ended:     prog.FDs.CloseAll,
-		Log:       func(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) },
-		Trace:     appendRecent,
-
-		MaxThreads: threads,
-	})
-	prog.Paths.SetProcess(p.info(&prog))
-	p.Run()
-	return p, nil
+	return limits
 }
+
+// maxStack bounds the stack of a program that is executed, in bytes.
+const maxStack = 1 << 30
+
+// spaceLimits are the limits on the address space of the next program of p.
+func (p *Process) spaceLimits() mm.Limits {
+	limits := p.Kernel.spaceLimits()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := p.limits[rlimitStack].Cur; n != infinity {
+		limits.Stack = min(max(n, 128<<10), maxStack) // as Linux leaves the arguments room (ARG_MAX)
+	}
+	if n := p.limits[rlimitAS].Cur; n != infinity {
+		limits.Size = max(n, 1)
+	}
+	return limits
+}
+
+// ended gives back what a process has held that has ended.
+func (p *Process) ended() {
+	p.FDs.CloseAll()
+	if p.endExecution != nil {
+		p.endExecution()
+	}
+}
+
+// over tells those who wait for the end of the process on a pidfd.
+func (p *Process) over() { p.ends.Notify(waiter.ReadableEvents) }
+
+// execute notes that the process runs the program in a file.
+func (p *Process) execute(file vfs.File) {
+	p.executed, p.endExecution = file, func() {}
+	if f, ok := file.(executable); ok {
+		p.endExecution = f.Execute()
+	}
+}
+
+// logReport logs the report of a fatal fault.
+func (k *Kernel) logReport(report string) { k.logf("%s", strings.TrimSuffix(report, "\n")) }
 
 // memoryPerThread is how much memory, in bytes, a machine must have for each thread of a program: several times what
 // the kernel keeps for one (a goroutine with its stack, registers), so that threads can't use up the kernel's own memory.
@@ -100,18 +144,28 @@ func maxAreas(memory uint64) int {
 	return int(min(max(memory/memoryPerArea, 1024), 65530))
 }
 
-// load puts the program into the space and returns its first registers. prog.Path becomes absolute.
-func (k *Kernel) load(space *mm.Space, prog *Program) (*regs.User, error) {
-	image, done, err := openImage(prog.Paths, prog.Path)
+// load puts the first program into the space and returns its first registers. prog.Path becomes absolute.
+func (p *Process) load(space *mm.Space, prog *Program) (*regs.User, error) {
+	open, err := prog.Paths.Open(nil, prog.Path, unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, &task.LoadError{Path: prog.Path, Reason: "can't be opened: " + errnoOf(err).Error(), Errno: errnoOf(err)}
+	}
+	defer open.Release()
+	image, err := imageOf(open, prog.Path)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
+	p.execute(open.File())
 	prog.Path = image.Path
+	return p.Kernel.loadImage(space, image, prog.Args, prog.Env)
+}
+
+// loadImage puts a program into an empty space and returns its first registers.
+func (k *Kernel) loadImage(space *mm.Space, image task.Image, args, env []string) (u *regs.User, err error) {
 	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack(k.Extent)}
 	rand.Read(aux.Random[:])
-	u := regs.New()
-	if u.IP, u.SP, err = task.Load(space, image, prog.Args, prog.Env, aux); err != nil {
+	u = regs.New()
+	if u.IP, u.SP, err = task.Load(space, image, args, env, aux); err != nil {
 		return nil, err
 	}
 	u.Flags, u.Root = initialFlags, uint64(space.Root())
@@ -126,22 +180,17 @@ func pick(n uint64) uint64 {
 	return high
 }
 
-// executable is a file that nobody can write to once it is the program's.
-type executable interface{ Execute() }
+// executable is a file that nobody can write to while it is a process's program.
+type executable interface{ Execute() (done func()) }
 
-// openImage opens a program's file. done closes it; what has been mapped stays.
-func openImage(paths *vfs.Paths, name string) (image task.Image, done func(), err error) {
-	fail := func(reason string, err error) (task.Image, func(), error) {
-		return image, nil, &task.LoadError{Path: name, Reason: reason, Errno: errnoOf(err)}
-	}
-	open, err := paths.Open(nil, name, unix.O_RDONLY, 0)
-	if err != nil {
-		return fail("can't be opened: "+errnoOf(err).Error(), err)
+// imageOf returns the program in an open file; what has been mapped of it stays when that is closed.
+func imageOf(open *vfs.OpenFile, name string) (image task.Image, err error) {
+	fail := func(reason string, err error) (task.Image, error) {
+		return image, &task.LoadError{Path: name, Reason: reason, Errno: errnoOf(err)}
 	}
 	file, isMappable := open.File().(mappable)
 	sizer, isSizer := open.File().(vfs.Sizer)
 	if !isMappable || !isSizer {
-		open.Release()
 		return fail("is not a regular file", unix.EACCES)
 	}
 	backing, err := file.Mapping()
@@ -150,17 +199,13 @@ func openImage(paths *vfs.Paths, name string) (image task.Image, done func(), er
 	}
 	size, sizeErr := sizer.Size()
 	if err = errors.Join(err, sizeErr); err != nil {
-		open.Release()
 		return fail("can't be mapped: "+errnoOf(err).Error(), err)
-	}
-	if f, ok := open.File().(executable); ok {
-		f.Execute()
 	}
 	image = task.Image{Path: name, File: backing, Size: size}
 	if p, ok := open.File().(vfs.PathHolder); ok {
 		image.Path = p.Path()
 	}
-	return image, open.Release, nil
+	return image, nil
 }
 
 // chdir changes the working directory of a process that has not begun.

@@ -66,7 +66,7 @@ func TestStartRunsAnELFFile(t *testing.T) {
 		if path, err := p.Paths.Readlink(nil, "/proc/self/exe"); path != "/prog" || err != nil {
 			t.Errorf("/proc/self/exe: %q, %v", path, err)
 		}
-		if auxv := p.auxv(); len(auxv) < 160 || len(auxv)%16 != 0 || le.Uint64(auxv[len(auxv)-16:]) != 0 {
+		if auxv := p.running.Load().auxv; len(auxv) < 160 || len(auxv)%16 != 0 || le.Uint64(auxv[len(auxv)-16:]) != 0 {
 			t.Errorf("auxiliary vector %x", auxv)
 		}
 		if cwd, err := p.Paths.Getcwd(); cwd != "/dir" || err != nil {

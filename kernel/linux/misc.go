@@ -48,7 +48,8 @@ func (c *Call) sysinfo() (uint64, error) {
 		le.PutUint64(b[32:], total)
 		le.PutUint64(b[40:], free)
 	}
-	le.PutUint16(b[80:], uint16(c.Threads()))
+	threads, _ := c.Family().Counts()
+	le.PutUint16(b[80:], uint16(threads))
 	le.PutUint32(b[104:], 1)
 	return 0, c.Space.CopyOut(c.Args[0], b[:])
 }

@@ -5,16 +5,17 @@ import (
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/mm"
+	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
 
 func init() {
 	register(unix.SYS_GETPID, "getpid", func(c *Call) (uint64, error) { return uint64(c.PID), nil })
-	register(unix.SYS_GETPPID, "getppid", zero)
-	register(unix.SYS_GETPGRP, "getpgrp", func(c *Call) (uint64, error) { return uint64(c.PID), nil })
-	register(unix.SYS_GETPGID, "getpgid", (*Call).ownPID)
-	register(unix.SYS_GETSID, "getsid", (*Call).ownPID)
-	register(unix.SYS_SETSID, "setsid", notPermitted)
+	register(unix.SYS_GETPPID, "getppid", func(c *Call) (uint64, error) { return uint64(c.ParentID()), nil })
+	register(unix.SYS_GETPGRP, "getpgrp", func(c *Call) (uint64, error) { return c.groupOf(0, false) })
+	register(unix.SYS_GETPGID, "getpgid", func(c *Call) (uint64, error) { return c.groupOf(c.Args[0], false) })
+	register(unix.SYS_GETSID, "getsid", func(c *Call) (uint64, error) { return c.groupOf(c.Args[0], true) })
+	register(unix.SYS_SETSID, "setsid", (*Call).setsid)
 	register(unix.SYS_SETPGID, "setpgid", (*Call).setpgid)
 	register(unix.SYS_GETUID, "getuid", zero)
 	register(unix.SYS_GETEUID, "geteuid", zero)
@@ -38,33 +39,47 @@ func init() {
 	register(unix.SYS_SETGROUPS, "setgroups", (*Call).setgroups)
 	register(unix.SYS_CAPGET, "capget", (*Call).capget)
 	register(unix.SYS_UMASK, "umask", (*Call).setUmask)
-	register(unix.SYS_WAIT4, "wait4", (*Call).wait4)
-	register(unix.SYS_WAITID, "waitid", (*Call).wait4)
 	register(unix.SYS_EXIT_GROUP, "exit_group", (*Call).exitGroup)
 }
 
-// A program is the only process, the leader of its session, and root with all capabilities.
+// All processes are root's, with all capabilities.
 
-func zero(*Call) (uint64, error)         { return 0, nil }
-func notPermitted(*Call) (uint64, error) { return 0, unix.EPERM }
+func zero(*Call) (uint64, error) { return 0, nil }
 
-// ownPID answers getpgid and getsid.
-func (c *Call) ownPID() (uint64, error) {
-	if pid := int32(c.Args[0]); pid != 0 && pid != int32(c.PID) {
-		return 0, unix.ESRCH
+// peer returns a process by its id, nil if there is none.
+func (c *Call) peer(pid int) *Process {
+	if t := c.Family().Process(pid); t != nil {
+		return t.Local.(*Process)
 	}
-	return uint64(c.PID), nil
+	return nil
 }
 
-// setpgid refuses: the leader of a session stays in its group, setpgid(2).
-func (c *Call) setpgid() (uint64, error) {
-	if pid := int32(c.Args[0]); pid != 0 && pid != int32(c.PID) {
-		return 0, unix.ESRCH
+// groupOf answers getpgid and getsid.
+func (c *Call) groupOf(arg uint64, ofSession bool) (uint64, error) {
+	p := c.Process
+	if pid := int32(arg); pid != 0 {
+		if p = c.peer(int(pid)); p == nil {
+			return 0, unix.ESRCH
+		}
 	}
-	if int32(c.Args[1]) < 0 {
+	group, session := p.Process.Group()
+	if ofSession {
+		return uint64(session), nil
+	}
+	return uint64(group), nil
+}
+
+func (c *Call) setsid() (uint64, error) {
+	id, err := c.NewSession()
+	return uint64(id), err
+}
+
+func (c *Call) setpgid() (uint64, error) {
+	pid, group := int32(c.Args[0]), int32(c.Args[1])
+	if group < 0 {
 		return 0, unix.EINVAL
 	}
-	return 0, unix.EPERM
+	return 0, c.SetGroup(int(pid), int(group))
 }
 
 // getresuid answers getresgid, too.
@@ -141,7 +156,7 @@ func (c *Call) capget() (uint64, error) {
 	switch pid := int32(le.Uint32(head[4:])); {
 	case pid < 0:
 		return 0, unix.EINVAL
-	case pid != 0 && c.Process.Process.Thread(int(pid)) == nil:
+	case pid != 0 && c.Family().Thread(int(pid)) == nil:
 		return 0, unix.ESRCH
 	}
 	var data [24]byte // for each word: effective, permitted, inheritable
@@ -166,20 +181,63 @@ func (c *Call) setUmask() (uint64, error) {
 	return uint64(c.umask.Swap(uint32(c.Args[0]) & 0o777)), nil
 }
 
-// wait4 answers waitid, too: there are no children.
-func (c *Call) wait4() (uint64, error) { return 0, unix.ECHILD }
-
 func (c *Call) exitGroup() (uint64, error) {
 	c.ExitGroup(int(int32(c.Args[0])))
 	return 0, nil
 }
 
-// info is what /proc/self tells of the process.
-func (p *Process) info(prog *Program) *vfs.ProcessInfo {
+// running is the program that a process runs, as /proc tells of it.
+type running struct {
+	path string
+	args []string
+	env  []string
+	auxv []byte
+
+	info *vfs.ProcessInfo // of one process
+}
+
+// of returns the same program for another process.
+func (prog *running) of(p *Process) *running {
+	if prog == nil {
+		return nil
+	}
+	return &running{path: prog.path, args: prog.args, env: prog.env, auxv: prog.auxv}
+}
+
+// setProgram says what the process runs from now on.
+func (p *Process) setProgram(prog *running) {
+	if prog == nil {
+		return
+	}
+	prog.info = p.info(prog)
+	p.Paths.SetProcess(prog.info)
+	p.running.Store(prog)
+}
+
+// processesOf is what /proc tells of all processes.
+func processesOf(f *task.Family) vfs.Processes {
+	return vfs.Processes{
+		Find: func(pid int) *vfs.ProcessInfo {
+			if t := f.Process(pid); t != nil {
+				return t.Local.(*Process).running.Load().info
+			}
+			return nil
+		},
+		List: func() (ids []int) {
+			for _, p := range f.Processes() {
+				ids = append(ids, p.PID)
+			}
+			return ids
+		},
+		Count: f.Counts,
+	}
+}
+
+// info is what /proc tells of the process with a program.
+func (p *Process) info(prog *running) *vfs.ProcessInfo {
 	return &vfs.ProcessInfo{
-		PID: p.PID, Exe: prog.Path, Args: prog.Args, Env: prog.Env, FDs: p.FDs, Started: p.Started(),
-		Auxv: p.auxv(),
-		Name: p.Leader().Name,
+		PID: p.PID, Exe: prog.path, Args: prog.args, Env: prog.env, FDs: p.FDs, Started: p.Started(), Auxv: prog.auxv,
+		Name: func() string { return p.Leader().Name() },
 		NameOf: func(tid int) string {
 			if t := p.Process.Thread(tid); t != nil {
 				return t.Name()
@@ -188,9 +246,9 @@ func (p *Process) info(prog *Program) *vfs.ProcessInfo {
 		},
 		Threads: p.ThreadIDs,
 		Times:   func() (user, system time.Duration) { return p.CPUTime(), 0 },
-		Maps:    p.Space.Maps,
+		Maps:    func() []mm.AreaInfo { return p.AddressSpace().Maps() },
 		Memory: func() (size, resident uint64) {
-			s := p.Space.Stats()
+			s := p.AddressSpace().Stats()
 			return s.SizePages * mm.PageSize, s.ResidentPages * mm.PageSize
 		},
 		Limits: func() (stack, files, addressSpace uint64) {
@@ -198,28 +256,34 @@ func (p *Process) info(prog *Program) *vfs.ProcessInfo {
 			defer p.mu.Unlock()
 			return p.limits[rlimitStack].Cur, p.limits[rlimitNofile].Cur, p.limits[rlimitAS].Cur
 		},
+		Kin: func() (parent, group, session int) {
+			group, session = p.Group()
+			return p.ParentID(), group, session
+		},
+		Zombie: p.Zombie,
+		Umask:  p.Umask,
 	}
 }
 
-// auxv returns the auxiliary vector that the program starts with, from its stack: argc, the arguments and the
+// auxv returns the auxiliary vector of a program that has not begun, from its stack: argc, the arguments and the
 // environment, each with a null pointer behind, and pairs of words that end with type 0 (AT_NULL).
-func (p *Process) auxv() []byte {
-	start := p.Leader().Regs.SP + 8
+func auxv(space *mm.Space, sp uint64) []byte {
+	start := sp + 8
 	for nulls := 0; nulls < 2; start += 8 {
-		if v, err := p.Space.Uint64(start); err != nil || v == 0 {
+		if v, err := space.Uint64(start); err != nil || v == 0 {
 			nulls++
 		}
 	}
 	end := start
 	for {
-		kind, err := p.Space.Uint64(end)
+		kind, err := space.Uint64(end)
 		end += 16
 		if kind == 0 || err != nil {
 			break
 		}
 	}
 	b := make([]byte, end-start)
-	if p.Space.CopyIn(b, start) != nil {
+	if space.CopyIn(b, start) != nil {
 		return nil
 	}
 	return b

@@ -52,16 +52,26 @@ func (p *Process) initLimits(threads int) {
 }
 
 func (c *Call) prlimit64() (uint64, error) {
-	if pid := int32(c.Args[0]); pid != 0 && c.Process.Process.Thread(int(pid)) == nil {
-		return 0, unix.ESRCH
+	p := c.Process
+	if pid := int32(c.Args[0]); pid != 0 {
+		t := c.Family().Thread(int(pid))
+		if t == nil {
+			return 0, unix.ESRCH
+		}
+		p = t.Process.Local.(*Process)
 	}
-	return c.rlimit(c.Args[1], c.Args[2], c.Args[3])
+	return c.rlimitOf(p, c.Args[1], c.Args[2], c.Args[3])
 }
 
 // rlimit sets a limit from what is at set and stores the old one at get; either address may be 0.
 //
 // DEVIATION: limits other than those on descriptors and on the address space are kept, but nothing is measured against them.
 func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
+	return c.rlimitOf(c.Process, resource, set, get)
+}
+
+// rlimitOf is rlimit of a process.
+func (c *Call) rlimitOf(p *Process, resource, set, get uint64) (uint64, error) {
 	resource &= 0xffffffff
 	if resource >= numLimits {
 		return 0, unix.EINVAL
@@ -72,28 +82,28 @@ func (c *Call) rlimit(resource, set, get uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	c.mu.Lock()
-	limit := &c.limits[resource]
+	p.mu.Lock()
+	limit := &p.limits[resource]
 	old := *limit
 	if set != 0 {
 		wanted := unix.Rlimit{Cur: le.Uint64(b[0:]), Max: le.Uint64(b[8:])}
-		if err := c.checkLimit(resource, wanted); err != nil {
-			c.mu.Unlock()
+		if err := p.checkLimit(resource, wanted); err != nil {
+			p.mu.Unlock()
 			return 0, err
 		}
 		*limit = wanted
 		switch resource {
 		case rlimitNofile:
-			c.FDs.SetLimit(int(wanted.Cur))
+			p.FDs.SetLimit(int(wanted.Cur))
 		case rlimitAS:
 			size := max(wanted.Cur, 1) // 0 is no limit to mm
 			if size == infinity {
 				size = 0
 			}
-			c.Space.SetSizeLimit(size)
+			p.AddressSpace().SetSizeLimit(size)
 		}
 	}
-	c.mu.Unlock()
+	p.mu.Unlock()
 	if get == 0 {
 		return 0, nil
 	}
@@ -116,19 +126,16 @@ func (p *Process) checkLimit(resource uint64, l unix.Rlimit) error {
 // getrusage is getrusage(2): CPU time, all of it as the program's own, and the resident size, for the largest one.
 func (c *Call) getrusage() (uint64, error) {
 	var used time.Duration
+	pages := c.Space.Stats().ResidentPages
 	switch int32(c.Args[0]) {
 	case unix.RUSAGE_SELF:
 		used = c.CPUTime()
 	case unix.RUSAGE_THREAD:
 		used = c.Thread.CPUTime()
 	case unix.RUSAGE_CHILDREN:
+		used, pages = c.ChildrenUsage()
 	default:
 		return 0, unix.EINVAL
 	}
-	var b [144]byte // struct rusage: ru_utime, ru_stime, 14 longs
-	encodeTimeval(b[0:], used)
-	if int32(c.Args[0]) != unix.RUSAGE_CHILDREN {
-		le.PutUint64(b[32:], c.Space.Stats().ResidentPages*4) // ru_maxrss, KiB
-	}
-	return 0, c.Space.CopyOut(c.Args[1], b[:])
+	return 0, c.putRusage(c.Args[1], used, pages)
 }

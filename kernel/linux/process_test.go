@@ -42,7 +42,8 @@ func TestIdentity(t *testing.T) {
 	p.returns(0o022, unix.SYS_UMASK, 0o7077)
 	p.returns(0o077, unix.SYS_UMASK, 0)
 	p.returns(unix.ECHILD, unix.SYS_WAIT4, ^uint64(0))
-	p.returns(unix.ECHILD, unix.SYS_WAITID, 0)
+	p.returns(unix.ECHILD, unix.SYS_WAITID, 0, 0, 0, waitExited)
+	p.returns(unix.EINVAL, unix.SYS_WAITID, 0, 0, 0, waitNohang)
 	p.returns(1, unix.SYS_SET_TID_ADDRESS, 0)
 	p.run()
 }
@@ -443,7 +444,7 @@ func TestThreadCallsOfTheABI(t *testing.T) {
 		}
 	})
 	p.store(dataAt, dataAt) // an empty list
-	p.returns(unix.ENOSYS, unix.SYS_CLONE, uint64(unix.SIGCHLD), 0)
+	p.returns(unix.ENOSYS, unix.SYS_CLONE, unix.CLONE_NEWNET|unix.CLONE_THREAD|unix.CLONE_SIGHAND|unix.CLONE_VM, 0)
 	// A thread as musl makes it: it stores to memory and exits, its parent waits for the id to be cleared.
 	const muslFlags = 0x7d0f00
 	const childAt = textAt + 0x1000

@@ -37,7 +37,7 @@ func (c *Call) knownThread(arg uint64) error {
 	switch tid := int32(arg); {
 	case tid < 0:
 		return unix.EINVAL
-	case tid != 0 && c.Process.Process.Thread(int(tid)) == nil:
+	case tid != 0 && c.Family().Thread(int(tid)) == nil:
 		return unix.ESRCH
 	}
 	return nil
@@ -159,7 +159,7 @@ func (c *Call) niceOf() error {
 	default:
 		return unix.EINVAL
 	}
-	if id := int32(c.Args[1]); id != 0 && c.Process.Process.Thread(int(id)) == nil {
+	if id := int32(c.Args[1]); id != 0 && c.Family().Thread(int(id)) == nil {
 		return unix.ESRCH
 	}
 	return nil

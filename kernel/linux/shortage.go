@@ -12,11 +12,28 @@ var keeping = callSet(
 	unix.SYS_MKDIR, unix.SYS_MKDIRAT, unix.SYS_MKNOD, unix.SYS_MKNODAT,
 	unix.SYS_SYMLINK, unix.SYS_SYMLINKAT, unix.SYS_LINK, unix.SYS_LINKAT,
 	unix.SYS_EPOLL_CTL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
-	unix.SYS_CLONE,
+	unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_FORK, unix.SYS_VFORK,
+	unix.SYS_EXECVE, unix.SYS_EXECVEAT,
+	unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
 )
 
-// callSet is a set of call numbers.
-func callSet(numbers ...uint) (set [tableSize/64 + 1]uint64) {
+// tryAgain are those that fail with unix.EAGAIN, and mapping those that may make new mappings.
+var (
+	tryAgain = callSet(unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_FORK, unix.SYS_VFORK,
+		unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO)
+	mapping = callSet(unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE)
+)
+
+// manyAreas is how many mappings a program may have when memory is short: each process has so many, and the limit on them
+// doesn't count those of others.
+const manyAreas = 1024
+
+// numberSet is a set of call numbers.
+type numberSet [tableSize/64 + 1]uint64
+
+func (s *numberSet) has(n uint64) bool { return s[n/64]>>(n%64)&1 != 0 }
+
+func callSet(numbers ...uint) (set numberSet) {
 	for _, n := range numbers {
 		set[n/64] |= 1 << (n % 64)
 	}
@@ -28,11 +45,12 @@ func callSet(numbers ...uint) (set [tableSize/64 + 1]uint64) {
 func (c *Call) refused() error {
 	n := c.Number
 	switch {
-	case keeping[n/64]>>(n%64)&1 == 0 || c.Kernel.Short == nil,
+	case !keeping.has(n) || c.Kernel.Short == nil,
 		n == unix.SYS_EPOLL_CTL && uint32(c.Args[1]) != unix.EPOLL_CTL_ADD,
+		mapping.has(n) && c.Space.Stats().Areas < manyAreas,
 		!c.Kernel.Short():
 		return nil
-	case n == unix.SYS_CLONE, n == unix.SYS_RT_SIGQUEUEINFO, n == unix.SYS_RT_TGSIGQUEUEINFO:
+	case tryAgain.has(n):
 		return unix.EAGAIN
 	}
 	return unix.ENOMEM

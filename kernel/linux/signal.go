@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,18 @@ func (c *Call) rtSigprocmask() (uint64, error) {
 	return 0, c.Space.PutUint64(c.Args[2], uint64(old))
 }
 
+// SignalFromHost passes on a signal that the host has sent to the machine. Those of the terminal are for its foreground process
+// group, if it is known and has not ended, the others for p, the first process.
+func (p *Process) SignalFromHost(sig unix.Signal) {
+	switch sig {
+	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH, unix.SIGHUP:
+		if group := p.Paths.FS().Foreground(); group != 0 && p.Family().SignalGroup(group, sig) {
+			return
+		}
+	}
+	_ = p.Signal(sig) // a number that doesn't exist, or a program that has ended
+}
+
 func (c *Call) rtSigreturn() (uint64, error) {
 	c.Thread.SignalReturn()
 	return c.Thread.Regs.AX, nil
@@ -176,15 +189,17 @@ func (c *Call) rtSigqueueinfo() (uint64, error) {
 		return 0, err
 	}
 	info, err := c.queueInfo(sig, c.Args[2])
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, err
-	case int32(c.Args[0]) != int32(c.PID):
-		return 0, unix.ESRCH
-	case sig == 0:
-		return 0, nil
 	}
-	return 0, c.Thread.SendProcess(info)
+	pid := int32(c.Args[0])
+	if pid <= 0 {
+		return 0, unix.ESRCH
+	}
+	if pid != int32(c.PID) && (info.Code >= 0 || info.Code == task.SiTkill) {
+		return 0, unix.EPERM // what only the kernel may say
+	}
+	return 0, c.Thread.Kill(int(pid), info)
 }
 
 func (c *Call) rtTgsigqueueinfo() (uint64, error) {
@@ -196,7 +211,14 @@ func (c *Call) rtTgsigqueueinfo() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.sendThread(int32(c.Args[0]), int32(c.Args[1]), info)
+	pid := int32(c.Args[0])
+	switch {
+	case pid <= 0:
+		return 0, unix.EINVAL
+	case pid != int32(c.PID) && (info.Code >= 0 || info.Code == task.SiTkill):
+		return 0, unix.EPERM
+	}
+	return c.sendThread(pid, int32(c.Args[1]), info)
 }
 
 func (c *Call) sigaltstack() (uint64, error) {
@@ -217,20 +239,16 @@ func (c *Call) sigaltstack() (uint64, error) {
 	return 0, c.Space.CopyOut(c.Args[1], b[:])
 }
 
-// kill knows one process, which is also its process group.
 func (c *Call) kill() (uint64, error) {
 	sig, err := signalArg(c.Args[1], true)
 	if err != nil {
 		return 0, err
 	}
-	pid, self := int32(c.Args[0]), int32(c.PID)
-	switch {
-	case pid != self && pid != 0 && pid != -self || pid == -1:
-		return 0, unix.ESRCH // -1 is everybody else, kill(2)
-	case sig == 0:
-		return 0, nil
+	pid := int32(c.Args[0])
+	if pid == math.MinInt32 {
+		return 0, unix.ESRCH
 	}
-	return 0, c.Thread.SendProcess(task.UserInfo(sig, task.SiUser, c.PID))
+	return 0, c.Thread.Kill(int(pid), task.UserInfo(sig, task.SiUser, c.PID))
 }
 
 func (c *Call) tkill() (uint64, error) {
@@ -238,7 +256,7 @@ func (c *Call) tkill() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.sendThread(int32(c.PID), int32(c.Args[0]), task.UserInfo(sig, task.SiTkill, c.PID))
+	return c.sendThread(-1, int32(c.Args[0]), task.UserInfo(sig, task.SiTkill, c.PID))
 }
 
 func (c *Call) tgkill() (uint64, error) {
@@ -246,20 +264,26 @@ func (c *Call) tgkill() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.sendThread(int32(c.Args[0]), int32(c.Args[1]), task.UserInfo(sig, task.SiTkill, c.PID))
-}
-
-// sendThread sends a signal to a thread; number 0 only asks whether it is there.
-func (c *Call) sendThread(pid, tid int32, info task.Info) (uint64, error) {
-	if pid <= 0 || tid <= 0 {
+	pid := int32(c.Args[0])
+	if pid <= 0 {
 		return 0, unix.EINVAL
 	}
-	t := c.Process.Process.Thread(int(tid))
-	if t == nil || pid != int32(c.PID) {
+	return c.sendThread(pid, int32(c.Args[1]), task.UserInfo(sig, task.SiTkill, c.PID))
+}
+
+// sendThread sends a signal to a thread of a process, or of any (-1); number 0 only asks whether it is there.
+func (c *Call) sendThread(pid, tid int32, info task.Info) (uint64, error) {
+	if tid <= 0 {
+		return 0, unix.EINVAL
+	}
+	t := c.Family().Thread(int(tid))
+	switch {
+	case t == nil, pid != -1 && pid != int32(t.Process.PID), t.Left():
 		return 0, unix.ESRCH
-	}
-	if info.Signo == 0 {
+	case info.Signo == 0:
 		return 0, nil
+	case t.Process == c.Process.Process:
+		return 0, c.Thread.SendThread(t, info)
 	}
-	return 0, c.Thread.SendThread(t, info)
+	return 0, t.SendInfo(info)
 }

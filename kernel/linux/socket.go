@@ -73,6 +73,14 @@ func (c *Call) newSocket() (uint64, error) {
 func (c *Call) usePaths(s net.Socket) {
 	if u, ok := s.(net.PathUser); ok {
 		u.UsePaths(c.Paths, c.Umask)
+		u.UsedBy(c.PID)
+	}
+}
+
+// usedBy tells a socket that the process connects it, or has it listen.
+func (c *Call) usedBy(s net.Socket) {
+	if u, ok := s.(net.PathUser); ok {
+		u.UsedBy(c.PID)
 	}
 }
 
@@ -156,6 +164,7 @@ func (c *Call) listen() (uint64, error) {
 		return 0, err
 	}
 	defer o.Release()
+	c.usedBy(s)
 	return 0, s.Listen(int(int32(c.Args[1])))
 }
 
@@ -216,6 +225,7 @@ func (c *Call) connect() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	c.usedBy(s)
 	first := s.Connect(sa)
 	if o.Nonblock() {
 		return 0, first

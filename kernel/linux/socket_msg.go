@@ -81,7 +81,7 @@ func (c *Call) sendOne(o *vfs.OpenFile, s net.Socket, va uint64, flags int) (uin
 		return 0, err
 	}
 	m := &c.sock.message
-	*m = net.Message{}
+	*m = net.Message{PID: c.PID}
 	if h.nameLen > 0 {
 		if m.Addr, err = c.sockaddr(h.name, uint64(min(h.nameLen, net.MaxSockaddr))); err != nil {
 			return 0, err

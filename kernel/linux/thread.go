@@ -2,24 +2,14 @@ package linux
 
 import (
 	"golang.org/x/sys/unix"
-	"wick/kernel/task"
 )
 
 func init() {
-	register(unix.SYS_CLONE, "clone", (*Call).clone)
 	register(unix.SYS_EXIT, "exit", (*Call).exit)
 	register(unix.SYS_GETTID, "gettid", (*Call).gettid)
 	register(unix.SYS_SET_TID_ADDRESS, "set_tid_address", (*Call).setTIDAddress)
 	register(unix.SYS_ARCH_PRCTL, "arch_prctl", (*Call).archPrctl)
 	register(unix.SYS_PRCTL, "prctl", (*Call).prctl)
-}
-
-// clone makes threads; their argument order is that of x86-64, clone(2).
-func (c *Call) clone() (uint64, error) {
-	tid, err := c.Thread.Clone(task.CloneArgs{
-		Flags: c.Args[0], Stack: c.Args[1], ParentTID: c.Args[2], ChildTID: c.Args[3], TLS: c.Args[4],
-	})
-	return uint64(tid), err
 }
 
 func (c *Call) exit() (uint64, error) {
@@ -82,8 +72,15 @@ func (c *Call) prctl() (uint64, error) {
 		return 0, c.Space.CopyOut(arg, name[:])
 	case unix.PR_GET_DUMPABLE, unix.PR_GET_KEEPCAPS, unix.PR_GET_SECCOMP:
 		return 0, nil
+	case unix.PR_SET_PDEATHSIG:
+		sig, err := signalArg(arg, true)
+		if err != nil {
+			return 0, err
+		}
+		c.SetDeathSignal(sig)
+		return 0, nil
 	case unix.PR_GET_PDEATHSIG:
-		return 0, c.Space.PutUint32(arg, 0)
+		return 0, c.Space.PutUint32(arg, uint32(c.DeathSignal()))
 	case unix.PR_CAPBSET_READ:
 		if arg > lastCap {
 			return 0, unix.EINVAL

@@ -188,6 +188,8 @@ func (c *Call) times() (uint64, error) {
 	if c.Args[0] != 0 {
 		var b [32]byte // tms_utime, tms_stime, tms_cutime, tms_cstime
 		le.PutUint64(b[0:], uint64(c.CPUTime()/clockTick))
+		children, _ := c.ChildrenUsage()
+		le.PutUint64(b[16:], uint64(children/clockTick))
 		if err := c.Space.CopyOut(c.Args[0], b[:]); err != nil {
 			return 0, err
 		}

@@ -19,9 +19,11 @@ type area struct {
 type areaFlags uint8
 
 const (
-	areaShared   areaFlags = 1 << iota // MAP_SHARED
-	areaMayWrite                       // of a shared file: mprotect may make it writable
-	areaStack                          // the main thread's stack
+	areaShared     areaFlags = 1 << iota // MAP_SHARED
+	areaMayWrite                         // of a shared file: mprotect may make it writable
+	areaStack                            // the main thread's stack
+	areaDontFork                         // MADV_DONTFORK: a fork's copy doesn't have it
+	areaWipeOnFork                       // MADV_WIPEONFORK: a fork's copy has zeros
 )
 
 func (a *area) len() uint64 { return a.end - a.start }

@@ -32,6 +32,10 @@ type SharedBacking interface {
 	// SharedMayWrite. The error is one of mmap(2). It is called without a lock, so that it may call Drop.
 	Attach(v *View, access Access) (granted Access, err error)
 
+	// Inherit says that v begins to map what from maps, of a space that forks, with the access that was granted to that. It is
+	// called with the lock of both spaces held, so it must not call Drop.
+	Inherit(from, v *View)
+
 	// Detach says that v maps nothing any more, and no TLB has anything of it. The space's lock may be held.
 	Detach(v *View)
 

@@ -21,14 +21,14 @@ func (s *Space) copyIn(dst []byte, va uint64) (int, error) {
 	for n < len(dst) {
 		page, outcome := s.page(va, false)
 		if outcome != Handled {
-			s.mu.RUnlock()
+			s.runlock()
 			return n, outcome.err()
 		}
 		c := copy(dst[n:], page[va&(PageSize-1):])
 		n += c
 		va += uint64(c)
 	}
-	s.mu.RUnlock()
+	s.runlock()
 	return n, nil
 }
 
@@ -46,21 +46,21 @@ func (s *Space) copyOut(va uint64, src []byte) (int, error) {
 	for n < len(src) {
 		page, outcome := s.page(va, true)
 		if outcome != Handled {
-			s.mu.RUnlock()
+			s.runlock()
 			return n, outcome.err()
 		}
 		c := copy(page[va&(PageSize-1):], src[n:])
 		n += c
 		va += uint64(c)
 	}
-	s.mu.RUnlock()
+	s.runlock()
 	return n, nil
 }
 
 // Zero stores n zero bytes in user memory at va. The errors are those of CopyOut.
 func (s *Space) Zero(va, n uint64) error {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
+	defer s.runlock()
 	for n > 0 {
 		page, outcome := s.page(va, true)
 		if outcome != Handled {
@@ -81,7 +81,7 @@ func (s *Space) CopyInString(va uint64, max int) (string, error) {
 	var small [256]byte
 	text := small[:0]
 	s.mu.RLock()
-	defer s.mu.RUnlock()
+	defer s.runlock()
 	for len(text) < max {
 		page, outcome := s.page(va, false)
 		if outcome != Handled {
@@ -138,7 +138,7 @@ func (s *Space) LoadUint32(va uint64) (v uint32, err error) {
 	if outcome == Handled {
 		v = loadWord(page, va&(PageSize-1))
 	}
-	s.mu.RUnlock()
+	s.runlock()
 	return v, outcome.err()
 }
 
@@ -152,7 +152,7 @@ func (s *Space) StoreUint32(va uint64, v uint32) error {
 	if outcome == Handled {
 		storeWord(page, va&(PageSize-1), v)
 	}
-	s.mu.RUnlock()
+	s.runlock()
 	return outcome.err()
 }
 
@@ -167,6 +167,6 @@ func (s *Space) CompareAndSwapUint32(va uint64, old, v uint32) (swapped bool, er
 	if outcome == Handled {
 		swapped = casWord(page, va&(PageSize-1), old, v)
 	}
-	s.mu.RUnlock()
+	s.runlock()
 	return swapped, outcome.err()
 }

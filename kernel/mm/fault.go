@@ -71,7 +71,7 @@ const faultAhead = 7
 func (s *Space) Fault(va uint64, write, fetch bool) Outcome {
 	s.mu.RLock()
 	_, outcome := s.fault(va, write, fetch)
-	s.mu.RUnlock()
+	s.runlock()
 	return outcome
 }
 
@@ -221,7 +221,7 @@ func (s *Space) mapAround(t *table, va uint64, a *area) {
 	s.resident.Add(pages)
 }
 
-// copyOnWrite gives the page at va, which has a borrowed frame, a frame of its own if the access is a
+// copyOnWrite gives the page at va, which has a borrowed or counted frame, a frame of its own if the access is a
 // write, and returns the entry. s.mu is held.
 //
 // Other CPUs may have the old translation cached. Nobody may write to the copy while they still read
@@ -233,6 +233,12 @@ func (s *Space) copyOnWrite(t *table, va uint64, a *area, write bool) (entry, Ou
 	old := t.load(va >> shiftPage)
 	if old.allows(write) {
 		return old, Handled
+	}
+	if old&pteCounted != 0 && s.shares.sole(old.frame()) { // the others have gone, or have their copies
+		s.shares.end(old.frame())
+		e := entry(old.frame()).protect(int(a.prot))
+		t.store(va>>shiftPage, e)
+		return e, Handled
 	}
 	frame, ok := s.machine.AllocFrame()
 	if !ok {
@@ -247,7 +253,38 @@ func (s *Space) copyOnWrite(t *table, va uint64, a *area, write bool) (entry, Ou
 	s.machine.Flush(s.root, pageDown(va), 1)
 	e := entry(frame).protect(int(a.prot))
 	t.store(va>>shiftPage, e)
+	if old&pteCounted != 0 {
+		s.replaced = append(s.replaced, old.frame())
+		s.anyReplaced.Store(true)
+	}
 	return e, Handled
+}
+
+// runlock gives s.mu, held for reading, up after faults, and what they have replaced: others may still have been reading that.
+func (s *Space) runlock() {
+	s.mu.RUnlock()
+	if s.anyReplaced.Load() {
+		s.mu.Lock()
+		s.dropReplaced()
+		s.mu.Unlock()
+	}
+}
+
+// dropReplaced gives the counts of replaced frames back. s.mu is held for writing.
+func (s *Space) dropReplaced() {
+	s.cow.Lock()
+	defer s.cow.Unlock()
+	last := s.replaced[:0]
+	for _, frame := range s.replaced {
+		if s.shares.drop(frame) {
+			last = append(last, frame)
+		}
+	}
+	if len(last) > 0 {
+		s.machine.FreeFrames(last)
+	}
+	s.replaced = s.replaced[:0]
+	s.anyReplaced.Store(false)
 }
 
 // isZero tells whether e maps the zero frame.

@@ -23,17 +23,50 @@ func (s *Space) Madvise(addr, length uint64, advice int) error {
 	case unix.MADV_DONTNEED, unix.MADV_DONTNEED_LOCKED, unix.MADV_FREE:
 		return s.madviseFree(addr, end, advice)
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if advice == unix.MADV_WIPEONFORK {
-		i, j := s.areas.overlapping(addr, end)
-		for ; i < j; i++ {
-			if a := &s.areas[i]; a.src != nil || a.flags&areaShared != 0 {
-				return unix.EINVAL
-			}
-		}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch advice {
+	case unix.MADV_DONTFORK:
+		return s.madviseFlag(addr, end, areaDontFork, true)
+	case unix.MADV_DOFORK:
+		return s.madviseFlag(addr, end, areaDontFork, false)
+	case unix.MADV_WIPEONFORK:
+		return s.madviseFlag(addr, end, areaWipeOnFork, true)
+	case unix.MADV_KEEPONFORK:
+		return s.madviseFlag(addr, end, areaWipeOnFork, false)
 	}
 	if !s.areas.covered(addr, end) {
+		return unix.ENOMEM
+	}
+	return nil
+}
+
+// madviseFlag gives the areas of [addr, end) a flag, or takes it away. As with madviseFree, unmapped parts are passed over.
+func (s *Space) madviseFlag(addr, end uint64, flag areaFlags, on bool) error {
+	covered := s.areas.covered(addr, end)
+	for addr < end {
+		i := s.areas.search(addr)
+		if i == len(s.areas) || s.areas[i].start >= end {
+			break
+		}
+		a := &s.areas[i]
+		lo, hi := max(addr, a.start), min(end, a.end)
+		if flag == areaWipeOnFork && on && a.src != nil {
+			return unix.EINVAL
+		}
+		if (a.flags&flag != 0) != on {
+			if !s.roomToSplit(lo, hi) {
+				return unix.ENOMEM
+			}
+			s.areas.cut(lo)
+			s.areas.cut(hi)
+			i = s.areas.search(lo)
+			s.areas[i].flags ^= flag
+			s.areas.join(i, i+1)
+		}
+		addr = hi
+	}
+	if !covered {
 		return unix.ENOMEM
 	}
 	return nil
@@ -63,18 +96,10 @@ func (s *Space) madviseFree(addr, end uint64, advice int) error {
 	for ; i < j; i++ {
 		a := &s.areas[i]
 		lo, hi := max(addr, a.start), min(end, a.end)
-		shared := a.flags&areaShared != 0
-		switch {
-		case advice == unix.MADV_FREE:
-			// DEVIATION: at once, not when memory gets short.
-			if shared || a.src != nil {
-				return unix.EINVAL
-			}
-			s.clear(lo, hi)
-		case !shared || a.src != nil:
-			s.clear(lo, hi)
+		if advice == unix.MADV_FREE && a.src != nil {
+			return unix.EINVAL
 		}
-		// Shared anonymous memory keeps its contents with MADV_DONTNEED: that drops translations only.
+		s.clear(lo, hi) // DEVIATION: with MADV_FREE, too, at once and not when memory gets short
 	}
 	if !s.areas.covered(addr, end) {
 		return unix.ENOMEM
@@ -96,20 +121,15 @@ func (s *Space) madviseRemove(addr, end uint64) (err error) {
 		if lo > addr {
 			err = unix.ENOMEM
 		}
-		if a.src == nil && a.flags&areaShared != 0 {
-			s.clear(lo, hi)
-			s.flush()
-		}
 		s.mu.Unlock()
 		switch {
-		case a.src == nil && a.flags&areaShared == 0:
+		case a.src == nil:
 			return unix.EINVAL
-		case a.src != nil && a.flags&areaMayWrite == 0:
+		case a.flags&areaMayWrite == 0:
 			return unix.EACCES
-		case a.src != nil:
-			if err := a.src.shared.Punch(a.offset(lo), int64(hi-lo)); err != nil {
-				return err
-			}
+		}
+		if err := a.src.shared.Punch(a.offset(lo), int64(hi-lo)); err != nil {
+			return err
 		}
 		addr = hi
 	}

@@ -31,6 +31,8 @@ func (s *Space) Mmap(m Mapping) (uint64, error) {
 		if v, granted, err = s.attach(&m); err != nil {
 			return 0, err
 		}
+	} else if m.Backing == nil && m.Flags&unix.MAP_TYPE == unix.MAP_SHARED {
+		v, granted, m.Offset = s.attachAnonymous(pageUp(m.Length)), SharedWrite, 0
 	}
 	addr, populate, err := s.mmap(m, v, granted)
 	if err != nil && v != nil {
@@ -248,6 +250,9 @@ func (s *Space) place(hint, length uint64, low bool) (uint64, error) {
 // insert adds an area where nothing is mapped. s.mu is held for writing.
 func (s *Space) insert(a area) {
 	s.size += a.len()
+	if a.flags&areaShared != 0 {
+		s.sharing.Store(true)
+	}
 	if a.src != nil {
 		a.src.size += a.len()
 	}
@@ -315,11 +320,11 @@ func (s *Space) populate(lo, hi uint64, write bool) Outcome {
 		s.mu.RLock()
 		for ; lo < end; lo += PageSize {
 			if _, outcome := s.page(lo, write); outcome != Handled {
-				s.mu.RUnlock()
+				s.runlock()
 				return outcome
 			}
 		}
-		s.mu.RUnlock()
+		s.runlock()
 	}
 	return Handled
 }

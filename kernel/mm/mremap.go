@@ -7,10 +7,6 @@ import (
 )
 
 // Mremap changes the size or the place of a mapping, mremap(2), and returns its address.
-//
-// DEVIATION: what would make a second mapping of the same anonymous memory, an old length of 0 or
-// MREMAP_DONTUNMAP for a MAP_SHARED area, is EINVAL. A MAP_SHARED area that grows gets more zero memory,
-// and not SIGBUS beyond its old end.
 func (s *Space) Mremap(addr, oldLength, newLength uint64, flags int, newAddr uint64) (uint64, error) {
 	oldLength, newLength = pageUp(oldLength), pageUp(newLength)
 	toGiven := flags&(unix.MREMAP_FIXED|unix.MREMAP_DONTUNMAP) != 0
@@ -102,9 +98,6 @@ func (s *Space) mremapTo(a *area, addr, oldLength, newLength uint64, flags int, 
 		return 0, err
 	}
 	keep := flags&unix.MREMAP_DONTUNMAP != 0
-	if keep && a.src == nil && a.flags&areaShared != 0 {
-		return 0, unix.EINVAL
-	}
 	if keep && s.limits.Size != 0 && s.size+newLength > s.limits.Size {
 		return 0, unix.ENOMEM
 	}

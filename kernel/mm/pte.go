@@ -26,6 +26,10 @@ const (
 	pteBorrowed entry = 1 << 9
 	pteShared   entry = 1 << 10
 
+	// pteCounted marks a frame of the space's own that other spaces may have, too, since a fork: it is in shares, and copied on
+	// write unless it is the last.
+	pteCounted entry = 1 << 11
+
 	pteAddress entry = 0x000ffffffffff000
 
 	// tableEntry are the flags of an entry that points to a table.
@@ -46,7 +50,7 @@ func (e entry) protect(prot int) entry {
 		return e
 	}
 	e |= ptePresent | pteUser | pteAccessed
-	if prot&unix.PROT_WRITE != 0 && e&(pteBorrowed|pteShared) != pteBorrowed {
+	if prot&unix.PROT_WRITE != 0 && e&(pteBorrowed|pteShared) != pteBorrowed && e&pteCounted == 0 {
 		e |= pteWrite | pteDirty
 	}
 	if prot&unix.PROT_EXEC == 0 {

@@ -8,20 +8,22 @@ import (
 
 // Space is the address space of a process.
 //
-// Locking. Map changes (mmap, munmap, mprotect, …) hold mu for writing. Faults and copies to and from
+// Locking. Map changes (mmap, munmap, mprotect, fork, …) hold mu for writing. Faults and copies to and from
 // user memory hold it for reading, many at a time: they only fill entries that are zero, by
-// compare-and-swap, and replace borrowed frames by copies, with cow held. So under the read lock no
-// frame is freed and no table goes away, and whoever has found a frame may use it until it unlocks.
-// The order is mu, cow; then the locks that the methods of a Backing take; then those of a Machine. A file may hold other
+// compare-and-swap, and replace borrowed and counted frames by copies, with cow held. So under the read lock no
+// frame is freed and no table goes away, and whoever has found a frame may use it until it unlocks; a counted frame that has
+// been replaced is given up under the lock for writing, by whoever replaced it (see runlock).
+// The order is mu, a fork's parent before its child, cow; then the locks that the methods of a Backing take; then those of a Machine. A file may hold other
 // locks while it copies from user memory or calls View.Drop, which come before mu; see SharedBacking.
 //
-// Owned frames belong to exactly one entry of one space. Copy-on-write between processes (fork) would
-// need a count for each frame, mapped as borrowed while more than one space has it. Frames of files belong to the file,
-// which knows who maps it by the Views: fork would attach one more for each that the parent has.
+// Owned frames belong to exactly one entry of one space, until a fork: then they are counted, see shares. Frames of files belong
+// to the file, which knows who maps it by the Views; a fork makes one more for each that the parent has.
 type Space struct {
 	machine Machine
+	shares  *shares // of all spaces that come of each other
 	root    PhysAddr
 	layout  Layout
+	users   atomic.Int32 // processes that have the space; see Retain
 
 	mu       sync.RWMutex
 	limits   Limits   // guarded by mu
@@ -34,8 +36,11 @@ type Space struct {
 	unmapped gather   // guarded by mu, for writing
 	gone     []*View  // that lost their last area since the last flush; guarded by mu
 
-	cow sync.Mutex // held while a borrowed frame is replaced
+	cow         sync.Mutex  // held while a borrowed or counted frame is replaced
+	replaced    []PhysAddr  // counted frames that no entry of the space has any more; guarded by cow
+	anyReplaced atomic.Bool // whether there are any
 
+	sharing  atomic.Bool   // there is or was an area that is shared
 	zero     atomic.Uint64 // a frame of zeros for anonymous memory that is only read; 0: none yet
 	resident atomic.Int64  // pages with a frame, the zero frame not counted
 }
@@ -45,6 +50,14 @@ var errNoMemory = errors.New("mm: no memory for a page-table root")
 
 // NewSpace makes an empty address space.
 func NewSpace(machine Machine, limits Limits) (*Space, error) {
+	return newSpace(machine, new(shares), limits)
+}
+
+// Sibling makes an empty address space for another program of the same machine, execve(2): the two keep the books on memory
+// that forks share together.
+func (s *Space) Sibling(limits Limits) (*Space, error) { return newSpace(s.machine, s.shares, limits) }
+
+func newSpace(machine Machine, shares *shares, limits Limits) (*Space, error) {
 	root, ok := machine.NewRoot()
 	if !ok {
 		return nil, errNoMemory
@@ -52,14 +65,20 @@ func NewSpace(machine Machine, limits Limits) (*Space, error) {
 	if limits.Areas == 0 {
 		limits.Areas = defaultMaxAreas
 	}
-	return &Space{
+	s := &Space{
 		machine: machine,
+		shares:  shares,
 		root:    root,
 		limits:  limits,
 		layout:  layoutFor(limits),
 		top:     asTable(machine.Page(root)),
-	}, nil
+	}
+	s.users.Store(1)
+	return s, nil
 }
+
+// Retain says that one more process has the space (CLONE_VM), which calls Release in the end.
+func (s *Space) Retain() { s.users.Add(1) }
 
 // Root returns the physical address of the page-table root, for CR3.
 func (s *Space) Root() PhysAddr { return s.root }
@@ -74,9 +93,12 @@ func (s *Space) SetSizeLimit(bytes uint64) {
 // Layout returns where things are put in the space.
 func (s *Space) Layout() Layout { return s.layout }
 
-// Release frees the space with all its memory. No thread may run in it any more, and no CPU may
-// load its root again. Copies and faults that come later find nothing mapped.
+// Release frees the space with all its memory, when the last process that has it calls. No thread may run in it any more then,
+// and no CPU may load its root again. Copies and faults that come later find nothing mapped.
 func (s *Space) Release() {
+	if s.users.Add(-1) > 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.top == nil {
@@ -138,4 +160,25 @@ func (s *Space) Maps() []AreaInfo {
 		infos = append(infos, info)
 	}
 	return infos
+}
+
+// Word says what memory an address stands for: the same for two spaces if they share it, futex(2).
+type Word struct {
+	object any // a Backing, or the Space
+	at     uint64
+}
+
+// Offset returns where in its object the memory is: equal for equal Words.
+func (w Word) Offset() uint64 { return w.at }
+
+// Word returns what memory va stands for. What isn't mapped belongs to the space.
+func (s *Space) Word(va uint64) Word {
+	if s.sharing.Load() {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		if a := s.areas.find(va); a != nil && a.flags&areaShared != 0 && a.src != nil {
+			return Word{a.src.Backing, uint64(a.offset(va))}
+		}
+	}
+	return Word{s, va}
 }

@@ -82,7 +82,10 @@ func (g *gather) touch(va uint64) {
 	g.lo, g.hi = min(g.lo, va), max(g.hi, va+PageSize)
 }
 
-// add takes a frame that no entry refers to any more; touch has been called for its page.
+// countedFrame marks the address of a frame, in the low bits, that other entries may refer to: see shares.
+const countedFrame PhysAddr = 1
+
+// add takes a frame that no entry of the space refers to any more; touch has been called for its page.
 func (g *gather) add(s *Space, frame PhysAddr) {
 	if g.n == len(g.frames) {
 		g.flush(s)
@@ -99,8 +102,14 @@ func (g *gather) flush(s *Space) {
 	case g.hi > g.lo:
 		s.machine.Flush(s.root, g.lo, int((g.hi-g.lo)/PageSize))
 	}
-	if g.n > 0 {
-		s.machine.FreeFrames(g.frames[:g.n])
+	kept := g.frames[:0]
+	for _, frame := range g.frames[:g.n] {
+		if frame&countedFrame == 0 || s.shares.drop(frame&^countedFrame) {
+			kept = append(kept, frame&^countedFrame)
+		}
+	}
+	if len(kept) > 0 {
+		s.machine.FreeFrames(kept)
 	}
 	g.lo, g.hi, g.n = 0, 0, 0
 }
@@ -109,6 +118,7 @@ func (g *gather) flush(s *Space) {
 // whose last area has gone are told. s.mu is held for writing.
 func (s *Space) flush() {
 	s.unmapped.flush(s)
+	s.dropReplaced()
 	for i, v := range s.gone {
 		v.shared.Detach(v)
 		s.gone[i] = nil
@@ -140,7 +150,10 @@ func (s *Space) clearPages(lo, hi uint64, owned bool) {
 			if e.frame() != zero {
 				pages++
 			}
-			if e&pteBorrowed == 0 {
+			switch {
+			case e&pteCounted != 0:
+				s.unmapped.add(s, e.frame()|countedFrame)
+			case e&pteBorrowed == 0:
 				s.unmapped.add(s, e.frame())
 			}
 		}

@@ -2,6 +2,7 @@ package net
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -21,6 +22,7 @@ type unixSocket struct {
 
 	paths *vfs.Paths    // where paths lead from; nil: nowhere
 	umask func() uint32 // of new nodes
+	pid   atomic.Int32  // process that made the socket, or has connected it or had it listen
 
 	mu        sync.Mutex
 	key       any                      // guarded by mu, as all below: the name that the socket is bound to, a string or a vfs.Node
@@ -28,6 +30,7 @@ type unixSocket struct {
 	state     unixState                //
 	peer      *unixSocket              // whom we send to; a stream's is also whom we hear from
 	peerName  string                   // survives the peer
+	peerPID   int32                    // of a connection's other end, as it was when it was made
 	backlog   []*unixSocket            // connections to accept
 	maxQueue  int                      // of backlog
 	chunks    []unixChunk              // what has come
@@ -54,6 +57,7 @@ type unixChunk struct {
 	data  []byte
 	from  string
 	files []*vfs.OpenFile // SCM_RIGHTS
+	pid   int             // of the sender
 }
 
 // unixChunkCost is what a chunk costs besides its data, in bytes.
@@ -209,9 +213,21 @@ func (s *unixSocket) Close() error {
 // UsePaths gives AF_UNIX sockets the file system that their paths are of, and the umask of new nodes.
 func (s *unixSocket) UsePaths(p *vfs.Paths, umask func() uint32) { s.paths, s.umask = p, umask }
 
-// PathUser is implemented by sockets whose addresses can be paths. Whoever makes one calls UsePaths.
+// PathUser is implemented by sockets whose addresses can be paths. Whoever makes one calls UsePaths and UsedBy.
 type PathUser interface {
 	UsePaths(p *vfs.Paths, umask func() uint32)
+	// UsedBy tells which process makes a pair, connects the socket, or has it listen: SO_PEERCRED tells the other end.
+	UsedBy(pid int)
+}
+
+// UsedBy implements PathUser.
+func (s *unixSocket) UsedBy(pid int) {
+	s.pid.Store(int32(pid))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == unixConnected && s.peerPID == 0 {
+		s.peerPID = int32(pid) // a pair
+	}
 }
 
 // releaseFiles gives up files that were passed and nobody has taken.

@@ -14,8 +14,12 @@ import (
 // the length that the address has; others end at their zero byte. In the maps here an abstract name keeps its zero byte.
 const maxUnixPath = 108
 
-// ucred is the struct ucred of everybody: there is one program, number 1, run by root.
-func ucred() []byte { return []byte{1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} }
+// ucred makes the struct ucred of a process, which is root's as all are: pid, uid, gid.
+func ucred(pid int) []byte {
+	var b [12]byte
+	binary.LittleEndian.PutUint32(b[:], uint32(pid))
+	return b[:]
+}
 
 // parseUnixName reads the name of an address; "" is the unnamed address.
 func parseUnixName(b []byte) (string, error) {
@@ -193,7 +197,7 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	if err != nil {
 		return err
 	}
-	end.state, end.peer, end.peerName = unixConnected, s, name
+	end.state, end.peer, end.peerName, end.peerPID = unixConnected, s, name, s.pid.Load()
 	end.UsePaths(s.paths, s.umask)
 	listener.mu.Lock()
 	switch {
@@ -213,7 +217,7 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 		return err
 	}
 	s.mu.Lock()
-	s.state, s.peer, s.peerName = unixConnected, end, listenerName
+	s.state, s.peer, s.peerName, s.peerPID = unixConnected, end, listenerName, listener.pid.Load()
 	s.mu.Unlock()
 	listener.wait.Notify(waiter.ReadableEvents)
 	return nil
@@ -336,7 +340,9 @@ func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
 		}
 		return putInt(dst, defaultDatagramBuffer)
 	case unix.SO_PEERCRED:
-		return copy(dst, ucred()), nil
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return copy(dst, ucred(int(s.peerPID))), nil
 	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		return putInt(dst, s.recall(level, name))

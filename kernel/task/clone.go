@@ -7,7 +7,7 @@ import (
 
 // Flags that a new thread must share with its process, and those that it may have besides, clone(2).
 //
-// DEVIATION: there is one process. fork, vfork and threads that share less are unix.ENOSYS.
+// DEVIATION: threads that share less, and processes that share more than their memory, are unix.ENOSYS.
 const (
 	cloneThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD
 	cloneMay    = unix.CLONE_SYSVSEM | unix.CLONE_SETTLS | unix.CLONE_PARENT_SETTID | unix.CLONE_CHILD_CLEARTID |
@@ -30,15 +30,41 @@ type CloneArgs struct {
 // unix.EAGAIN at the thread limit.
 func (t *Thread) Clone(a CloneArgs) (int, error) {
 	p := t.Process
+	if err := a.check(); err != nil {
+		return 0, err
+	}
 	switch {
-	case a.Flags&unix.CLONE_THREAD != 0 && a.Flags&unix.CLONE_SIGHAND == 0,
-		a.Flags&unix.CLONE_SIGHAND != 0 && a.Flags&unix.CLONE_VM == 0:
-		return 0, unix.EINVAL
 	case a.Flags&cloneThread != cloneThread || a.Flags&^(cloneThread|cloneMay) != 0:
 		return 0, unix.ENOSYS
 	case a.Flags&unix.CLONE_SETTLS != 0 && a.TLS >= lowerHalf:
 		return 0, unix.EPERM
 	}
+	child, err := p.addThread(t.childRegs(&a))
+	if err != nil {
+		return 0, err
+	}
+	child.SetMask(t.mask)
+	child.name.Store(t.name.Load())
+	if err := child.storeTIDs(&a); err != nil {
+		p.removeThread(child)
+		return 0, err
+	}
+	go child.run()
+	return child.TID, nil
+}
+
+// check does the checks of flags that exclude each other.
+func (a *CloneArgs) check() error {
+	if a.Flags&unix.CLONE_THREAD != 0 && a.Flags&unix.CLONE_SIGHAND == 0 ||
+		a.Flags&unix.CLONE_SIGHAND != 0 && a.Flags&unix.CLONE_VM == 0 ||
+		a.Flags&(unix.CLONE_SIGHAND|unix.CLONE_CLEAR_SIGHAND) == unix.CLONE_SIGHAND|unix.CLONE_CLEAR_SIGHAND {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// childRegs makes the registers that a new thread begins with.
+func (t *Thread) childRegs(a *CloneArgs) *regs.User {
 	u := inherit(t.Regs)
 	u.AX = 0
 	if a.Stack != 0 {
@@ -47,24 +73,28 @@ func (t *Thread) Clone(a CloneArgs) (int, error) {
 	if a.Flags&unix.CLONE_SETTLS != 0 {
 		u.FSBase = a.TLS
 	}
-	p.mu.Lock()
-	if p.exiting || len(p.threads) >= p.options.MaxThreads {
-		p.mu.Unlock()
-		return 0, unix.EAGAIN
-	}
-	child := newThread(p, p.nextTID, u)
-	p.nextTID++
-	child.mask = t.mask
-	child.name.Store(t.name.Load())
-	p.threads[child.TID] = child
-	p.mu.Unlock()
+	return u
+}
 
-	if err := child.storeTIDs(&a); err != nil {
-		p.removeThread(child)
-		return 0, err
+// addThread makes a thread that doesn't run yet.
+func (p *Process) addThread(u *regs.User) (*Thread, error) {
+	f := p.family
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tid, err := f.newIDLocked()
+	if err != nil {
+		return nil, err
 	}
-	go child.run()
-	return child.TID, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.exiting || p.only != nil {
+		f.tasks--
+		delete(f.threads, tid)
+		return nil, unix.EAGAIN
+	}
+	t := newThread(p, tid, u)
+	p.threads[tid], f.threads[tid] = t, t
+	return t, nil
 }
 
 // storeTIDs stores the thread's id where the flags of clone want it.

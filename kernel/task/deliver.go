@@ -220,6 +220,13 @@ func (p *Process) send(sender, to *Thread, info Info) error {
 	return err
 }
 
+// sendQuietly is SendInfo without telling those who watch the pending signals: signalled must follow.
+func (p *Process) sendQuietly(info Info) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sendLocked(nil, nil, info)
+}
+
 // signalled tells those who watch the pending signals that there may be a new one. No lock is held.
 func (p *Process) signalled() {
 	if p.options.Signalled != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
 )
 
 // Futexes, futex(2).
@@ -16,11 +17,10 @@ import (
 // waiter out for waking puts one token into its channel; the waiter, if it gives up, sees under the lock whether
 // it has been taken out, and then has been woken.
 //
-// Each process has a table of its own, so that an address alone is the key.
-//
-// DEVIATION: a futex in memory that is mapped at two addresses, as a file can be, is two futexes.
+// All processes have one table. A futex is known by the memory that its address stands for, so that those who share it meet,
+// at whatever addresses they have it.
 
-const futexBuckets = 64 // a power of two
+const futexBuckets = 256 // a power of two
 
 // futexAnyBits is FUTEX_BITSET_MATCH_ANY.
 const futexAnyBits = 0xffffffff
@@ -38,18 +38,18 @@ type futexBucket struct {
 
 // futexWaiter is a thread's place in a bucket. A thread has only one, and waits on one futex at a time.
 type futexWaiter struct {
-	addr       uint64
+	word       mm.Word
 	bits       uint32
 	prev, next *futexWaiter
 	bucket     atomic.Pointer[futexBucket] // the one it is in; changes only under the locks of all buckets concerned
 	woken      chan struct{}               // capacity 1
 }
 
-// futexIndex is the number of an address's bucket: Fibonacci hashing [TAOCP 6.4].
-func futexIndex(addr uint64) uint64 { return (addr >> 2) * 0x9e3779b97f4a7c15 >> 58 % futexBuckets }
+// futexIndex is the number of a bucket by the address, or the offset in what is shared: Fibonacci hashing [TAOCP 6.4].
+func futexIndex(addr uint64) uint64 { return (addr >> 2) * 0x9e3779b97f4a7c15 >> 56 % futexBuckets }
 
-// bucket returns the bucket of an address.
-func (f *futexTable) bucket(addr uint64) *futexBucket { return &f.buckets[futexIndex(addr)] }
+// bucket returns the bucket of a futex.
+func (f *futexTable) bucket(word mm.Word) *futexBucket { return &f.buckets[futexIndex(word.Offset())] }
 
 // insert appends w. b.mu is held.
 func (b *futexBucket) insert(w *futexWaiter) {
@@ -85,12 +85,12 @@ func (b *futexBucket) unlink(w *futexWaiter) {
 	w.prev, w.next = nil, nil
 }
 
-// wake takes up to n waiters for addr with one of bits out and wakes them. b.mu is held.
-func (b *futexBucket) wake(addr uint64, n int, bits uint32) int {
+// wake takes up to n waiters for word with one of bits out and wakes them. b.mu is held.
+func (b *futexBucket) wake(word mm.Word, n int, bits uint32) int {
 	count := 0
 	for w := b.first; w != nil && count < n; {
 		next := w.next
-		if w.addr == addr && w.bits&bits != 0 {
+		if w.bits&bits != 0 && w.word == word {
 			b.remove(w)
 			w.woken <- struct{}{}
 			count++
@@ -133,7 +133,8 @@ func (t *Thread) FutexWait(addr uint64, value, bits uint32, deadline time.Time) 
 	if err := futexAddr(addr); err != nil {
 		return err
 	}
-	w, b := &t.waiter, t.Process.futexes.bucket(addr)
+	word := t.Process.Space.Word(addr)
+	w, b := &t.waiter, t.Process.family.futexes.bucket(word)
 	b.mu.Lock()
 	now, err := t.Process.Space.LoadUint32(addr)
 	if err == nil && now != value {
@@ -143,7 +144,7 @@ func (t *Thread) FutexWait(addr uint64, value, bits uint32, deadline time.Time) 
 		b.mu.Unlock()
 		return err
 	}
-	w.addr, w.bits = addr, bits
+	w.word, w.bits = word, bits
 	b.insert(w)
 	b.mu.Unlock()
 
@@ -172,15 +173,16 @@ func (p *Process) FutexWake(addr uint64, n int, bits uint32) (int, error) {
 	if err := futexAddr(addr); err != nil {
 		return 0, err
 	}
-	b := p.futexes.bucket(addr)
+	word := p.Space.Word(addr)
+	b := p.family.futexes.bucket(word)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.wake(addr, max(n, 1), bits), nil
+	return b.wake(word, max(n, 1), bits), nil
 }
 
-// lockTwo locks the buckets of two addresses, which may be the same, in the order of the table.
-func (f *futexTable) lockTwo(addr, addr2 uint64) (b, b2 *futexBucket, unlock func()) {
-	h, h2 := futexIndex(addr), futexIndex(addr2)
+// lockTwo locks the buckets of two futexes, which may be the same, in the order of the table.
+func (f *futexTable) lockTwo(word, word2 mm.Word) (b, b2 *futexBucket, unlock func()) {
+	h, h2 := futexIndex(word.Offset()), futexIndex(word2.Offset())
 	b, b2 = &f.buckets[h], &f.buckets[h2]
 	switch {
 	case h == h2:
@@ -205,7 +207,8 @@ func (p *Process) FutexRequeue(addr, addr2 uint64, wake, move int, compare *uint
 	if wake < 0 || move < 0 {
 		return 0, 0, unix.EINVAL
 	}
-	b, b2, unlock := p.futexes.lockTwo(addr, addr2)
+	word, word2 := p.Space.Word(addr), p.Space.Word(addr2)
+	b, b2, unlock := p.family.futexes.lockTwo(word, word2)
 	defer unlock()
 	if compare != nil {
 		now, err := p.Space.LoadUint32(addr)
@@ -216,13 +219,13 @@ func (p *Process) FutexRequeue(addr, addr2 uint64, wake, move int, compare *uint
 			return 0, 0, unix.EAGAIN
 		}
 	}
-	woken = b.wake(addr, wake, futexAnyBits)
+	woken = b.wake(word, wake, futexAnyBits)
 	for w := b.first; w != nil && moved < move; {
 		next := w.next
-		if w.addr == addr {
-			if addr != addr2 {
+		if w.word == word {
+			if word != word2 {
 				b.unlink(w)
-				w.addr = addr2
+				w.word = word2
 				b2.insert(w)
 			}
 			moved++

@@ -21,12 +21,10 @@ func (w *world) bareThread() *Thread {
 		w.tb.Cleanup(w.space.Release)
 		return w.proc.leader
 	}
-	p := w.proc
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t := newThread(p, p.nextTID, regs.New())
-	p.nextTID++
-	p.threads[t.TID] = t
+	t, err := w.proc.addThread(regs.New())
+	if err != nil {
+		w.tb.Fatal(err)
+	}
 	return t
 }
 
@@ -68,8 +66,8 @@ func TestFutexErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
-	for i := range p.futexes.buckets {
-		if p.futexes.buckets[i].first != nil {
+	for i := range p.family.futexes.buckets {
+		if p.family.futexes.buckets[i].first != nil {
 			t.Error("a waiter was left behind")
 		}
 	}

@@ -75,7 +75,8 @@ func (p *Process) FutexWakeOp(addr, addr2 uint64, n, n2 int, op uint32) (int, er
 	if err := futexAddr(addr | addr2); err != nil {
 		return 0, err
 	}
-	b, b2, unlock := p.futexes.lockTwo(addr, addr2)
+	word, word2 := p.Space.Word(addr), p.Space.Word(addr2)
+	b, b2, unlock := p.family.futexes.lockTwo(word, word2)
 	defer unlock()
 	var old uint32
 	for {
@@ -99,9 +100,9 @@ func (p *Process) FutexWakeOp(addr, addr2 uint64, n, n2 int, op uint32) (int, er
 	if err != nil {
 		return 0, err
 	}
-	woken := b.wake(addr, n, futexAnyBits)
+	woken := b.wake(word, n, futexAnyBits)
 	if also {
-		woken += b2.wake(addr2, n2, futexAnyBits)
+		woken += b2.wake(word2, n2, futexAnyBits)
 	}
 	return woken, nil
 }

@@ -23,9 +23,9 @@ type Status struct {
 	Signal unix.Signal // not 0: it was killed by this signal, and Code has no meaning
 }
 
-// Options say what a process is made of.
+// Options say what a process is made of. Fork fills in for a child what it has of its parent: all but the functions.
 type Options struct {
-	PID  int
+	PID  int    // 0: 1
 	Name string // comm: of the first thread, up to 15 bytes
 
 	CPU    CPU
@@ -40,6 +40,9 @@ type Options struct {
 	// Ended is called once, when the last thread has left and before Space is released and Wait returns.
 	Ended func()
 
+	// Over, if not nil, is called once, without locks, when the process can be waited for.
+	Over func()
+
 	// Signalled, if not nil, is called after a signal has been sent, without locks, from any goroutine.
 	Signalled func()
 
@@ -48,24 +51,33 @@ type Options struct {
 	Log   func(report string)
 	Trace func(t *Thread, report []byte) []byte
 
-	MaxThreads int // 0: DefaultMaxThreads
+	MaxThreads int // of all processes together; 0: DefaultMaxThreads
 }
 
 // Process is a running program: an address space, threads, signal actions.
 type Process struct {
-	PID   int
+	PID int
+
+	// Space changes at Exec, when the process has one thread; all threads may use it freely. Others call AddressSpace.
 	Space *mm.Space
+
+	// Local belongs to the system-call layer. It is set before the process runs.
+	Local any
 
 	cpu     CPU
 	options Options
-	futexes futexTable
+	family  *Family
+	kin     kin
 	started time.Time
 	done    chan struct{} // closed after the resources have been released
 
+	lent     chan struct{} // closed when a CLONE_VFORK child gives its parent's memory back; nil: it is no such child
+	lentOnce sync.Once
+
 	mu      sync.Mutex
 	threads map[int]*Thread        // guarded by mu; those that have not left
-	leader  *Thread                // the first thread, also after it has left; never changes
-	nextTID int                    // guarded by mu
+	leader  *Thread                // guarded by mu; the first thread, also after it has left, or that which has called Exec
+	only    chan struct{}          // guarded by mu; not nil: a thread waits in BecomeOnly until it is the only one
 	actions [NumSignals + 1]Action // guarded by mu
 	pending pending                // guarded by mu; sent to the process, not to one thread
 	exiting bool                   // guarded by mu; status is final and every thread has been told
@@ -77,15 +89,28 @@ type Process struct {
 	nextTimer int            // guarded by mu: the next id to try
 }
 
-// New makes a process with one thread, which Run starts.
+// New makes the first process of a machine, with one thread, which Run starts.
 func New(o Options) *Process {
 	if o.MaxThreads == 0 {
 		o.MaxThreads = DefaultMaxThreads
 	}
+	if o.PID == 0 {
+		o.PID = 1
+	}
+	f := newFamily(o.MaxThreads)
+	p := newProcess(f, o)
+	f.first, f.lastID, f.tasks, f.forks = p, p.PID, 1, 1
+	p.kin.group, p.kin.session = p.PID, p.PID
+	f.processes[p.PID], f.threads[p.PID] = p, p.leader
+	return p
+}
+
+// newProcess makes a process that nobody knows of yet.
+func newProcess(f *Family, o Options) *Process {
 	p := &Process{
-		PID: o.PID, Space: o.Space, cpu: o.CPU, options: o,
+		PID: o.PID, Space: o.Space, cpu: o.CPU, options: o, family: f,
 		started: time.Now(), done: make(chan struct{}),
-		threads: make(map[int]*Thread), nextTID: o.PID + 1,
+		threads: make(map[int]*Thread),
 	}
 	t := newThread(p, o.PID, o.Regs)
 	t.SetName(o.Name)
@@ -102,9 +127,21 @@ func (p *Process) Run() { go p.leader.run() }
 func (p *Process) Started() time.Time { return p.started }
 
 // Leader returns the first thread, also after it has left.
-func (p *Process) Leader() *Thread { return p.leader }
+func (p *Process) Leader() *Thread {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.leader
+}
 
-// Wait blocks until the process has ended and its resources are released, and returns how it ended.
+// AddressSpace returns the address space that the process has now.
+func (p *Process) AddressSpace() *mm.Space {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Space
+}
+
+// Wait blocks until the process has ended and its resources are released, and returns how it ended. With the first process all
+// others have ended too.
 func (p *Process) Wait() Status {
 	<-p.done
 	p.mu.Lock()
@@ -162,6 +199,14 @@ func (p *Process) Thread(tid int) *Thread {
 	return p.threads[tid]
 }
 
+// Left tells whether the thread has left.
+func (t *Thread) Left() bool {
+	p := t.Process
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.threads[t.TID] != t
+}
+
 // removeThread takes a thread that leaves off the books. The last one ends the process.
 func (p *Process) removeThread(t *Thread) {
 	t.Record.Remove()
@@ -178,7 +223,14 @@ func (p *Process) removeThread(t *Thread) {
 	} else {
 		p.targetLocked(t, p.pending.set)
 	}
+	if p.only != nil && len(p.threads) == 1 {
+		close(p.only)
+		p.only = nil
+	}
 	p.mu.Unlock()
+	if t.TID != p.PID {
+		p.family.forget(t.TID)
+	}
 	if last {
 		p.release()
 	}
@@ -190,6 +242,19 @@ func (p *Process) release() {
 	if p.options.Ended != nil {
 		p.options.Ended()
 	}
+	resident := p.Space.Stats().ResidentPages
 	p.Space.Release()
+	p.giveBack()
+	p.leaveFamily(resident)
 	close(p.done)
+	if p.options.Over != nil {
+		p.options.Over()
+	}
+}
+
+// giveBack lets the parent of a CLONE_VFORK child go on.
+func (p *Process) giveBack() {
+	if p.lent != nil {
+		p.lentOnce.Do(func() { close(p.lent) })
+	}
 }

@@ -183,7 +183,7 @@ func TestCloneRefusesWhatIsNotAThread(t *testing.T) {
 				t.Errorf("flags %#x: %v, want %v", c.flags, err, c.want)
 			}
 		}
-		th.Process.options.MaxThreads = 2
+		th.Process.family.maxThreads = 2
 		if _, err := th.Clone(CloneArgs{Flags: pthread, ParentTID: 0x1000}); err != unix.EFAULT {
 			t.Errorf("bad parent_tid: %v", err)
 		}

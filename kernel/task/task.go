@@ -4,7 +4,7 @@
 // signals and enters again. System calls block in Thread.Sleep, which a signal or the end of the process
 // interrupts.
 //
-// Locks, in the order in which they may be taken: a futex bucket's, then Process.mu. Neither is held
+// Locks, in the order in which they may be taken: a futex bucket's, Family.mu, then Process.mu, of one process only. None is held
 // across an access to user memory, except that a bucket's lock is held across the check of the futex word,
 // which is what makes check and sleep one step.
 package task

@@ -65,7 +65,7 @@ type Thread struct {
 type trapState struct{ number, code, cr2 uint64 }
 
 func newThread(p *Process, tid int, u *regs.User) *Thread {
-	t := &Thread{TID: tid, Process: p, Regs: u, Record: record.Add(tid, u), wake: make(chan struct{}, 1), started: time.Now()}
+	t := &Thread{TID: tid, Process: p, Regs: u, Record: record.Add(p.PID, tid, u), wake: make(chan struct{}, 1), started: time.Now()}
 	t.altStack.Flags = SsDisable
 	t.waiter.woken = make(chan struct{}, 1)
 	return t

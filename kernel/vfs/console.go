@@ -38,6 +38,7 @@ type console struct {
 	termios       termios // guarded by mu
 	rows, columns uint16  // guarded by mu: set by TIOCSWINSZ; 0: what the host says
 	foreground    int32   // guarded by mu: process group, 0: not known yet
+	session       int32   // guarded by mu: whose terminal it is, that of the first process
 }
 
 func newConsole(host Console) *console {
@@ -68,8 +69,19 @@ func (c *console) setForeground(group int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.foreground == 0 {
-		c.foreground = int32(group)
+		c.foreground, c.session = int32(group), int32(group)
 	}
+}
+
+// Foreground returns the process group that the terminal belongs to; 0: there is no terminal.
+func (fs *FS) Foreground() int {
+	c := fs.console
+	if !c.terminal() {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int(c.foreground)
 }
 
 // output returns the stream on which the terminal is written: that of the first descriptor that is one.

@@ -46,6 +46,8 @@ type FS struct {
 	pages  counter // pages in use by files
 	names  counter // names in the root file system, and the texts of long symbolic links
 
+	processes atomic.Pointer[Processes] // what /proc tells of; nil: nobody has said
+
 	mu   sync.RWMutex // guards the tree: names, parents, entries
 	root *Dir
 	dev  *Dir // what /dev is at the start

@@ -26,7 +26,8 @@ type inode struct {
 	nlink               uint32 // guarded by mu
 	atime, mtime, ctime int64  // guarded by mu: ns since 1970
 
-	flock flockState // see flock.go
+	flock   flockState  // see flock.go
+	records recordLocks // see recordlock.go
 }
 
 func (a *inode) meta() *inode { return a }

@@ -102,7 +102,7 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 	}
 	switch n := l.node.(type) {
 	case *Regular:
-		if n.executed && (flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0) {
+		if n.executing.Load() > 0 && (flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0) {
 			unlock()
 			return nil, unix.ETXTBSY
 		}

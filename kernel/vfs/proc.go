@@ -19,23 +19,24 @@ const (
 // clockTicks is USER_HZ: the unit of times in /proc, per second.
 const clockTicks = 100
 
-// newProc makes /proc, see proc(5). DEVIATION: a process sees no other one in it.
+// newProc makes /proc, see proc(5). DEVIATION: the ids of threads lead nowhere, except in a process's own task directory.
 func (fs *FS) newProc() *Dir {
 	d := fs.newDir(devProc, 0o555)
 	d.fixed = true
 	t := tree{fs, d, devProc}
-	self := fs.newProcSelf()
-	self.name, self.parent = "self", d // its path; it is no entry of d, but found by its number
 	d.find = func(p *Paths, name string) Node {
-		info := p.info()
-		if n, ok := parseNumber(name); info != nil && ok && n == info.PID {
-			return self
+		if n, ok := parseNumber(name); ok {
+			if info := p.process(n); info != nil {
+				return info.directory(fs, d)
+			}
 		}
 		return nil
 	}
 	d.names = func(p *Paths, first int64, emit func(int64, string) bool) {
-		if info := p.info(); info != nil && int64(info.PID) >= first {
-			emit(int64(info.PID), strconv.Itoa(info.PID))
+		for _, pid := range p.processes() {
+			if int64(pid) >= first && !emit(int64(pid), strconv.Itoa(pid)) {
+				return
+			}
 		}
 	}
 	link := fs.fixedLink(devProc, "")
@@ -52,7 +53,7 @@ func (fs *FS) newProc() *Dir {
 	t.generated("meminfo", fs.meminfo)
 	t.generated("stat", fs.stat)
 	t.generated("uptime", fs.uptime)
-	t.generated("loadavg", func() []byte { return []byte("0.00 0.00 0.00 1/1 1\n") })
+	t.generated("loadavg", fs.loadavg)
 	t.fixed("version", "Linux version "+Release+" ("+runtime.Version()+") "+Version+"\n")
 	t.fixed("cmdline", "\n")
 	t.fixed("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n")
@@ -107,6 +108,53 @@ func (fs *FS) uuid() []byte {
 		t.hex(uint64(c), 2)
 	}
 	return *t.str("\n")
+}
+
+// Processes are all that /proc tells of.
+type Processes struct {
+	Find  func(pid int) *ProcessInfo         // nil: there is none
+	List  func() []int                       // ids, in ascending order
+	Count func() (threads int, forks uint64) // how many threads there are, and how many processes there have been
+}
+
+// SetProcesses tells of all processes. Without it, a process sees only itself.
+func (fs *FS) SetProcesses(p Processes) { fs.processes.Store(&p) }
+
+// process returns what /proc tells of a process, or nil.
+func (p *Paths) process(pid int) *ProcessInfo {
+	if info := p.info(); info != nil && info.PID == pid {
+		return info
+	}
+	if all := p.fs.processes.Load(); all != nil {
+		return all.Find(pid)
+	}
+	return nil
+}
+
+// processes returns the ids of all processes.
+func (p *Paths) processes() []int {
+	if all := p.fs.processes.Load(); all != nil {
+		return all.List()
+	}
+	if info := p.info(); info != nil {
+		return []int{info.PID}
+	}
+	return nil
+}
+
+// count returns how many threads there are, and how many processes there have been.
+func (fs *FS) count() (threads int, forks uint64) {
+	if all := fs.processes.Load(); all != nil {
+		return all.Count()
+	}
+	return 1, 1
+}
+
+// loadavg makes /proc/loadavg, proc_loadavg(5). The load is not measured.
+func (fs *FS) loadavg() []byte {
+	threads, forks := fs.count()
+	var t text
+	return *t.str("0.00 0.00 0.00 1/").num(int64(threads)).str(" ").num(int64(forks)).str("\n")
 }
 
 // info returns whose /proc/self it is, or nil.
@@ -179,7 +227,9 @@ func (fs *FS) stat() []byte {
 	for cpu := range fs.options.CPUs {
 		times("cpu"+strconv.Itoa(cpu), busy/cpus, idle/cpus)
 	}
-	t.str("intr 0\nctxt 0\nbtime ").num(fs.started.Unix()).str("\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n")
+	t.str("intr 0\nctxt 0\nbtime ").num(fs.started.Unix())
+	_, forks := fs.count()
+	t.str("\nprocesses ").num(int64(forks)).str("\nprocs_running 1\nprocs_blocked 0\n")
 	return t
 }
 

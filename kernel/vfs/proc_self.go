@@ -1,14 +1,16 @@
 package vfs
 
 import (
+	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/mm"
 )
 
-// ProcessInfo is what /proc/self tells of a process. Functions that are nil tell nothing.
+// ProcessInfo is what /proc tells of a process with the program that it runs. Functions that are nil tell nothing.
 type ProcessInfo struct {
 	PID     int
 	Exe     string // absolute path of the program
@@ -25,21 +27,31 @@ type ProcessInfo struct {
 	Maps    func() []mm.AreaInfo                       // areas, by address
 	Memory  func() (size, resident uint64)             // bytes
 	Limits  func() (stack, files, addressSpace uint64) // soft limits, ^0: none
+	Kin     func() (parent, group, session int)        // ids
+	Zombie  func() bool                                // whether it has ended
+	Umask   func() uint32
+
+	paths *Paths // by SetProcess
+	once  sync.Once
+	dir   *Dir // /proc/PID, once somebody has looked for it
 }
 
-// newProcSelf makes /proc/self, see proc_pid(5).
-func (fs *FS) newProcSelf() *Dir {
+// directory returns /proc/PID, an entry of proc.
+func (info *ProcessInfo) directory(fs *FS, proc *Dir) *Dir {
+	info.once.Do(func() {
+		info.dir = fs.newProcess(info)
+		info.dir.name, info.dir.parent = strconv.Itoa(info.PID), proc // its path; it is no entry of proc, but found by its number
+	})
+	return info.dir
+}
+
+// newProcess makes /proc/PID, see proc_pid(5).
+func (fs *FS) newProcess(info *ProcessInfo) *Dir {
 	d := fs.newDir(devProc, 0o555)
 	d.fixed = true
 	t := tree{fs, d, devProc}
 	add := func(path string, generate func(info *ProcessInfo) []byte) {
-		t.add(path, fs.newText(devProc, func(p *Paths) ([]byte, error) {
-			info := p.info()
-			if info == nil {
-				return nil, unix.ESRCH
-			}
-			return generate(info), nil
-		}))
+		t.generated(path, func() []byte { return generate(info) })
 	}
 	add("cmdline", func(info *ProcessInfo) []byte { return terminated(info.Args) })
 	add("environ", func(info *ProcessInfo) []byte { return terminated(info.Env) })
@@ -56,29 +68,23 @@ func (fs *FS) newProcSelf() *Dir {
 	t.fixed("loginuid", "4294967295")
 	t.fixed("mounts", mounts)
 	t.fixed("mountinfo", mountinfo)
-	addLink := func(name string, read func(p *Paths, info *ProcessInfo) (string, error)) *Symlink {
+	addLink := func(name string, read func() (string, error)) *Symlink {
 		link := fs.fixedLink(devProc, "")
-		link.read = func(p *Paths) (string, error) {
-			info := p.info()
-			if info == nil {
-				return "", unix.ENOENT
-			}
-			return read(p, info)
-		}
+		link.read = func(*Paths) (string, error) { return read() }
 		d.addLocked(name, link)
 		return link
 	}
-	addLink("exe", func(_ *Paths, info *ProcessInfo) (string, error) { return info.Exe, nil })
-	addLink("root", func(*Paths, *ProcessInfo) (string, error) { return "/", nil })
-	addLink("cwd", func(p *Paths, _ *ProcessInfo) (string, error) {
-		path, ok := p.Cwd().Path()
+	addLink("exe", func() (string, error) { return info.Exe, nil })
+	addLink("root", func() (string, error) { return "/", nil })
+	addLink("cwd", func() (string, error) {
+		path, ok := info.paths.Cwd().Path()
 		if !ok {
 			path += deletedSuffix
 		}
 		return path, nil
-	}).jump = func(p *Paths) (place, error) { return place{node: p.Cwd()}, nil }
-	fs.addFDs(d)
-	fs.addTasks(d)
+	}).jump = func(*Paths) (place, error) { return place{node: info.paths.Cwd()}, nil }
+	fs.addFDs(d, info)
+	fs.addTasks(d, info)
 	fs.addNet(d)
 	return d
 }
@@ -118,6 +124,21 @@ func (info *ProcessInfo) times() (user, system time.Duration) {
 	return info.Times()
 }
 
+func (info *ProcessInfo) kin() (parent, group, session int) {
+	if info.Kin == nil {
+		return 0, info.PID, info.PID
+	}
+	return info.Kin()
+}
+
+// state returns the letter and the word for what the process does.
+func (info *ProcessInfo) state() (letter, word string) {
+	if info.Zombie != nil && info.Zombie() {
+		return "Z", "zombie"
+	}
+	return "R", "running"
+}
+
 func (info *ProcessInfo) memory() (size, resident uint64) {
 	if info.Memory == nil {
 		return 0, 0
@@ -125,7 +146,7 @@ func (info *ProcessInfo) memory() (size, resident uint64) {
 	return info.Memory()
 }
 
-// procMaps makes /proc/self/maps, proc_pid_maps(5).
+// procMaps makes /proc/PID/maps, proc_pid_maps(5).
 func procMaps(info *ProcessInfo) []byte {
 	var t text
 	if info.Maps == nil {
@@ -166,12 +187,18 @@ func procMaps(info *ProcessInfo) []byte {
 	return t
 }
 
-// procStatus makes /proc/self/status, proc_pid_status(5).
+// procStatus makes /proc/PID/status, proc_pid_status(5).
 func procStatus(info *ProcessInfo) []byte {
 	pid := int64(info.PID)
+	parent, _, _ := info.kin()
+	letter, word := info.state()
+	umask := uint32(0o022)
+	if info.Umask != nil {
+		umask = info.Umask()
+	}
 	var t text
-	t.str("Name:\t", info.name(), "\nUmask:\t0022\nState:\tR (running)\n")
-	t.line("Tgid:", pid, "").line("Ngid:", 0, "").line("Pid:", pid, "").line("PPid:", 0, "").line("TracerPid:", 0, "")
+	t.str("Name:\t", info.name(), "\nUmask:\t", fmt.Sprintf("%04o", umask), "\nState:\t", letter, " (", word, ")\n")
+	t.line("Tgid:", pid, "").line("Ngid:", 0, "").line("Pid:", pid, "").line("PPid:", int64(parent), "").line("TracerPid:", 0, "")
 	t.str("Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n")
 	files := 0
 	if info.FDs != nil {
@@ -185,13 +212,15 @@ func procStatus(info *ProcessInfo) []byte {
 	return *t.str("NoNewPrivs:\t0\nSeccomp:\t0\n")
 }
 
-// procStat makes /proc/self/stat, proc_pid_stat(5): 52 fields.
+// procStat makes /proc/PID/stat, proc_pid_stat(5): 52 fields.
 func procStat(info *ProcessInfo) []byte {
 	user, system := info.times()
 	size, resident := info.memory()
 	pid := int64(info.PID)
 	var t text
-	t.num(pid).str(" (", info.name(), ") R 0 ").num(pid).str(" ").num(pid)
+	parent, group, session := info.kin()
+	letter, _ := info.state()
+	t.num(pid).str(" (", info.name(), ") ", letter, " ").num(int64(parent)).str(" ").num(int64(group)).str(" ").num(int64(session))
 	t.str(" 0 -1 4194304 0 0 0 0 ") // tty … cmajflt: 7 to 13
 	t.num(ticks(user)).str(" ").num(ticks(system)).str(" 0 0 20 0 ")
 	t.num(int64(len(info.threads()))).str(" 0 0 ") // itrealvalue, starttime: at the boot
@@ -202,14 +231,14 @@ func procStat(info *ProcessInfo) []byte {
 	return *t.str("\n")
 }
 
-// procStatm makes /proc/self/statm, proc_pid_statm(5), in pages.
+// procStatm makes /proc/PID/statm, proc_pid_statm(5), in pages.
 func procStatm(info *ProcessInfo) []byte {
 	size, resident := info.memory()
 	var t text
 	return *t.num(int64(size / pageSize)).str(" ").num(int64(resident / pageSize)).str(" 0 0 0 0 0\n")
 }
 
-// procLimits makes /proc/self/limits, proc_pid_limits(5).
+// procLimits makes /proc/PID/limits, proc_pid_limits(5).
 func procLimits(info *ProcessInfo) []byte {
 	stack, files, space := ^uint64(0), uint64(DefaultFDLimit), ^uint64(0)
 	if info.Limits != nil {
@@ -246,11 +275,10 @@ func procLimits(info *ProcessInfo) []byte {
 	return t
 }
 
-// addFDs adds /proc/self/fd and fdinfo.
-func (fs *FS) addFDs(self *Dir) {
-	list := func(p *Paths, first int64, emit func(int64, string) bool) {
-		info := p.info()
-		if info == nil || info.FDs == nil {
+// addFDs adds /proc/PID/fd and fdinfo.
+func (fs *FS) addFDs(self *Dir, info *ProcessInfo) {
+	list := func(_ *Paths, first int64, emit func(int64, string) bool) {
+		if info.FDs == nil {
 			return
 		}
 		for fd, ok := info.FDs.Next(int(first)); ok; fd, ok = info.FDs.Next(fd + 1) {
@@ -261,25 +289,25 @@ func (fs *FS) addFDs(self *Dir) {
 	}
 	links := fs.newDir(devProc, 0o500)
 	links.fixed, links.names = true, list
-	links.find = func(p *Paths, name string) Node {
-		fd, ok := openFD(p, name)
+	links.find = func(_ *Paths, name string) Node {
+		fd, ok := info.openFD(name)
 		if !ok {
 			return nil
 		}
-		link := &Symlink{read: func(p *Paths) (string, error) { return p.fdPath(fd) }, jump: func(p *Paths) (place, error) { return p.fdPlace(fd) }}
-		link.init(fs, devProc, unix.S_IFLNK|p.fdMode(fd))
+		link := &Symlink{read: func(*Paths) (string, error) { return info.fdPath(fd) }, jump: func(*Paths) (place, error) { return info.fdPlace(fd) }}
+		link.init(fs, devProc, unix.S_IFLNK|info.fdMode(fd))
 		link.ino = dynamicPosition + uint64(fd)
 		return link
 	}
 	self.addLocked("fd", links)
 	infos := fs.newDir(devProc, 0o555)
 	infos.fixed, infos.names = true, list
-	infos.find = func(p *Paths, name string) Node {
-		fd, ok := openFD(p, name)
+	infos.find = func(_ *Paths, name string) Node {
+		fd, ok := info.openFD(name)
 		if !ok {
 			return nil
 		}
-		s := fs.newText(devProc, func(p *Paths) ([]byte, error) { return p.fdInfo(fd) })
+		s := fs.newText(devProc, func(*Paths) ([]byte, error) { return info.fdInfo(fd) })
 		s.ino = 2*dynamicPosition + uint64(fd)
 		return s
 	}
@@ -287,10 +315,9 @@ func (fs *FS) addFDs(self *Dir) {
 }
 
 // openFD reads the name of an open descriptor.
-func openFD(p *Paths, name string) (int, bool) {
-	info := p.info()
+func (info *ProcessInfo) openFD(name string) (int, bool) {
 	fd, ok := parseNumber(name)
-	if !ok || info == nil || info.FDs == nil {
+	if !ok || info.FDs == nil {
 		return 0, false
 	}
 	next, ok := info.FDs.Next(fd)
@@ -298,9 +325,8 @@ func openFD(p *Paths, name string) (int, bool) {
 }
 
 // openFile returns what is open as fd, with a reference.
-func (p *Paths) openFile(fd int) (*OpenFile, error) {
-	info := p.info()
-	if info == nil || info.FDs == nil {
+func (info *ProcessInfo) openFile(fd int) (*OpenFile, error) {
+	if info.FDs == nil {
 		return nil, unix.ENOENT
 	}
 	o, err := info.FDs.Get(fd)
@@ -310,9 +336,9 @@ func (p *Paths) openFile(fd int) (*OpenFile, error) {
 	return o, nil
 }
 
-// fdMode returns the permissions of /proc/self/fd/N, which tell how it was opened.
-func (p *Paths) fdMode(fd int) uint32 {
-	o, err := p.openFile(fd)
+// fdMode returns the permissions of /proc/PID/fd/N, which tell how it was opened.
+func (info *ProcessInfo) fdMode(fd int) uint32 {
+	o, err := info.openFile(fd)
 	if err != nil {
 		return 0
 	}
@@ -327,9 +353,9 @@ func (p *Paths) fdMode(fd int) uint32 {
 	return mode
 }
 
-// fdPath returns the text of /proc/self/fd/N.
-func (p *Paths) fdPath(fd int) (string, error) {
-	o, err := p.openFile(fd)
+// fdPath returns the text of /proc/PID/fd/N.
+func (info *ProcessInfo) fdPath(fd int) (string, error) {
+	o, err := info.openFile(fd)
 	if err != nil {
 		return "", err
 	}
@@ -347,9 +373,9 @@ func (p *Paths) fdPath(fd int) (string, error) {
 	return "anon_inode:[unknown]", nil
 }
 
-// fdPlace returns where /proc/self/fd/N leads.
-func (p *Paths) fdPlace(fd int) (place, error) {
-	o, err := p.openFile(fd)
+// fdPlace returns where /proc/PID/fd/N leads.
+func (info *ProcessInfo) fdPlace(fd int) (place, error) {
+	o, err := info.openFile(fd)
 	if err != nil {
 		return place{}, err
 	}
@@ -361,15 +387,15 @@ func (p *Paths) fdPlace(fd int) (place, error) {
 	return at, nil
 }
 
-// fdInfo makes /proc/self/fdinfo/N, proc_pid_fdinfo(5).
-func (p *Paths) fdInfo(fd int) ([]byte, error) {
-	o, err := p.openFile(fd)
+// fdInfo makes /proc/PID/fdinfo/N, proc_pid_fdinfo(5).
+func (info *ProcessInfo) fdInfo(fd int) ([]byte, error) {
+	o, err := info.openFile(fd)
 	if err != nil {
 		return nil, err
 	}
 	defer o.Release()
 	flags := o.Flags()
-	if on, err := p.info().FDs.CloseOnExec(fd); err == nil && on {
+	if on, err := info.FDs.CloseOnExec(fd); err == nil && on {
 		flags |= unix.O_CLOEXEC
 	}
 	o.posMu.Lock()
@@ -380,30 +406,25 @@ func (p *Paths) fdInfo(fd int) ([]byte, error) {
 	return t, nil
 }
 
-// addTasks adds /proc/self/task: the threads, each with its name.
-func (fs *FS) addTasks(self *Dir) {
+// addTasks adds /proc/PID/task: the threads, each with its name.
+func (fs *FS) addTasks(self *Dir, info *ProcessInfo) {
 	tasks := fs.newDir(devProc, 0o555)
 	tasks.fixed = true
-	tasks.names = func(p *Paths, first int64, emit func(int64, string) bool) {
-		info := p.info()
-		if info == nil {
-			return
-		}
+	tasks.names = func(_ *Paths, first int64, emit func(int64, string) bool) {
 		for _, tid := range info.threads() {
 			if int64(tid) >= first && !emit(int64(tid), strconv.Itoa(tid)) {
 				return
 			}
 		}
 	}
-	tasks.find = func(p *Paths, name string) Node {
+	tasks.find = func(_ *Paths, name string) Node {
 		tid, ok := parseNumber(name)
-		info := p.info()
-		if !ok || info == nil {
+		if !ok {
 			return nil
 		}
 		for _, t := range info.threads() {
 			if t == tid {
-				return fs.newTask(self, tasks, name, tid)
+				return fs.newTask(self, tasks, info, name, tid)
 			}
 		}
 		return nil
@@ -412,19 +433,15 @@ func (fs *FS) addTasks(self *Dir) {
 }
 
 // newTask makes the directory of a thread, which tells of its process, but has the thread's own name.
-func (fs *FS) newTask(self, tasks *Dir, name string, tid int) *Dir {
+func (fs *FS) newTask(self, tasks *Dir, info *ProcessInfo, name string, tid int) *Dir {
 	d := fs.newDir(devProc, 0o555)
 	d.fixed, d.parent, d.name = true, tasks, name
-	d.addLocked("comm", fs.newText(devProc, func(p *Paths) ([]byte, error) {
-		switch info := p.info(); {
-		case info == nil:
-			return nil, unix.ESRCH
-		case info.NameOf == nil:
-			return []byte(info.name() + "\n"), nil
-		default:
-			return []byte(info.NameOf(tid) + "\n"), nil
+	tree{fs, d, devProc}.generated("comm", func() []byte {
+		if info.NameOf == nil {
+			return []byte(info.name() + "\n")
 		}
-	}))
+		return []byte(info.NameOf(tid) + "\n")
+	})
 	d.find = func(p *Paths, name string) Node {
 		if name == "task" {
 			return nil
@@ -441,7 +458,7 @@ func (fs *FS) newTask(self, tasks *Dir, name string, tid int) *Dir {
 	return d
 }
 
-// addNet adds /proc/self/net: what the network layer has to tell.
+// addNet adds /proc/PID/net: what the network layer has to tell.
 func (fs *FS) addNet(self *Dir) {
 	d := fs.newDir(devProc, 0o555)
 	d.fixed = true

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ type Regular struct {
 
 	writeMu sync.Mutex // makes a write one step among writes
 
-	executed bool // set before any program runs: it is one that runs, and nobody may write to it
+	executing atomic.Int32 // processes whose program it is; nobody may write to it meanwhile
 
 	mu        sync.RWMutex
 	initial   []byte      // guarded by mu; the bytes never change
@@ -268,7 +269,7 @@ func (f *Regular) ownLocked(number int64) (page, error) {
 
 // Truncate sets the size, see truncate(2).
 func (f *Regular) Truncate(size int64) error {
-	if f.executed {
+	if f.executing.Load() > 0 {
 		return unix.ETXTBSY
 	}
 	f.writeMu.Lock()

@@ -61,9 +61,13 @@ func (r *RegularFile) Mapping() (mm.Backing, error) {
 	return r.node, nil
 }
 
-// Execute makes the file that of the program: from now on nobody can write to it (ETXTBSY, open(2), truncate(2)). It must be
-// called before the program runs.
-func (r *RegularFile) Execute() { r.node.executed = true }
+// Execute makes the file a process's program: until done is called nobody can write to it (ETXTBSY, open(2), truncate(2)).
+//
+// DEVIATION: who has it open for writing already goes on; on Linux the file can't be executed then.
+func (r *RegularFile) Execute() (done func()) {
+	r.node.executing.Add(1)
+	return func() { r.node.executing.Add(-1) }
+}
 
 // Node implements NodeHolder.
 func (r *RegularFile) Node() Node { return r.node }

@@ -94,6 +94,13 @@ func (f *Regular) Attach(v *mm.View, access mm.Access) (mm.Access, error) {
 	return access, nil
 }
 
+// Inherit implements mm.SharedBacking.
+func (f *Regular) Inherit(from, v *mm.View) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.views[v] = f.views[from]
+}
+
 // Detach implements mm.SharedBacking.
 func (f *Regular) Detach(v *mm.View) {
 	f.mu.Lock()

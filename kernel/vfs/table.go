@@ -135,7 +135,7 @@ func (t *Table) Close(fd int) error {
 	}
 	t.clearLocked(fd)
 	t.mu.Unlock()
-	o.Release()
+	t.giveUp(o)
 	return nil
 }
 
@@ -160,9 +160,15 @@ func (t *Table) Dup(o *OpenFile, fd int, cloexec bool) error {
 	t.setLocked(fd, o, cloexec)
 	t.mu.Unlock()
 	if old != nil {
-		old.Release()
+		t.giveUp(old)
 	}
 	return nil
+}
+
+// giveUp ends what a descriptor that was closed has held.
+func (t *Table) giveUp(o *OpenFile) {
+	t.dropLocks(o)
+	o.Release()
 }
 
 // CloseRange closes the descriptors from first to last, or with cloexec marks them FD_CLOEXEC
@@ -185,7 +191,7 @@ func (t *Table) CloseRange(first, last uint, cloexec bool) {
 		}
 		t.mu.Unlock()
 		if o != nil {
-			o.Release()
+			t.giveUp(o)
 		}
 	}
 }
@@ -196,6 +202,44 @@ func (t *Table) CloseAll() {
 	t.closed = true
 	t.mu.Unlock()
 	t.CloseRange(0, MaxFDLimit, false)
+}
+
+// Fork returns a table for a child, with the same files open by the same numbers, fork(2). What is only reserved isn't open
+// there.
+func (t *Table) Fork() *Table {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	child := &Table{limit: t.limit, max: t.max}
+	child.growLocked(len(t.used) * 64)
+	slots := *child.slots.Load()
+	for fd := range *t.slots.Load() {
+		if o := t.slotLocked(fd); o != nil {
+			o.Retain() // the table has a reference, and t.mu keeps it
+			slots[fd].Store(o)
+			setBit(child.used, fd, true)
+			setBit(child.cloexec, fd, bit(t.cloexec, fd))
+		}
+	}
+	return child
+}
+
+// CloseMarked closes the descriptors with FD_CLOEXEC, execve(2).
+func (t *Table) CloseMarked() {
+	for fd := 0; ; fd++ {
+		t.mu.Lock()
+		if fd >= len(t.used)*64 {
+			t.mu.Unlock()
+			return
+		}
+		o := t.slotLocked(fd)
+		if o == nil || !bit(t.cloexec, fd) {
+			t.mu.Unlock()
+			continue
+		}
+		t.clearLocked(fd)
+		t.mu.Unlock()
+		t.giveUp(o)
+	}
 }
 
 // CloseOnExec returns the FD_CLOEXEC flag of fd.

@@ -74,6 +74,12 @@ func openTTY(o *opening) (File, error) {
 	return openConsole(o)
 }
 
+// IsTerminal tells whether f is the program's terminal.
+func IsTerminal(f File) bool {
+	_, ok := f.(*terminalFile)
+	return ok
+}
+
 // Read implements File.
 func (t *terminalFile) Read(dst Dst, _ int64) (int64, error) { return t.console.input.read(dst) }
 
@@ -132,9 +138,12 @@ func (t *terminalFile) Ioctl(mem Memory, cmd, arg uint64) (uint64, error) {
 		return 0, nil
 	case unix.TIOCGPGRP, unix.TIOCGSID:
 		c.mu.Lock()
-		group := c.foreground
+		id := c.foreground
+		if cmd == unix.TIOCGSID {
+			id = c.session
+		}
 		c.mu.Unlock()
-		return 0, copyOutInt32(mem, arg, group)
+		return 0, copyOutInt32(mem, arg, id)
 	case unix.TIOCSPGRP:
 		var b [4]byte
 		if err := mem.CopyIn(b[:], arg); err != nil {

@@ -32,10 +32,14 @@ func (p *Paths) FS() *FS { return p.fs }
 // SetProcess sets whose /proc/self this is. The first process has the terminal.
 func (p *Paths) SetProcess(info *ProcessInfo) {
 	p.fs.console.setForeground(info.PID)
+	info.paths = p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.self = info
 }
+
+// Fork returns the path context of a child: with the same working directory, and no /proc/self yet.
+func (p *Paths) Fork() *Paths { return &Paths{fs: p.fs, cwd: p.Cwd()} }
 
 // Cwd returns the working directory.
 func (p *Paths) Cwd() *Dir {

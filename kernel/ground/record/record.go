@@ -30,10 +30,12 @@ type Thread struct {
 	Made   uint64     // number of calls so far
 	Calls  [KeptCalls]Call
 
+	PID uint64 // of its process
+
 	slot int // in Threads, or -1
 }
 
-// MaxThreads bounds the threads that are on record; more than a process can have.
+// MaxThreads bounds the threads that are on record; more than there can be.
 const MaxThreads = 4608
 
 // Threads are those that live, each in a place of its own.
@@ -42,9 +44,9 @@ var Threads [MaxThreads]atomic.Pointer[Thread]
 // sequence counts the calls of all threads.
 var sequence atomic.Uint64
 
-// Add puts a thread on record.
-func Add(tid int, u *regs.User) *Thread {
-	t := &Thread{TID: uint64(tid), Regs: u, slot: -1}
+// Add puts a thread of a process on record.
+func Add(pid, tid int, u *regs.User) *Thread {
+	t := &Thread{PID: uint64(pid), TID: uint64(tid), Regs: u, slot: -1}
 	for i := range MaxThreads {
 		slot := (tid + i) % MaxThreads
 		if Threads[slot].Load() == nil && Threads[slot].CompareAndSwap(nil, t) {

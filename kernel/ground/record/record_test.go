@@ -9,7 +9,7 @@ import (
 )
 
 func TestCallsOfAThread(t *testing.T) {
-	th := Add(7, regs.New())
+	th := Add(1, 7, regs.New())
 	defer th.Remove()
 	if _, ok := th.Recent(0); ok {
 		t.Error("a thread that has made no call has a last one")
@@ -45,7 +45,7 @@ func TestCallsOfAThread(t *testing.T) {
 func TestThreadsHaveTheirPlaces(t *testing.T) {
 	var all []*Thread
 	for i := range MaxThreads + 1 {
-		all = append(all, Add(5+i/2*MaxThreads, nil))
+		all = append(all, Add(1, 5+i/2*MaxThreads, nil))
 	}
 	found := map[*Thread]bool{}
 	for i := range Threads {
@@ -92,7 +92,7 @@ func TestLastPackets(t *testing.T) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	th := Add(7, nil)
+	th := Add(1, 7, nil)
 	defer th.Remove()
 	args := [6]uint64{1, 2, 3}
 	for b.Loop() {

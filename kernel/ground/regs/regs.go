@@ -62,3 +62,13 @@ type User struct {
 	// the FXSAVE image [SDM1 10.5.1, 13.4]. Read and write it with the methods of state.go.
 	Image [ImageSize]byte
 }
+
+// Begin makes the registers those of a program that is about to begin: from New, with IP, SP, Flags and Root set. What is
+// ground's stays, and so does why the thread left ring 3.
+func (u *User) Begin(from *User) {
+	u.AX, u.BX, u.CX, u.DX, u.SI, u.DI, u.BP = 0, 0, 0, 0, 0, 0, 0
+	u.R8, u.R9, u.R10, u.R11, u.R12, u.R13, u.R14, u.R15 = 0, 0, 0, 0, 0, 0, 0, 0
+	u.IP, u.Flags, u.SP, u.Root = from.IP, from.Flags, from.SP, from.Root
+	u.FSBase, u.GSBase = 0, 0
+	u.CopyState(from)
+}

@@ -124,6 +124,17 @@ func (f *SharedFile) Attach(v *mm.View, access mm.Access) (mm.Access, error) {
 	return access, nil
 }
 
+// Inherit implements mm.SharedBacking.
+func (f *SharedFile) Inherit(from, v *mm.View) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	access, ok := f.views[from]
+	if !ok {
+		f.m.tb.Error("mmtest: a view is inherited that isn't attached")
+	}
+	f.views[v] = access
+}
+
 // Detach implements mm.SharedBacking.
 func (f *SharedFile) Detach(v *mm.View) {
 	f.mu.Lock()
