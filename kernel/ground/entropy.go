@@ -32,6 +32,7 @@ func initEntropy(seed, sizeBytes uint64) {
 
 // absorb takes in the bytes of [buf, buf+size). What nobody could guess before stays so, whatever they are.
 func absorb(buf, size uint64) {
+	randomLock.lock()
 	for size > 0 {
 		n := min(size, 32)
 		for i := uint64(0); i < n; i++ {
@@ -41,6 +42,7 @@ func absorb(buf, size uint64) {
 		buf += n
 		size -= n
 	}
+	randomLock.unlock()
 }
 
 // rekey replaces the key by output of the cipher, so that earlier output can't be computed from it.
