@@ -88,6 +88,16 @@ func TestGoEndings(t *testing.T) {
 	}
 }
 
+// TestFirstProcessEndsTheMachine: with its status, whatever its children do.
+func TestFirstProcessEndsTheMachine(t *testing.T) {
+	for role, status := range map[string]int{"leave": 9, "victim": statusBySignal + int(unix.SIGTERM)} {
+		t.Run(role, func(t *testing.T) {
+			t.Parallel()
+			start(t, options{configuration: plain, quiet: true, program: goProgram(t, "processes"), flags: []string{"-e", "PROCESSES_ROLE=" + role}}).want(status)
+		})
+	}
+}
+
 // interrupt is Ctrl-C.
 func interrupt(t *testing.T, r *run) {
 	t.Helper()

@@ -79,6 +79,21 @@ func play(role string, args []string) int {
 		return 1
 	case "pid":
 		fmt.Print(os.Getpid())
+	case "leave": // ends before its children
+		for range 3 {
+			c := itself("sleep")
+			c.Stdout = os.Stdout
+			if c.Start() != nil {
+				return 1
+			}
+		}
+		return 9
+	case "victim": // of its child
+		itself("kill-parent").Run()
+		return 1
+	case "kill-parent":
+		syscall.Kill(os.Getppid(), syscall.SIGTERM)
+		time.Sleep(time.Hour)
 	case "serve":
 		l, err := net.FileListener(os.NewFile(3, "listener"))
 		if err != nil {
