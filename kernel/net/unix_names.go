@@ -14,10 +14,13 @@ import (
 // the length that the address has; others end at their zero byte. In the maps here an abstract name keeps its zero byte.
 const maxUnixPath = 108
 
-// ucred makes the struct ucred of a process, which is root's as all are: pid, uid, gid.
+// ucred makes the struct ucred of a process, which is root's as all are: pid, uid, gid; of none, 0, they are unknown (-1).
 func ucred(pid int) []byte {
 	var b [12]byte
 	binary.LittleEndian.PutUint32(b[:], uint32(pid))
+	if pid == 0 {
+		binary.LittleEndian.PutUint64(b[4:], ^uint64(0))
+	}
 	return b[:]
 }
 

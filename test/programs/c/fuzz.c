@@ -251,6 +251,8 @@ static void choose(struct slot *s)
 		s->clone = 1;
 		c->args[0] |= one_in(s, 2) ? CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM : 0;
 		c->args[1] |= 64; /* never the parent's stack */
+		if ((c->args[0] & 0xff) == SIGKILL) /* a child's exit signal is for the fuzzer */
+			c->args[0] &= ~0xffULL;
 	}
 	if (c->number == SYS_getrandom)
 		c->args[0] = own(s); /* as random numbers may look like anything */
