@@ -109,8 +109,9 @@ func TestKVM(t *testing.T) {
 	}
 }
 
-// nestedCPU is a processor that QEMU emulates with virtualization, AMD's. Without AVX, because guests of its guests can't use it:
-// their XCR0 gets lost, so that the first instruction with a VEX prefix is an invalid one.
+// nestedCPU is a processor that QEMU emulates with virtualization, AMD's. Without AVX: in the machines of such a guest QEMU 7.2 takes
+// the first instruction with a VEX prefix for an invalid one, though XSETBV has enabled AVX, and though it executes the same kernel's
+// in machines of its own.
 const nestedCPU = "max,-avx"
 
 // nestedKVM runs this program in a Linux guest.
