@@ -28,13 +28,17 @@ type watch struct {
 	running  uint64 // looks in a row that found the same goroutine
 }
 
-// watching tells that the clock sends its interrupts.
-var watching uint64
+var (
+	watching uint64 // the clock sends its interrupts
+	second   uint64 // that the clock showed when it last ticked
+	stray    uint64 // an interrupt may still come of a tick that has been seen
+)
 
 // Registers of the real-time clock [MC146818].
 const (
 	rtcIndex       = 0x70
 	rtcData        = 0x71
+	rtcSeconds     = 0x00 // two decimal digits
 	rtcB           = 0x0b
 	rtcC           = 0x0c
 	rtcUpdateEnded = 0x10 // in B: interrupts when the second ends; in C: it has. Reading C clears it
@@ -49,6 +53,7 @@ func startWatchdog() {
 	if b == 0xff || !openNMI(rtcLine) {
 		return
 	}
+	second = rtcSecond()
 	watching = 1
 	out8(rtcIndex, rtcB)
 	out8(rtcData, b|rtcUpdateEnded)
@@ -56,14 +61,34 @@ func startWatchdog() {
 	in8(rtcData)
 }
 
-// clockTicked tells whether a non-maskable interrupt is the clock's.
+func rtcSecond() uint64 {
+	out8(rtcIndex, rtcSeconds)
+	v := uint64(in8(rtcData))
+	return v>>4*10 + v&0xf
+}
+
+// clockTicked tells whether a non-maskable interrupt is the clock's. Where the host has not run this CPU for a second, the clock has
+// ticked twice: the register told of both ticks at once, but each may have its interrupt.
 func clockTicked() bool {
 	if watching == 0 {
 		return false
 	}
 	out8(rtcIndex, rtcC)
-	return in8(rtcData)&rtcUpdateEnded != 0
+	if in8(rtcData)&rtcUpdateEnded == 0 {
+		expected := stray != 0
+		stray = 0
+		return expected
+	}
+	now := rtcSecond()
+	if stray = 0; missedTick(second, now) {
+		stray = 1
+	}
+	second = now
+	return true
 }
+
+// missedTick tells whether more than a second lies between what the clock showed before and shows now.
+func missedTick(before, now uint64) bool { return (now+60-before)%60 > 1 }
 
 // watchOthers has the other CPUs looked at that run something, or are in ground.
 func watchOthers(c *cpu) {

@@ -1,0 +1,63 @@
+package vm
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"testing"
+)
+
+// TestManySendAtOnce: all of many connections are answered when all send at the same moment. QEMU throws away what the card has no
+// room for, and sends it again after a second, all at once; then after two, and so on.
+func TestManySendAtOnce(t *testing.T) {
+	const many = 1000
+	for _, c := range []configuration{
+		{machine: "pc", cpus: 1, model: "default", nic: "e1000"}, {machine: "microvm", cpus: 2, model: "max"},
+	} {
+		t.Run(c.String(), func(t *testing.T) {
+			r := start(t, options{configuration: c, flags: []string{"-p", "0:7000"}, limit: 4 * runLimit,
+				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
+			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+			addr := r.port("7000/tcp")
+			conns := make([]net.Conn, many)
+			for i := range conns {
+				var err error
+				if conns[i], err = net.Dial("tcp", addr); err != nil {
+					t.Fatal(err)
+				}
+				defer conns[i].Close()
+				conns[i].SetDeadline(deadline())
+				if _, err := io.WriteString(conns[i], "echo\nfirst\n"); err != nil {
+					t.Fatal(err)
+				}
+				if err := takeEcho(conns[i], "first\n"); err != nil {
+					t.Fatalf("connection %d: %v", i+1, err)
+				}
+			}
+			for i, c := range conns {
+				if _, err := io.WriteString(c, "again\n"); err != nil {
+					t.Fatalf("connection %d: %v", i+1, err)
+				}
+			}
+			for i, c := range conns {
+				c.SetDeadline(deadline())
+				if err := takeEcho(c, "again\n"); err != nil {
+					t.Fatalf("connection %d: %v", i+1, err)
+				}
+			}
+			for _, c := range conns {
+				c.Close()
+			}
+			quit(t, r, addr)
+		})
+	}
+}
+
+// takeEcho reads a text that must come back.
+func takeEcho(c net.Conn, text string) error {
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+		return fmt.Errorf("got %q: %v", got, err)
+	}
+	return nil
+}
