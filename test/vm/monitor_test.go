@@ -203,3 +203,10 @@ func (d *debugger) register(n int) uint64 {
 	}
 	return binary.LittleEndian.Uint64(append(b, 0, 0, 0, 0))
 }
+
+// loadsFlags tells whether the next instruction takes RFLAGS from somewhere else: IRETQ, SYSRETQ, POPFQ.
+func (d *debugger) loadsFlags() bool {
+	d.t.Helper()
+	code := d.do(fmt.Sprintf("m%x,3", d.register(debugRIP)))
+	return strings.HasPrefix(code, "48cf") || strings.HasPrefix(code, "480f07") || strings.HasPrefix(code, "9d")
+}

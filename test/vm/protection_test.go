@@ -206,7 +206,7 @@ func TestDebugExceptionInKernel(t *testing.T) {
 	echo("before")
 	for i := range 5 {
 		d := debug(t, socket)
-		for d.register(debugRIP)>>63 == 0 { // the program is about to wait for input, and the CPU to be idle
+		for d.register(debugRIP)>>63 == 0 || d.loadsFlags() { // the program is about to wait for input, and the CPU to be idle
 			d.release()
 			d = debug(t, socket)
 		}
@@ -216,6 +216,13 @@ func TestDebugExceptionInKernel(t *testing.T) {
 		}
 		d.release()
 		echo(fmt.Sprint("after ", i))
+		n := 0
+		r.awaitLine(r.stderr, "it told of the exception", func(line string) bool { // a CPU that idles takes it when it goes on
+			if strings.HasPrefix(line, "wick: debug exception in the kernel: cpu 0") {
+				n++
+			}
+			return n > i
+		})
 	}
 	out.Close()
 	r.want(0)
