@@ -142,57 +142,71 @@ func started(t *testing.T, m *model, change func(*Config)) (*Device, *vsock.Endp
 	return d, e, asked
 }
 
-// stream reads and writes a connection as a blocking file.
+// stream reads and writes a connection as a blocking file, for any number of goroutines.
 type stream struct {
 	*vsock.Conn
-	changed chan struct{}
+
+	mu      sync.Mutex
+	changed chan struct{} // guarded by mu; closed at the next change
 }
 
 func newStream(c *vsock.Conn) *stream {
-	s := &stream{c, make(chan struct{}, 1)}
+	s := &stream{Conn: c, changed: make(chan struct{})}
 	c.Notify(func() {
-		select {
-		case s.changed <- struct{}{}:
-		default:
-		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.changed)
+		s.changed = make(chan struct{})
 	})
 	return s
 }
 
-func (s *stream) wait() error {
-	select {
-	case <-s.changed:
-		return nil
-	case <-time.After(20 * time.Second):
-		return errors.New("nothing changes")
+// wait calls try until it returns something other than vsock.ErrWait.
+func (s *stream) wait(try func() error) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if err := try(); err != vsock.ErrWait {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			return errors.New("nothing changes")
+		}
 	}
 }
 
-func (s *stream) Read(p []byte) (int, error) {
-	for {
-		n, err := s.Conn.Read(p)
-		if err != vsock.ErrWait {
-			return n, err
+// established waits until the connection is established, or over.
+func (s *stream) established() error {
+	return s.wait(func() error {
+		if err := s.Err(); err != vsock.ErrNotYet {
+			return err
 		}
-		if err := s.wait(); err != nil {
-			return 0, err
-		}
-	}
+		return vsock.ErrWait
+	})
+}
+
+func (s *stream) Read(p []byte) (n int, err error) {
+	err = s.wait(func() (err error) {
+		n, err = s.Conn.Read(p)
+		return err
+	})
+	return n, err
 }
 
 func (s *stream) Write(p []byte) (total int, err error) {
-	for len(p) > 0 {
-		n, err := s.Conn.Write(p)
+	for len(p) > 0 && err == nil {
+		n := 0
+		err = s.wait(func() (err error) {
+			n, err = s.Conn.Write(p)
+			return err
+		})
 		p = p[n:]
 		total += n
-		if err == vsock.ErrWait {
-			err = s.wait()
-		}
-		if err != nil {
-			return total, err
-		}
 	}
-	return total, nil
+	return total, err
 }
 
 // connected makes a connection from the guest to the host.
@@ -207,12 +221,7 @@ func connected(t *testing.T, m *model, e *vsock.Endpoint) (guest, host *stream) 
 	if err := h.Accept(); err != nil {
 		t.Fatal(err)
 	}
-	for c.Err() == vsock.ErrNotYet {
-		if err := guest.wait(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := c.Err(); err != nil {
+	if err := guest.established(); err != nil {
 		t.Fatal(err)
 	}
 	return guest, newStream(h)
@@ -267,10 +276,8 @@ func TestHostConnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]byte, 10)
-	for c.Err() == vsock.ErrNotYet {
-		if err := host.wait(); err != nil {
-			t.Fatal(err)
-		}
+	if err := host.established(); err != nil {
+		t.Fatal(err)
 	}
 	if n, err := host.Read(b); string(b[:n]) != "hello" || err != nil {
 		t.Errorf("read %q, %v", b[:n], err)
