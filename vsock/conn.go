@@ -41,6 +41,8 @@ type Conn struct {
 	output  queue // to be sent; never more than there was credit for when it came
 	receive receiveCredit
 	send    sendCredit
+	wanted  uint32 // what receive.bufAlloc is to be, memory permitting
+	shared  int    // of Config.Memory
 
 	localShut uint32 // ShutReceive: we read no more; ShutSend: we write no more
 	shutSent  uint32 // what of it the peer has been told
@@ -57,9 +59,10 @@ type Conn struct {
 
 // newConnLocked adds a connection.
 func (e *Endpoint) newConnLocked(k key, s state) *Conn {
-	c := &Conn{e: e, key: k, state: s}
-	c.receive.bufAlloc = e.cfg.BufAlloc
+	c := &Conn{e: e, key: k, state: s, wanted: e.cfg.BufAlloc}
 	e.conns[k] = c
+	c.receive.bufAlloc = c.shareLocked(c.wanted)
+	c.accountLocked()
 	return c
 }
 
@@ -79,6 +82,7 @@ func (c *Conn) endLocked(err error) {
 		c.input.clear()
 	}
 	c.stopLocked()
+	c.accountLocked()
 	delete(c.e.conns, c.key)
 	c.changedLocked()
 }
@@ -210,6 +214,8 @@ func (c *Conn) dataLocked(h *Header, data [][]byte) {
 // forwardedLocked notes that bytes have left the buffer.
 func (c *Conn) forwardedLocked(n int) {
 	c.receive.fwdCnt += uint32(n)
+	c.growLocked()
+	c.accountLocked()
 	if c.receive.updateDue() && c.peerShut&ShutSend == 0 {
 		c.pending |= sendCreditUpdate
 	}

@@ -124,6 +124,7 @@ func (c *Conn) consumeLocked(n int) {
 		c.forwardedLocked(n)
 		c.queueLocked()
 	}
+	c.accountLocked()
 }
 
 // Write takes as much of p as the peer has room for and as may wait to be sent. It returns ErrWait if that is nothing:
@@ -176,7 +177,7 @@ func (c *Conn) spaceLocked() int {
 		c.pending |= sendCreditRequest
 		c.queueLocked()
 	}
-	return max(0, min(credit, maxOutput-c.output.len()))
+	return max(0, min(credit, c.outputLimitLocked()-c.output.len()))
 }
 
 // Shutdown ends directions of the connection: ShutReceive, ShutSend or both. What was written before ShutSend is sent;
@@ -220,15 +221,18 @@ func (c *Conn) Close() {
 		}
 	case closed:
 		c.input.clear()
+		c.accountLocked()
 	}
 }
 
 // SetBufAlloc changes the size of the receive buffer in bytes. What a peer was allowed to send before it learns of a
-// smaller one is still taken.
+// smaller one is still taken. It gets no larger than memory permits.
 func (c *Conn) SetBufAlloc(n uint32) {
 	c.e.mu.Lock()
 	defer c.e.unlock()
-	c.receive.bufAlloc = min(max(n, 1), maxBufAlloc)
+	c.wanted = min(max(n, 1), maxBufAlloc)
+	c.receive.bufAlloc = c.shareLocked(c.wanted)
+	c.accountLocked()
 	if c.state == established {
 		c.pending |= sendCreditUpdate
 		c.queueLocked()
@@ -262,7 +266,7 @@ func (c *Conn) Status() Status {
 	if c.writableLocked() != nil {
 		s.Broken = c.state != connecting && c.state != requested
 	} else {
-		s.Writable = int(c.send.free()) > c.output.len() && c.output.len() < maxOutput
+		s.Writable = int(c.send.free()) > c.output.len() && c.output.len() < c.outputLimitLocked()
 	}
 	return s
 }

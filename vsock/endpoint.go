@@ -20,8 +20,11 @@ type Config struct {
 	// called by any call of the package and at any time, but with no lock held.
 	Ready func()
 
-	MaxConns  int           // connections at a time, both ways; default 1023
-	BufAlloc  uint32        // receive buffer of a connection, in bytes; default DefaultBufAlloc
+	MaxConns int    // connections at a time, both ways; default 1023
+	BufAlloc uint32 // receive buffer of a connection, in bytes; default DefaultBufAlloc
+	// Memory bounds the receive buffers of all connections together, in bytes, and what they have written and not sent in the same
+	// way; 0: no bound but MaxConns. A connection's buffer may then be smaller than is asked for, and grow.
+	Memory    int
 	CloseTime time.Duration // how long a peer may take to answer the last SHUTDOWN; default 8 s, Linux's
 
 	// AfterFunc is the clock, time.AfterFunc unless a test has another. It is called with a lock held, so it must not call f
@@ -55,6 +58,7 @@ type Endpoint struct {
 	last     *Conn
 	idle     bool // Output has told that there is nothing
 	counters Counters
+	shared   int // of Config.Memory
 
 	changed *Conn  // to be told by unlock; an operation changes one connection at most
 	asked   *Conn  // to be handed to Config.Request by unlock
@@ -191,7 +195,7 @@ func (e *Endpoint) Congested() bool {
 // checkRoomLocked tells whether another connection fits. Those whose RST has yet to go count: so nobody gets more by
 // going through connections faster than packets are taken.
 func (e *Endpoint) checkRoomLocked() error {
-	if len(e.conns)+len(e.resets) >= e.cfg.MaxConns+maxResets || len(e.conns) >= e.cfg.MaxConns {
+	if len(e.conns)+len(e.resets) >= e.cfg.MaxConns+maxResets || len(e.conns) >= e.cfg.MaxConns || !e.roomLocked() {
 		return ErrTooMany
 	}
 	return nil

@@ -21,6 +21,14 @@ func buffer() int {
 	return int(min(max(limit/bufferShare, minBuffer), maxBuffer))
 }
 
+// vsockShare is what part of the kernel's memory AF_VSOCK connections may have for each direction.
+const vsockShare = 6
+
+func vsockMemory() int {
+	_, limit := ground.KernelMemory()
+	return int(limit / vsockShare)
+}
+
 // collectEvery is how often memory that is short is searched for garbage.
 const collectEvery = 50 * time.Millisecond
 

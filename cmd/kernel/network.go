@@ -138,7 +138,7 @@ const dhcpPatience = 10 * time.Second
 // address in the configuration it asks by DHCP.
 func startNetwork(c *bundle.Config, card *card, judge net.Judge, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
-		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Short: memory.short, ShortLasting: memory.lasting,
+		Log: log, Hostname: c.Host, MaxBuffer: buffer(), VsockMemory: vsockMemory(), Short: memory.short, ShortLasting: memory.lasting,
 	})
 	if err != nil || card == nil {
 		return stack, err

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"wick/vsock"
 )
 
 // newShort makes a world whose memory is short while the flag is set.
@@ -83,6 +85,28 @@ func TestWritersWaitWhileMemoryIsShort(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A connection that is broken may be what keeps the memory: whoever writes to it learns that, and closes it.
+func TestBrokenVsockWritersDoNotWaitForMemory(t *testing.T) {
+	w, short := newShort(t)
+	l := must[int](t)(w.socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0))
+	check(t, w.bind(l, savm(vsock.Any, 7)))
+	check(t, w.listen(l, 1))
+	a := must[int](t)(w.socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0))
+	check(t, w.connect(a, savm(vsock.Local, 7)))
+	b, _, err := w.accept(l)
+	check(t, err)
+	short.Store(true)
+	if _, err := w.sendmsg(a, []byte("x"), nil, nil, unix.MSG_DONTWAIT); err != unix.EAGAIN {
+		t.Errorf("write: %v", err)
+	}
+	w.close(b)
+	if got := w.poll(a, unix.POLLRDHUP, 10_000); got&unix.POLLRDHUP == 0 {
+		t.Fatalf("poll: %#x", got)
+	}
+	_, err = w.write(a, []byte("x"))
+	wantErr(t, "write to a broken connection", err, unix.EPIPE)
 }
 
 func TestDatagramsAreDroppedWhileMemoryIsShort(t *testing.T) {

@@ -20,6 +20,9 @@ type Options struct {
 	MaxSockets int
 	// MaxBuffer bounds how far the buffers of a TCP connection grow, in bytes for each direction; 0 is DefaultMaxBuffer.
 	MaxBuffer int
+	// VsockMemory bounds what AF_VSOCK connections with the host have received and have yet to send together, in bytes for each
+	// direction, and those within the machine to half of that; 0: no bound.
+	VsockMemory int
 	// Short, if not nil, tells whether the kernel's memory is short: then the stack keeps nothing more. It is asked for
 	// each packet and each write.
 	Short func() bool

@@ -222,7 +222,7 @@ func (s *vsockSocket) Send(src vfs.Src, m *Message) (int64, error) {
 		return 0, err
 	case s.shut.write():
 		return 0, unix.EPIPE
-	case s.stack.shortage.holds(s.wait):
+	case !c.Status().Broken && s.stack.shortage.holds(s.wait): // one that is broken is told so, and gives its memory up
 		return 0, unix.EAGAIN
 	}
 	s.writing.Lock()

@@ -41,6 +41,7 @@ func (v *vsockSpace) init(s *Stack) {
 		Request:   v.request,
 		Ready:     v.wakeCarrier,
 		BufAlloc:  defaultVsockBuffer,
+		Memory:    s.options.VsockMemory / 2,
 	})
 }
 
@@ -54,6 +55,7 @@ func (s *Stack) AttachVsock(cid func() uint32, ready func()) *vsock.Endpoint {
 		Request:   s.vsock.request,
 		Ready:     ready,
 		BufAlloc:  defaultVsockBuffer,
+		Memory:    s.options.VsockMemory,
 	})
 	s.vsock.device.Store(&vsockDevice{e, cid})
 	return e
