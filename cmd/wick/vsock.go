@@ -102,14 +102,27 @@ its standard input and output.`,
 }
 
 // untilSignal returns a context that is over at SIGINT or SIGTERM.
-func untilSignal() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(statusError(statusBySignal + int(s.(unix.Signal))))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel(nil)
+	}
 }
 
 // interrupted returns err, unless it comes of a signal: that needs no words.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return statusError(statusBySignal + int(unix.SIGINT))
+		return context.Cause(ctx)
 	}
 	return err
 }

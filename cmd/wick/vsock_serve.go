@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"wick/vmm/vsockhost"
 	"wick/vsock"
+	"wick/vsock/hybrid"
 )
 
 func newVsockServe() *cobra.Command {
@@ -169,7 +169,7 @@ func (g *servedGuest) serve(ctx context.Context, there *servedGuests, wait time.
 	say := func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, "wick: vsock %d: %s\n", g.cid, fmt.Sprintf(format, args...))
 	}
-	l, err := vsockhost.ListenUnix(g.socket)
+	l, err := hybrid.ListenUnix(g.socket)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (g *servedGuest) serve(ctx context.Context, there *servedGuests, wait time.
 		}
 		stop := context.AfterFunc(ctx, host.Close)
 		say("waiting for QEMU at %s", g.socket)
-		c, err := l.Accept()
+		c, err := l.AcceptUnix()
 		if err != nil {
 			stop()
 			host.Close()
@@ -197,7 +197,7 @@ func (g *servedGuest) serve(ctx context.Context, there *servedGuests, wait time.
 		}
 		say("QEMU is there; ports are reached at %s", g.path)
 		there.set(g.cid, host)
-		if err := host.Serve(c.(*net.UnixConn)); err != nil {
+		if err := host.Serve(c); err != nil {
 			say("%v", err)
 		}
 		there.set(g.cid, nil)

@@ -6,17 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"wick/vmm/vsockdev"
 	"wick/vsock"
+	"wick/vsock/hybrid"
 )
 
 // Config says what leads where.
@@ -50,6 +48,7 @@ type Host struct {
 	log       *limiter
 	listeners []listener
 	slots     chan struct{} // one for each connection, from the first byte to the last
+	waiting   chan struct{} // one for each client that has yet to say CONNECT
 
 	ctx    context.Context // over when the guest is
 	cancel context.CancelFunc
@@ -69,7 +68,8 @@ type listener struct {
 
 // New opens the sockets of the host. Connections to them wait for Serve.
 func New(c Config) (*Host, error) {
-	h := &Host{config: c, log: newLimiter(c.Log), slots: make(chan struct{}, vsockdev.MaxConns), next: firstPort}
+	h := &Host{config: c, log: newLimiter(c.Log), next: firstPort,
+		slots: make(chan struct{}, vsockdev.MaxConns), waiting: make(chan struct{}, vsockdev.MaxConns)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	err := h.listen()
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *Host) listen() error {
 		if err := checkPath(h.config.Path + "_4294967294"); err != nil {
 			return err
 		}
-		l, err := ListenUnix(h.config.Path)
+		l, err := hybrid.ListenUnix(h.config.Path)
 		if err != nil {
 			return err
 		}
@@ -106,32 +106,13 @@ func (h *Host) listen() error {
 
 func (t Target) listen() (net.Listener, error) {
 	if t.Path != "" {
-		return ListenUnix(t.Path)
+		return hybrid.ListenUnix(t.Path)
 	}
-	return net.Listen("tcp", t.TCP.String())
-}
-
-// ListenUnix listens at the path of a Unix-domain socket. A socket that nobody listens at, as a killed wick leaves it, gives way.
-func ListenUnix(path string) (net.Listener, error) {
-	l, err := net.Listen("unix", path)
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return l, err
+	network := "tcp6"
+	if t.TCP.Addr().Is4() { // else 0.0.0.0 would be all addresses of IPv6, too
+		network = "tcp4"
 	}
-	if info, statErr := os.Lstat(path); statErr == nil && info.Mode().Type() != fs.ModeSocket {
-		return nil, fmt.Errorf("%s is there and is no socket", path)
-	}
-	c, dialErr := net.Dial("unix", path)
-	if dialErr == nil {
-		c.Close()
-		return nil, fmt.Errorf("%s is in use: somebody listens there", path)
-	}
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) {
-		return nil, err
-	}
-	if err := os.Remove(path); err != nil {
-		return nil, err
-	}
-	return net.Listen("unix", path)
+	return net.Listen(network, t.TCP.String())
 }
 
 // Publishes returns what leads to the guest, with the ports that were picked.
@@ -164,34 +145,34 @@ func (h *Host) Serve(conn *net.UnixConn) error {
 	return err
 }
 
-// take takes a slot for a connection, if there is one.
-func (h *Host) take() bool {
+// take takes one of slots, if there is one.
+func take(slots chan struct{}) bool {
 	select {
-	case h.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	default:
 		return false
 	}
 }
 
-func (h *Host) release() { <-h.slots }
+func release(slots chan struct{}) { <-slots }
 
 // request answers a connection that the guest asks for.
 func (h *Host) request(c *vsock.Conn) {
-	if !h.take() {
+	if !take(h.slots) {
 		h.log.printf("refused the guest's connection to port %d: %d connections are open", c.Local().Port, cap(h.slots))
 		c.Refuse()
 		return
 	}
 	if c.Local().CID != vsock.Host {
 		h.work.Go(func() {
-			defer h.release()
+			defer release(h.slots)
 			h.requestPeer(c)
 		})
 		return
 	}
 	h.work.Go(func() {
-		defer h.release()
+		defer release(h.slots)
 		sock, err := h.dialHost(c.Local().Port)
 		if err != nil {
 			h.log.printf("refused the guest's connection to port %d: %v", c.Local().Port, err)
@@ -256,22 +237,16 @@ func (h *Host) accept(l listener) {
 func (h *Host) serve(p *Publish, sock socket) {
 	defer sock.Close()
 	stop := context.AfterFunc(h.ctx, func() { sock.Close() })
-	if !h.take() {
+	port, first, err := h.wanted(p, sock)
+	if err != nil {
+		h.refuse(p, sock, err)
+		return
+	}
+	if !take(h.slots) {
 		h.refuse(p, sock, fmt.Errorf("%d connections are open", cap(h.slots)))
 		return
 	}
-	defer h.release()
-	var port uint32
-	var first []byte
-	if p != nil {
-		port = p.Port
-	} else {
-		var err error
-		if port, first, err = readConnect(sock); err != nil {
-			h.refuse(p, sock, err)
-			return
-		}
-	}
+	defer release(h.slots)
 	c, err := h.dialGuest(port, sock)
 	if err != nil {
 		h.refuse(p, sock, fmt.Errorf("guest port %d: %w", port, err))
@@ -285,6 +260,18 @@ func (h *Host) serve(p *Publish, sock socket) {
 	}
 	stop()
 	h.relay(c, sock, first)
+}
+
+// wanted returns the port that a connection is for, and what has come of it. Clients that say nothing take no slot of those that do.
+func (h *Host) wanted(p *Publish, sock socket) (port uint32, first []byte, err error) {
+	if p != nil {
+		return p.Port, nil, nil
+	}
+	if !take(h.waiting) {
+		return 0, nil, fmt.Errorf("%d clients have yet to say what they want", cap(h.waiting))
+	}
+	defer release(h.waiting)
+	return readConnect(sock)
 }
 
 // refuse tells why there is no connection.

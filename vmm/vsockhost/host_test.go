@@ -697,3 +697,41 @@ func TestPathIsTaken(t *testing.T) {
 		t.Error("a path that is too long for PATH_PORT")
 	}
 }
+
+// A client that says nothing takes nothing from the connections that there can be.
+func TestSilentClientsTakeNoConnection(t *testing.T) {
+	w := newWorld(t, 0, Config{})
+	w.listen(52, echo)
+	for range 10 {
+		c, err := net.Dial("unix", w.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	for len(w.host.waiting) < 10 {
+		time.Sleep(time.Millisecond)
+	}
+	if n := len(w.host.slots); n != 0 {
+		t.Errorf("%d connections", n)
+	}
+	w.mustConnect(52)
+	if n := len(w.host.slots); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+func TestPublishedAtIPv4Only(t *testing.T) {
+	p, err := ParsePublish("tcp:0.0.0.0:0=80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := p.Target.listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if a := l.Addr().(*net.TCPAddr).AddrPort().Addr(); !a.Is4() {
+		t.Errorf("listens at %v", a)
+	}
+}

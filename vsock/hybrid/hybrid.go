@@ -13,10 +13,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -141,28 +139,11 @@ type Listener struct {
 // Listen listens for the connections of the guest whose vsock device has its socket at path, to a port of the host. Close
 // removes the socket. One that nobody listens at any more, as a killed program leaves it, gives way.
 func Listen(path string, port uint32) (*Listener, error) {
-	name := path + "_" + strconv.FormatUint(uint64(port), 10)
-	l, err := net.Listen("unix", name)
-	if err != nil && abandoned(name) && os.Remove(name) == nil {
-		l, err = net.Listen("unix", name)
-	}
+	l, err := ListenUnix(path + "_" + strconv.FormatUint(uint64(port), 10))
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{l.(*net.UnixListener), Addr{path, port}}, nil
-}
-
-// abandoned tells whether there is a socket that nobody listens at.
-func abandoned(name string) bool {
-	info, err := os.Lstat(name)
-	if err != nil || info.Mode().Type() != os.ModeSocket {
-		return false
-	}
-	c, err := net.Dial("unix", name)
-	if err == nil {
-		c.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	return &Listener{l, Addr{path, port}}, nil
 }
 
 // Accept waits for the next connection, which is a *Conn.

@@ -148,3 +148,20 @@ func TestListenAfterKill(t *testing.T) {
 		t.Error("a file gave way")
 	}
 }
+
+// Whoever listens at a path already learns nothing of it when others try.
+func TestListenTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	l, err := Listen(path, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := Listen(path, 1); err == nil || !strings.HasSuffix(err.Error(), "is in use: somebody listens there") {
+		t.Errorf("the second Listen: %v", err)
+	}
+	l.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if c, err := l.Accept(); err == nil {
+		t.Errorf("the first has got a connection: %v", c)
+	}
+}
