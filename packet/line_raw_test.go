@@ -27,10 +27,10 @@ func cookedLines() []lineTest {
 		return join(be(kind, 2), be(1, 2), be(size, 2), macGuest, []byte{0, 0}, be(proto, 2))
 	}
 	return []lineTest{
-		{"IPv4", join(cooked(4, 6, 0x800), rawUDP4), "cooked(from-us) 52:54:00:12:34:56 " + rawLine4},
+		{"IPv4", join(cooked(0, 6, 0x800), rawUDP4), "cooked(to-us) 52:54:00:12:34:56 " + rawLine4},
 		{"no address", join(cooked(0, 0, 0x86dd), rawUDP6), "cooked(to-us) " + rawLine6},
 		{"long address", join(cooked(9, 99, 0x800), rawUDP4), "cooked(9) 52:54:00:12:34:56:00:00 " + rawLine4},
-		{"ARP", join(cooked(1, 6, 0x806), rawARP), "cooked(broadcast) 52:54:00:12:34:56 ARP who-has 10.0.2.15 tell 10.0.2.2"},
+		{"ARP", join(cooked(4, 6, 0x806), rawARP), "cooked(from-us) 52:54:00:12:34:56 ARP who-has 10.0.2.15 tell 10.0.2.2"},
 		{"802.2", join(cooked(1, 6, 4), rawARP), "cooked(broadcast) 52:54:00:12:34:56 proto=0x0004"},
 		{"tag", join(cooked(1, 6, 0x8100), vlanTag(5, 0x800), rawUDP4), "cooked(broadcast) 52:54:00:12:34:56 vlan 5/p0 " + rawLine4},
 		{"unknown type", join(cooked(1, 6, 0x1234), rawARP), "cooked(broadcast) 52:54:00:12:34:56 !ethertype-unknown 0x1234 byte 14 len=28"},

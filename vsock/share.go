@@ -3,7 +3,7 @@ package vsock
 import "math"
 
 // Config.Memory is shared out as receive buffers. Half of it is kept so that many connections can have the least there is; of the
-// rest each may take an eighth of what is left, again and again as it reads. So a few connections are fast, and many have little
+// rest each may take a quarter of what is left, again and again as it reads. So a few connections are fast, and many have little
 // each, but all go on.
 
 // leastShare is the least receive buffer that a connection gets if the memory is bounded, in bytes: what its queue takes for one
@@ -11,7 +11,7 @@ import "math"
 const leastShare = segmentSize
 
 // growth is what part of the memory that is left a connection may take at a time.
-const growth = 8
+const growth = 4
 
 // roomLocked tells whether there is memory for another connection.
 func (e *Endpoint) roomLocked() bool { return e.cfg.Memory == 0 || e.cfg.Memory-e.shared >= leastShare }

@@ -136,6 +136,8 @@ func (f *dumpFlags) options(expression string) (*dump.Options, error) {
 		return nil, errors.New("--full, --hex and --json exclude each other")
 	case f.stats && (f.full || f.hex):
 		return nil, errors.New("--stats prints no packets, so --full and --hex mean nothing")
+	case forms > 0 && f.write != "" && !f.print:
+		return nil, errors.New("--full, --hex and --json are for packets that are printed: with --write, --print does so")
 	case f.print && f.write == "":
 		return nil, errors.New("--print is for --write; without it packets are printed anyway")
 	case f.print && f.stats:

@@ -192,10 +192,10 @@ func New(c Config) *Queue {
 	return q
 }
 
-// tap takes a frame; its number, which is returned, its time and its interface are set here. It copies what it keeps, never
+// tap takes a frame that was seen at the time now; its number, which is returned, and its interface are set here. It copies what it keeps, never
 // waits for the sink, allocates nothing, and may be called by several goroutines: the order of the calls is the order of
 // the lines. With hold the frame waits for settle; of each interface one can: the one before is settled.
-func (q *Queue) tap(f *packet.Frame, hold bool) (number uint64) {
+func (q *Queue) tap(f *packet.Frame, now time.Time, hold bool) (number uint64) {
 	data := f.Data[:min(len(f.Data), q.config.SnapLen)]
 	of := originOf(f.Link)
 	q.mu.Lock()
@@ -204,7 +204,7 @@ func (q *Queue) tap(f *packet.Frame, hold bool) (number uint64) {
 	q.seen[of]++
 	number = q.number
 	r := record{
-		number: number, time: time.Since(q.config.Start), drop: f.Drop, size: len(data), wireLen: f.WireLen, direction: f.Direction,
+		number: number, time: now.Sub(q.config.Start), drop: f.Drop, size: len(data), wireLen: f.WireLen, direction: f.Direction,
 		rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, link: f.Link, held: hold,
 	}
 	switch slot := q.addLocked(&r); {

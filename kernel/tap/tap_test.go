@@ -15,7 +15,7 @@ import (
 )
 
 // tap gives a frame to a queue that doesn't wait for a verdict.
-func tap(q *Queue, f packet.Frame) { q.tap(&f, false) }
+func tap(q *Queue, f packet.Frame) { q.tap(&f, time.Now(), false) }
 
 // show gives a frame to a queue.
 func show(q *Queue, dir packet.Direction, wireLen int, data []byte, rxErrors uint8, drop string) {

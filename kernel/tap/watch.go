@@ -2,12 +2,13 @@ package tap
 
 import (
 	"sync"
+	"time"
 
 	"wick/packet"
 )
 
-// Watch gives the frames of a card and of a vsock device to several queues, to all in the same order and so with the same
-// numbers.
+// Watch gives the frames of a card and of a vsock device to several queues, to all in the same order, with the same
+// numbers and times.
 type Watch struct {
 	queues []*Queue
 	mu     sync.Mutex // held while queues are given something
@@ -36,9 +37,10 @@ func (s *Side) Tap(f packet.Frame) {
 	w := s.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := time.Now() // of all, so that they tell the same
 	var number uint64
 	for _, q := range w.queues {
-		number = q.tap(&f, hold)
+		number = q.tap(&f, now, hold)
 	}
 	if hold {
 		s.held = number
