@@ -50,6 +50,9 @@ func ParseIPv4(b []byte) (IPv4, Fault) {
 	if ihl < 5 {
 		return nil, Fault{Name: "ihl", Relation: '<', Got: ihl, Want: 5}
 	}
+	if total := int(be16(b[offTotal:])); len(b) < 4*ihl && total >= IPv4Size && total < 4*ihl {
+		return nil, Fault{Name: "ihl", Relation: '>', Got: 4 * ihl, Want: total} // it would not be there in a whole packet either
+	}
 	if len(b) < 4*ihl {
 		return nil, short(len(b), 4*ihl)
 	}
@@ -133,6 +136,9 @@ func (p *printer) ipv4(off, end int) {
 		if f.Name != "version" && len(b) >= IPv4Size {
 			p.char(' ')
 			p.pair4(IPv4(b), ports{})
+			if f.Name == truncated {
+				p.field("ttl", IPv4(b).TTL())
+			}
 		}
 		p.parseFault(f, off, end)
 		return

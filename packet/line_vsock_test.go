@@ -85,16 +85,20 @@ func vsockLines() []lineTest {
 
 func vsockMonLines() []lineTest {
 	head := "vsock guest(3):1024>host(2):1234 "
-	mon := func(transport int, rest ...[]byte) []byte {
+	header := func(op, transport, size int, rest ...[]byte) []byte {
 		b := vsockPacket{}.bytes()[:24]
-		for _, n := range []int{4, transport, 44, 0} {
+		for _, n := range []int{op, transport, size, 0} {
 			b = binary.LittleEndian.AppendUint16(b, uint16(n))
 		}
 		return join(b, join(rest...))
 	}
+	mon := func(transport int, rest ...[]byte) []byte { return header(4, transport, 44, rest...) }
 	return []lineTest{
 		{"monitor", mon(2, vsockPacket{op: VsockRW}.bytes(fill(6))), head + "stream RW len=6 buf_alloc=0 fwd_cnt=0"},
 		{"monitor of another transport", mon(1, fill(50)), head + "payload len=6"},
+		{"monitor of an unknown transport", mon(9, fill(50)), head + "payload len=6 !transport-unknown 9 byte 26"},
+		{"monitor of an unknown op", header(9, 1, 0, fill(5)), head + "op-9 len=5 !op-unknown 9 byte 24"},
+		{"monitor with a header that isn't there", header(1, 1, 50, fill(5)), head + "connect len=0 !length 50>5 byte 28"},
 		{"short monitor", mon(2)[:30], "vsock !truncated 30<32 byte 0"},
 		{"monitor without a packet", mon(2), "vsock !truncated 0<44 byte 32"},
 	}

@@ -15,6 +15,13 @@ type VsockMon []byte
 // VsockMonSize is the length of a vsockmon header in bytes.
 const VsockMonSize = 32
 
+// Offsets of fields of the header.
+const (
+	offVsockMonOp        = 24
+	offVsockMonTransport = 26
+	offVsockMonLen       = 28
+)
+
 // vsockMonVirtio is the transport whose header is a Vsock.
 const vsockMonVirtio = 2
 
@@ -39,13 +46,13 @@ func (h VsockMon) SourcePort() uint32 { return binary.LittleEndian.Uint32(h[16:]
 func (h VsockMon) DestinationPort() uint32 { return binary.LittleEndian.Uint32(h[20:]) }
 
 // Op returns what kind of packet it is, whatever the transport.
-func (h VsockMon) Op() int { return int(binary.LittleEndian.Uint16(h[24:])) }
+func (h VsockMon) Op() int { return int(binary.LittleEndian.Uint16(h[offVsockMonOp:])) }
 
 // Transport returns whose header follows.
-func (h VsockMon) Transport() int { return int(binary.LittleEndian.Uint16(h[26:])) }
+func (h VsockMon) Transport() int { return int(binary.LittleEndian.Uint16(h[offVsockMonTransport:])) }
 
 // HeaderLen returns the length of the transport's header in bytes.
-func (h VsockMon) HeaderLen() int { return int(binary.LittleEndian.Uint16(h[28:])) }
+func (h VsockMon) HeaderLen() int { return int(binary.LittleEndian.Uint16(h[offVsockMonLen:])) }
 
 // What Linux's vsockmon calls the operations of all transports.
 const (
@@ -105,8 +112,18 @@ func (p *printer) vsockMon() {
 	p.vsockEnd(h.DestinationCID(), h.DestinationPort())
 	p.char(' ')
 	p.vsockName(vsockMonOpName(h.Op()), "op-", h.Op())
-	p.field("len", max(p.wire-VsockMonSize-h.HeaderLen(), 0))
+	room := p.wire - VsockMonSize
+	p.field("len", max(room-h.HeaderLen(), 0))
 	p.pushData(VsockMonSize, p.wire)
+	if h.Op() > vsockMonPayload {
+		p.compare("op-unknown", h.Op(), '!', 0, offVsockMonOp)
+	}
+	if h.Transport() > vsockMonVirtio {
+		p.compare("transport-unknown", h.Transport(), '!', 0, offVsockMonTransport)
+	}
+	if h.HeaderLen() > room {
+		p.compare("length", h.HeaderLen(), '>', room, offVsockMonLen)
+	}
 }
 
 // vsockMonDetail prints every field of vsockmon's header.

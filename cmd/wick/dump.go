@@ -116,6 +116,9 @@ func (f *dumpFlags) run(path, expression string) error {
 	if errors.As(err, &other) && other.Path != path { // it names another file, which was to be written
 		return err
 	}
+	if other != nil && err == error(other) { // "path: read path: …"
+		err = other.Err
+	}
 	if path == "-" {
 		path = "standard input"
 	}

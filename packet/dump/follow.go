@@ -47,7 +47,7 @@ func (f *follower) shorter() error {
 		return err
 	}
 	if info.Size() < at {
-		return fmt.Errorf("%s has become shorter: %d bytes, of which %d have been read", f.file.Name(), info.Size(), at)
+		return fmt.Errorf("the file has become shorter: %d bytes, of which %d have been read", info.Size(), at)
 	}
 	return nil
 }
