@@ -89,7 +89,7 @@ func TestDumpErrors(t *testing.T) {
 	}{
 		{c, nil, "", "wick: standard input: not a capture: it is empty\n"},
 		{c, []string{"nosuch"}, "", "open nosuch: no such file or directory\n"},
-		{c, []string{"."}, "", "wick: .: read .: is a directory\n"},
+		{c, []string{"."}, "", "wick: .: is a directory\n"},
 		{[]byte("hello"), []string{"capture"}, "", "wick: capture: not a capture: neither pcap nor pcapng starts with 68 65 6c 6c\n"},
 		{nil, []string{"capture"}, "", "wick: capture: not a capture: it is empty\n"},
 		{c[:len(c)-1], []string{"capture"}, sampleLine, "wick: capture: damaged pcap file: packet 2 at byte 72: packet has 31 of 32 captured bytes\n"},
@@ -97,6 +97,7 @@ func TestDumpErrors(t *testing.T) {
 		{c, []string{"--full", "--json", "capture"}, "", "exclude each other"},
 		{c, []string{"--full", "--stats", "capture"}, "", "--stats prints no packets"},
 		{c, []string{"--print", "capture"}, "", "--print is for --write"},
+		{c, []string{"--json", "-w", "x", "capture"}, "", "with --write, --print does so"},
 		{c, []string{"--print", "--stats", "-w", "x", "capture"}, "", "--stats and --print exclude each other"},
 		{c, []string{"--stats", "-w", "-", "capture"}, "", "leaves no room"},
 		{c, []string{"--color", "red", "capture"}, "", `--color: "red" is not one of auto, always, never`},
