@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"wick/packet/pcap"
 	"wick/packet/pcapng"
 )
@@ -36,7 +38,11 @@ type Rotator struct {
 // count newest are kept, or all if count is 0.
 func NewRotator(path string, size int64, count int) (*Rotator, error) {
 	r := &Rotator{path: path, size: size, count: count}
-	return r, r.open()
+	if err := r.open(); err != nil {
+		r.file.Close() // if it is open
+		return nil, err
+	}
+	return r, nil
 }
 
 // Blocks that a file needs in front of its packets, those with packets, and the lengths of blocks, in bytes.
@@ -149,9 +155,23 @@ func (r *Rotator) open() error {
 	r.number++
 	r.written, r.own = 0, false
 	// Not to be read: of a pipe that would make a reader of us, and we'd never learn that there is no other.
-	file, err := os.OpenFile(r.Name(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
-	r.file = file
-	return err
+	file, err := os.OpenFile(r.Name(), os.O_WRONLY|os.O_CREATE, 0o666)
+	if r.file = file; err != nil {
+		return err
+	}
+	return empty(file)
+}
+
+// empty makes a regular file empty, unless another Rotator is writing it.
+func empty(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == unix.EWOULDBLOCK {
+		return fmt.Errorf("%s is being written by somebody else", file.Name())
+	}
+	return file.Truncate(0) // also where files can't be locked
 }
 
 // next goes on to another file, and removes the one that is too much.

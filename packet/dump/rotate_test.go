@@ -149,6 +149,37 @@ func TestRotatorErrors(t *testing.T) {
 }
 
 // TestRotatorLeavesWholeBlocks: a file that can't grow any more is cut back to the blocks that are complete.
+// Two captures in one file would be none.
+func TestRotatorsShareNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.pcapng")
+	r, err := NewRotator(path, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Write(numbered(2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewRotator(path, 0, 0); err == nil || !strings.HasSuffix(err.Error(), "is being written by somebody else") {
+		t.Errorf("the second: %v", err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := wireLengths(t, path); len(got) != 2 {
+		t.Errorf("%d packets", len(got))
+	}
+	r, err = NewRotator(path, 0, 0) // it takes the place of the old one
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 func TestRotatorLeavesWholeBlocks(t *testing.T) {
 	if os.Getenv(envLimited) == "" {
 		limited(t)
