@@ -209,6 +209,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"run --nic none -p 80:80 ./program", statusFailure, "no network card"},
 		{"run --nic none --dump ./program", statusFailure, "no network card"},
 		{"run --nic none --pcap x ./program", statusFailure, "no network card"},
+		{"run --vsock-wait 5s ./program", statusFailure, "are for a vsock device"},
+		{"run --vsock-cid 7 ./program", statusFailure, "are for a vsock device"},
 		{"run --accel hax ./program", statusFailure, "auto, kvm, tcg"},
 		{"run --nic rtl8139 ./program", statusFailure, "virtio, e1000, none"},
 		{"run --dump=all ./program", statusFailure, "neither line nor full"},

@@ -59,6 +59,9 @@ func (f *vsockFlags) config() (c vsockhost.Config, ok bool, err error) {
 		}
 		c.Publishes = append(c.Publishes, p)
 	}
+	if !f.wanted() && (f.wait != 0 || f.cid != vsock.MinGuest) {
+		return c, false, errors.New("--vsock-wait and --vsock-cid are for a vsock device: --vsock, --vsock-map or --vsock-publish ask for one")
+	}
 	return c, f.wanted(), nil
 }
 

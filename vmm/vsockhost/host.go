@@ -81,7 +81,7 @@ func New(c Config) (*Host, error) {
 
 func (h *Host) listen() error {
 	if h.config.Path != "" {
-		if err := checkPath(h.config.Path + "_4294967294"); err != nil {
+		if err := hybrid.CheckPath(h.config.Path + "_4294967294"); err != nil {
 			return err
 		}
 		l, err := hybrid.ListenUnix(h.config.Path)

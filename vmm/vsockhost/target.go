@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"wick/vsock/hybrid"
 )
 
 // Target is a place on the host where connections go to or come from: a Unix-domain socket or a TCP port.
@@ -24,9 +26,6 @@ func (t Target) String() string {
 	return "tcp:" + t.TCP.String()
 }
 
-// maxPath is the longest path of a Unix-domain socket, in bytes [unix(7)].
-const maxPath = 107
-
 // ParseTarget reads a path, absolute or with a slash or a dot in it, or tcp:ADDR:PORT.
 func ParseTarget(s string) (Target, error) {
 	if addr, ok := strings.CutPrefix(s, "tcp:"); ok {
@@ -39,17 +38,10 @@ func ParseTarget(s string) (Target, error) {
 	if s = strings.TrimPrefix(s, "unix:"); s == "" || !strings.ContainsAny(s, "/.") {
 		return Target{}, fmt.Errorf("%q is neither a path, such as ./socket, nor tcp:ADDR:PORT", s)
 	}
-	if err := checkPath(s); err != nil {
+	if err := hybrid.CheckPath(s); err != nil {
 		return Target{}, err
 	}
 	return Target{Path: s}, nil
-}
-
-func checkPath(path string) error {
-	if len(path) > maxPath {
-		return fmt.Errorf("%s is longer than the %d bytes that the path of a socket may have", path, maxPath)
-	}
-	return nil
 }
 
 // dialTime bounds the connection to a target. (A Unix-domain socket answers at once.)

@@ -67,6 +67,9 @@ func Dial(path string, port uint32) (*Conn, error) {
 
 // DialContext is Dial, which ends with the context's error when that is over.
 func DialContext(ctx context.Context, path string, port uint32) (*Conn, error) {
+	if err := CheckPath(path); err != nil {
+		return nil, err
+	}
 	var d net.Dialer
 	u, err := d.DialContext(ctx, "unix", path)
 	if err != nil {

@@ -149,6 +149,16 @@ func TestListenAfterKill(t *testing.T) {
 	}
 }
 
+func TestPathTooLong(t *testing.T) {
+	path := "/tmp/" + strings.Repeat("x", 110)
+	if _, err := Dial(path, 1); err == nil || !strings.Contains(err.Error(), "is longer than the 107 bytes") {
+		t.Errorf("Dial: %v", err)
+	}
+	if _, err := Listen(path, 1); err == nil || !strings.Contains(err.Error(), "is longer than the 107 bytes") {
+		t.Errorf("Listen: %v", err)
+	}
+}
+
 // Whoever listens at a path already learns nothing of it when others try.
 func TestListenTwice(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v")
