@@ -57,8 +57,8 @@ always:
 
 # Ordinary static programs, that know nothing of wick. The whole file is in the machine's memory, so those in Go are without
 # symbols.
-.PHONY: bin/echo bin/nettests bin/nettests-server bin/vsockhttp bin/hello
-bin/echo bin/nettests bin/vsockhttp:
+.PHONY: bin/echo bin/fileserver bin/nettests bin/nettests-server bin/vsockhttp bin/hello
+bin/echo bin/fileserver bin/nettests bin/vsockhttp:
 	$(GUEST) go build -trimpath -ldflags '-s -w' -o $@ ./examples/$(@F)
 bin/nettests-server:
 	CGO_ENABLED=0 go build -trimpath -o $@ ./examples/nettests/server
@@ -68,7 +68,7 @@ bin/hello: examples/hello/hello.c
 	cc -O2 -static -o $@ $<
 
 .PHONY: examples
-examples: bin/echo bin/nettests bin/nettests-server bin/vsockhttp bin/hello
+examples: bin/echo bin/fileserver bin/nettests bin/nettests-server bin/vsockhttp bin/hello
 
 .PHONY: run
 run: build bin/echo

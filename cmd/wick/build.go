@@ -32,7 +32,7 @@ func newBuild() *cobra.Command {
 line that boots them. Nothing of wick is needed to boot: the guest asks for its address by DHCP, its output
 goes to the first serial port, and its memory holds no secret of this host: seed and clock come from the machine.
 
-The flags other than -o and -e set what the script starts with; the image does not depend on them.`,
+The flags other than -o, -e, -f and -w set what the script starts with; the image does not depend on them.`,
 		Example: `  wick build -o image ./server
   image/boot.sh
   wick build -o image -p 8080:80 -m 256M ./server -verbose`,
@@ -80,8 +80,11 @@ func (f *machineFlags) build(out io.Writer, dir string, args []string) error {
 	}); err != nil {
 		return err
 	}
-	files, programPath := initialFiles(program)
-	cfg := programConfig(programPath, args[1:], mergeEnv(environment, f.env))
+	files, programPath, err := f.initialFiles(program)
+	if err != nil {
+		return err
+	}
+	cfg := f.programConfig(programPath, args[1:], mergeEnv(environment, f.env))
 	if err := writeFile(dir, bundleName, 0o666, func(w io.Writer) error {
 		return bundle.Build(w, cfg, files)
 	}); err != nil {

@@ -20,7 +20,9 @@ func seedOf(t *testing.T, path string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := new(runFlags).bundle(p, nil, nil, [3]bool{})
+	var f runFlags
+	f.workDir = "/"
+	file, err := f.bundle(p, nil, nil, [3]bool{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,10 @@ type machineFlags struct {
 	forwards []string
 	memory   string
 	env      []string
+	files    []string
+	workDir  string
+
+	sources []fileSource // of files, by parse
 }
 
 // autoMachine is microvm, unless another flag asks for what needs a PCI bus.
@@ -40,6 +45,8 @@ func (f *machineFlags) add(flags *pflag.FlagSet) {
 	flags.StringVarP(&f.memory, "memory", "m", "128M", "memory of the machine: `SIZE` with K, M or G, M if bare")
 	flags.IntVarP(&f.machine.CPUs, "cpus", "c", 1, "number of virtual CPUs")
 	flags.StringArrayVarP(&f.env, "env", "e", nil, "set an environment variable: `K=V` (repeatable)")
+	flags.StringArrayVarP(&f.files, "file", "f", nil, "copy a file or directory into the machine: `HOST[:GUEST]`; GUEST is HOST's own name unless given (repeatable)")
+	flags.StringVarP(&f.workDir, "workdir", "w", "/", "the program's working `DIR`ectory in the machine; it is made if need be")
 	flags.StringVar(&f.machine.Type, "machine", autoMachine, "machine `TYPE`: microvm, pc, q35, or auto, which is pc with --nic e1000 and else microvm")
 	flags.StringVar(&f.machine.NIC, "nic", vmm.NICs[0], "network `CARD`: virtio, e1000 (on a PCI bus, so not on microvm) or none")
 	flags.StringVar(&f.machine.Accel, "accel", autoAccel, "what executes the program: `ACCEL` kvm, tcg (QEMU emulates the processor), or auto")
@@ -88,6 +95,22 @@ func (f *machineFlags) parse() error {
 		if strings.IndexByte(s, 0) >= 0 {
 			return fmt.Errorf("--env: %q holds a NUL", s)
 		}
+	}
+	return f.parseFiles()
+}
+
+// parseFiles checks --workdir and --file.
+func (f *machineFlags) parseFiles() error {
+	if !path.IsAbs(f.workDir) {
+		return fmt.Errorf("--workdir: %q is not absolute", f.workDir)
+	}
+	f.workDir = path.Clean(f.workDir)
+	for _, s := range f.files {
+		source, err := parseFile(s, f.workDir)
+		if err != nil {
+			return fmt.Errorf("--file: %w", err)
+		}
+		f.sources = append(f.sources, source)
 	}
 	return nil
 }

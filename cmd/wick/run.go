@@ -52,6 +52,10 @@ program goes on. If the kernel fails, or a processor hangs in it, the same repor
 
 In the machine the host's own 127.0.0.1 is 10.0.2.2. Only published ports lead into it.
 
+The machine's file system is in its memory: it has the program, what --file copies into it, and what the program writes. --file
+takes directories with all in them. A relative GUEST is meant from --workdir; GUEST/ is the directory for HOST; without GUEST a
+file keeps its name, so that a program finds conf/app.conf where it finds it here.
+
 The machine is QEMU's microvm, which starts fastest and has no PCI bus, unless --machine names another. With --nic e1000, which
 needs a PCI bus, it is a pc.
 
@@ -70,6 +74,7 @@ the kernel failed, or the capture and nothing else; 126 if PROGRAM can't be run;
 Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than the one in wick.`,
 		Example: `  wick run ./hello
   wick run -p 8080:80 -p 5353:53/udp ./server -verbose
+  wick run --file conf --file /etc/app:/etc/ ./server conf/app.conf
   wick run -p 0.0.0.0:8080:80 ./server              let others reach it, not only this host
   wick run --dump ./client 2>packets.txt            a line for each packet
   wick run --dump=full --pcap out.pcapng ./client   with all fields, and a capture for Wireshark
@@ -268,12 +273,15 @@ func (k *kernelFile) close() {
 
 // bundle writes the bundle of this run to an anonymous file.
 func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session.Terminal, terminals [3]bool) (*os.File, error) {
-	files, programPath := initialFiles(p)
+	files, programPath, err := f.initialFiles(p)
+	if err != nil {
+		return nil, err
+	}
 	env := environment
 	if term := os.Getenv("TERM"); term != "" && terminal != nil {
 		env = append(slices.Clone(env), "TERM="+term)
 	}
-	cfg := programConfig(programPath, args, mergeEnv(env, f.env))
+	cfg := f.programConfig(programPath, args, mergeEnv(env, f.env))
 	cfg.Terminal = terminals
 	if terminal != nil {
 		if w, ok := terminal.Size(); ok {

@@ -130,7 +130,7 @@ func mayImport(from, to string) bool {
 // isTestHelper tells whether a package is there for tests only.
 func isTestHelper(pkg string) bool {
 	base := path.Base(pkg)
-	return strings.HasSuffix(base, "test") || base == "tsharkcheck" || base == "linuxguest" || strings.HasPrefix(pkg, "test/programs")
+	return strings.HasSuffix(base, "test") || base == "tsharkcheck" || base == "linuxguest" || base == "debian" || strings.HasPrefix(pkg, "test/programs")
 }
 
 func TestMayImport(t *testing.T) {

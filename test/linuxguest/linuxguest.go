@@ -4,7 +4,6 @@ package linuxguest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -17,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"wick/test/debian"
 	"wick/test/programs"
 )
 
@@ -32,12 +32,9 @@ type Kernel struct {
 
 // Fetch downloads the kernel's package and unpacks it below out; nothing is installed. What is there already is taken.
 var Fetch = sync.OnceValues(func() (*Kernel, error) {
-	dir := filepath.Join(programs.Root(), "out", "linux")
-	root := filepath.Join(dir, "root")
-	if _, err := os.Stat(root); err != nil {
-		if err := download(dir); err != nil {
-			return nil, fmt.Errorf("Debian's kernel: %w", err)
-		}
+	root, err := debian.Unpack(metaPackage, "linux-image-")
+	if err != nil {
+		return nil, err
 	}
 	images, _ := filepath.Glob(root + "/boot/vmlinuz-*")
 	modules, _ := filepath.Glob(root + "/lib/modules/*")
@@ -46,61 +43,6 @@ var Fetch = sync.OnceValues(func() (*Kernel, error) {
 	}
 	return &Kernel{images[0], modules[0]}, nil
 })
-
-func download(dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	name, err := imagePackage()
-	if err != nil {
-		// The index may be missing, as in a container that is new.
-		update := []string{"apt-get", "update", "-qq"}
-		if os.Getuid() != 0 {
-			update = append([]string{"sudo"}, update...)
-		}
-		exec.Command(update[0], update[1:]...).Run()
-		if name, err = imagePackage(); err != nil {
-			return err
-		}
-	}
-	get := exec.Command("apt-get", "download", "-qq", name)
-	get.Dir = dir
-	if out, err := get.CombinedOutput(); err != nil {
-		return fmt.Errorf("apt-get download %s: %w\n%s", name, err, out)
-	}
-	debs, _ := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
-	if len(debs) == 0 {
-		return errors.New("apt-get download has left nothing")
-	}
-	// Whole or not at all: others may look.
-	partial, err := os.MkdirTemp(dir, "partial")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(partial)
-	if out, err := exec.Command("dpkg-deb", "-x", debs[0], partial).CombinedOutput(); err != nil {
-		return fmt.Errorf("dpkg-deb: %w\n%s", err, out)
-	}
-	os.Remove(debs[0])
-	if err := os.Rename(partial, filepath.Join(dir, "root")); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, unix.ENOTEMPTY) {
-		return err
-	}
-	return nil
-}
-
-// imagePackage returns the name of the package that has the kernel.
-func imagePackage() (string, error) {
-	out, err := exec.Command("apt-cache", "depends", metaPackage).Output()
-	if err != nil {
-		return "", fmt.Errorf("apt-cache depends %s: %w", metaPackage, err)
-	}
-	for _, word := range strings.Fields(string(out)) {
-		if strings.HasPrefix(word, "linux-image-") && word != metaPackage {
-			return word, nil
-		}
-	}
-	return "", fmt.Errorf("apt-cache knows no package for %s", metaPackage)
-}
 
 // Contents is what a guest has besides its kernel.
 type Contents struct {
