@@ -38,6 +38,7 @@ func tcpLines() []lineTest {
 		{"all flags", flags(0x1ff), head + "[FSRP.UEWe] seq=1 ack=0 win=0 urg=0 len=0 ck=ok !SYN+FIN byte 47 !SYN+RST byte 47"},
 		{"ECN setup", flags(TCPSYN | TCPECE | TCPCWR), head + "[SEW] seq=1 win=0 len=0 ck=ok"},
 		{"urgent", frame(segment{flags: TCPACK | TCPURG, urg: 1}, 1), head + "[.U] seq=0 ack=0 win=0 urg=1 len=1 ck=ok"},
+		{"the other zero as checksum", over4(ProtocolTCP, set(tcp4(segment{flags: TCPACK}), 14, 0xfa, 0xc3, 0xff, 0xff)), head + "[.] seq=0 ack=0 win=64195 len=0 ck=ok"},
 		{"bad checksum", over4(ProtocolTCP, set(tcp4(segment{flags: TCPACK}), 16, 0xde, 0xad)), head + "[.] seq=0 ack=0 win=0 len=0 ck=!bad(want 0xfac3)"},
 		{"short", over4(ProtocolTCP, tcp4(segment{})[:19]), head + "!truncated 19<20 byte 34"},
 		{"data offset beyond the segment", frame(segment{flags: TCPACK, doff: 15}, 10), head + "!data-offset 60>30 byte 46 [.] seq=0 ack=0 win=0 ck=ok"},

@@ -249,9 +249,11 @@ func TestSYNFlood(t *testing.T) {
 	}
 	flood(20000)
 	settle(t, "frames delivered", func() bool { return len(c.link.peer.in) == 0 })
-	if now := take(s); now.tcp > before.tcp+backlog+1 || now.heap > before.heap+backlog*halfOpen {
+	if now := take(s); now.tcp > before.tcp+backlog+1 {
 		t.Errorf("before %+v, in the flood %+v", before, now)
 	}
+	// Delivered segments may still wait for the engine.
+	settle(t, "memory of half-open connections only", func() bool { return take(s).heap <= before.heap+backlog*halfOpen })
 	// Those who mean it get through.
 	open, _ := c.established(l, 80, 1, 65535)
 	flood(1000)

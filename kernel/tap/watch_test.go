@@ -142,12 +142,15 @@ func TestNoRoomForVerdicts(t *testing.T) {
 // counts of their own.
 func TestCaptureOfSockets(t *testing.T) {
 	c := newSink()
-	c.shut = true
 	capture := New(Config{Interface: "e0", Sockets: "v0", Format: Capture, Write: c.Write, Room: c.room, Records: 4})
 	w := NewWatch(capture)
 	card, sockets := w.Card(), w.Sockets()
+	for c.String() == "" { // what stands at the beginning
+		time.Sleep(time.Millisecond)
+	}
+	c.setShut(true)
 	sockets.Tap(vsockFrame())
-	<-c.asked
+	<-c.asked // the goroutine holds the frame
 	f := vsockFrame()
 	f.Direction = packet.Receive
 	sockets.Tap(f)
