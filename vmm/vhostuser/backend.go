@@ -284,7 +284,13 @@ func (b *Backend) fail(err error) {
 	b.mu.Unlock()
 	if first {
 		// Whoever found it may hold locks of the device's: it hears of it from a goroutine that holds none.
-		go b.device.Stopped(err)
+		go func() {
+			for _, q := range b.queues {
+				q.mu.Lock() // what was taking chains of it has ended
+				q.mu.Unlock()
+			}
+			b.device.Stopped(err)
+		}()
 	}
 }
 

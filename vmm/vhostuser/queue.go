@@ -68,7 +68,7 @@ func (q *Queue) Each(f func(c *Chain) (written int, used bool, err error)) {
 			return nil
 		}
 		defer q.interrupt()
-		for {
+		for !q.backend.isBroken() { // by another queue, meanwhile
 			n, err := q.available()
 			if err != nil {
 				return err
@@ -93,6 +93,7 @@ func (q *Queue) Each(f func(c *Chain) (written int, used bool, err error)) {
 				q.give(chain.head, uint32(written))
 			}
 		}
+		return nil
 	})
 	if err != nil {
 		q.backend.fail(fmt.Errorf("queue %d: %w", q.Index, err))

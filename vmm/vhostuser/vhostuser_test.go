@@ -178,6 +178,8 @@ func TestBufferAcrossRegions(t *testing.T) {
 	q.Desc(1, q.Buffer(1), 100, vhosttest.Write, 0)
 	q.Offer(0)
 	w.want(q, "ACROSS")
+	w.device.mu.Lock()
+	defer w.device.mu.Unlock()
 	if w.device.read[0] != 2 {
 		t.Errorf("%d pieces", w.device.read[0])
 	}
