@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,7 +54,10 @@ unless NO_COLOR is set.`,
 			}
 			return nil
 		},
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.count == 0 && cmd.Flags().Changed("count") {
+				return errors.New("--count: 0 packets are none to stop after; without it all are printed")
+			}
 			if len(args) == 0 {
 				return f.run("-", "")
 			}
@@ -70,7 +74,7 @@ unless NO_COLOR is set.`,
 	flags.Uint64VarP(&f.count, "count", "c", 0, "stop after `N` packets")
 	flags.StringVarP(&f.iface, "interface", "i", "", "only packets of the interface `NAME`")
 	flags.BoolVar(&f.relative, "relative", false, "count TCP's sequence numbers from 0")
-	flags.StringVarP(&f.write, "write", "w", "", "write the packets to `FILE` instead of printing them: pcapng, or pcap if it is named so; - for standard output")
+	flags.StringVarP(&f.write, "write", "w", "", "write the packets to `FILE` instead of printing them: pcapng, or pcap if it is named so, compressed if .gz follows; - for standard output")
 	flags.BoolVar(&f.print, "print", false, "print the packets though they are written")
 	flags.StringVar(&f.color, "color", "auto", "use colours: `WHEN` is auto, always or never")
 	return cmd
@@ -153,7 +157,7 @@ func (f *dumpFlags) options(expression string) (*dump.Options, error) {
 		o.Mode = packet.Hex
 	}
 	o.Silent = f.write != "" && !f.print
-	o.Classic = strings.HasSuffix(f.write, ".pcap")
+	o.Classic = strings.HasSuffix(strings.TrimSuffix(f.write, gzipSuffix), ".pcap")
 	switch f.color {
 	case "always":
 		o.Color = true
@@ -187,10 +191,14 @@ func (f *dumpFlags) output(in *os.File) (*outputFile, error) {
 	return &outputFile{path: f.write}, nil
 }
 
+// gzipSuffix ends the names of files that are compressed.
+const gzipSuffix = ".gz"
+
 // outputFile is created when something is written to it: not if what is read is no capture.
 type outputFile struct {
 	path string
 	file *os.File
+	zip  *gzip.Writer // nil if it isn't compressed
 }
 
 func (o *outputFile) Write(b []byte) (int, error) {
@@ -199,15 +207,31 @@ func (o *outputFile) Write(b []byte) (int, error) {
 		if o.file, err = os.Create(o.path); err != nil {
 			return 0, fmt.Errorf("--write: %w", err)
 		}
+		if strings.HasSuffix(o.path, gzipSuffix) {
+			o.zip = gzip.NewWriter(o.file)
+		}
 	}
-	return o.file.Write(b)
+	if o.zip == nil {
+		return o.file.Write(b)
+	}
+	n, err := o.zip.Write(b)
+	if err == nil {
+		err = o.zip.Flush() // others may read it as it grows
+	}
+	return n, err
 }
 
-func (o *outputFile) close() error {
+func (o *outputFile) close() (err error) {
 	if o.file == nil || o.path == "" {
 		return nil
 	}
-	return o.file.Close()
+	if o.zip != nil {
+		err = o.zip.Close()
+	}
+	if closing := o.file.Close(); err == nil {
+		err = closing
+	}
+	return err
 }
 
 // stop ends the reading at the first SIGINT or SIGTERM. The second does what signals do.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"io"
 	"os"
 	"path/filepath"
@@ -106,6 +107,8 @@ func TestDumpErrors(t *testing.T) {
 		{c, []string{"-w", "/dev/full", "capture"}, "", "wick: write /dev/full: no space left on device\n"},
 		{c, []string{"-i", "e9", "capture"}, "", "wick: capture: no interface \"e9\": this format has no names of interfaces\n"},
 		{c, []string{"-c", "x", "capture"}, "", "is not a number"},
+		{c, []string{"-c", "0", "capture"}, "", "wick: --count: 0 packets are none to stop after; without it all are printed\n"},
+		{c, []string{"-w", "no/such.gz", "capture"}, "", "wick: --write: open no/such.gz: no such file or directory\n"},
 	} {
 		got, _ := dumpFile(t, tt.capture, nil, tt.args...)
 		if got.status != statusFailure || got.stdout != tt.stdout || !strings.Contains(got.stderr, tt.stderr) {
@@ -146,6 +149,30 @@ func TestDumpWrite(t *testing.T) {
 	}
 	if got, _ = dumpFile(t, ng, nil, "-w", "out.pcap", "capture"); got.status != statusFailure || !strings.Contains(got.stderr, "--interface selects one") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDumpWriteCompressed: what is named .gz is compressed by gzip, in the format that the rest of the name asks for, and read again.
+func TestDumpWriteCompressed(t *testing.T) {
+	c := sampleCapture(t)
+	for name, magic := range map[string]string{"out.pcap.gz": string(c[:4]), "out.pcapng.gz": "\x0a\x0d\x0d\x0a", "out.gz": "\x0a\x0d\x0d\x0a"} {
+		got, dir := dumpFile(t, c, nil, "-w", name, "capture")
+		out, err := os.ReadFile(filepath.Join(dir, name))
+		if got != (outcome{}) || err != nil {
+			t.Fatalf("%s: %+v, %v", name, got, err)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(out))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if plain, err := io.ReadAll(z); err != nil || !strings.HasPrefix(string(plain), magic) {
+			t.Errorf("%s: %v, % x", name, err, plain)
+		}
+		got, _ = dumpFile(t, out, nil, "capture")
+		lines := strings.ReplaceAll(got.stdout, " if0 ", " - ") // pcapng has interfaces
+		if got.status != 0 || !strings.HasPrefix(lines, sampleLine+sampleBad) || got.stderr != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -32,12 +32,41 @@ func ErrDamaged(err error) bool {
 // errGzip is wrapped by the errors for compressed data that breaks off or can't be.
 var errGzip = errors.New("damaged gzip file")
 
-// unzipped reads what has been compressed, and tells its end by damage from the end of the capture.
-type unzipped struct{ *gzip.Reader }
+// unzipped reads what has been compressed, in one part or several [RFC 1952 2.2], and tells its end by damage from the end of the capture.
+type unzipped struct {
+	part *gzip.Reader
+	from *bufio.Reader
+}
 
-func (u unzipped) Read(b []byte) (int, error) {
-	n, err := u.Reader.Read(b)
+func newUnzipped(from *bufio.Reader) (*unzipped, error) {
+	part, err := gzip.NewReader(from)
+	if err != nil {
+		return nil, gzipError(noEOF(err))
+	}
+	part.Multistream(false)
+	return &unzipped{part, from}, nil
+}
+
+func (u *unzipped) Read(b []byte) (int, error) {
+	n, err := u.part.Read(b)
+	if err == io.EOF {
+		err = u.next()
+	}
 	return n, gzipError(err)
+}
+
+// next goes on to the next part; io.EOF behind the last.
+func (u *unzipped) next() error {
+	start, err := u.from.Peek(len(gzipMagic))
+	switch {
+	case len(start) == 0:
+		return err
+	case !strings.HasPrefix(gzipMagic, string(start)):
+		return fmt.Errorf("%w: what comes behind its end is not of gzip", errGzip)
+	}
+	err = noEOF(u.part.Reset(u.from))
+	u.part.Multistream(false)
+	return err
 }
 
 func gzipError(err error) error {
@@ -94,11 +123,11 @@ func Open(r io.Reader) (*Capture, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(string(start), gzipMagic) {
-		z, err := gzip.NewReader(b)
+		u, err := newUnzipped(b)
 		if err != nil {
-			return nil, gzipError(noEOF(err))
+			return nil, err
 		}
-		b = bufio.NewReaderSize(unzipped{z}, 64<<10)
+		b = bufio.NewReaderSize(u, 64<<10)
 		if start, err = b.Peek(4); err != nil && err != io.EOF {
 			return nil, err
 		}

@@ -245,6 +245,18 @@ func TestDamage(t *testing.T) {
 	if fmt.Sprint(err) != fmt.Sprintf("damaged gzip file: it breaks off, after packet %d", strings.Count(got, "\n")) || !ErrDamaged(err) || !strings.HasPrefix(whole, got) {
 		t.Errorf("cut gzip: %q, %v", got, err)
 	}
+	for _, behind := range []string{"x", "\x00", "\x1fx", "what is this, if not a capture"} {
+		got, err = run(append(bytes.Clone(zipped), behind...), Options{})
+		if !ErrDamaged(err) || got != whole || err.Error() != "damaged gzip file: what comes behind its end is not of gzip, after packet 2" {
+			t.Errorf("%q behind gzip: %q, %v", behind, got, err)
+		}
+	}
+	for _, behind := range []string{"\x1f", "\x1f\x8b", "\x1f\x8b\x08\x00"} { // another part
+		got, err = run(append(bytes.Clone(zipped), behind...), Options{})
+		if !ErrDamaged(err) || got != whole || err.Error() != "damaged gzip file: it breaks off, after packet 2" {
+			t.Errorf("%q behind gzip: %q, %v", behind, got, err)
+		}
+	}
 	zipped[len(zipped)-6] ^= 1
 	if got, err = run(zipped, Options{}); !ErrDamaged(err) || got != whole || err.Error() != "damaged gzip file: wrong checksum, after packet 2" {
 		t.Errorf("wrong gzip checksum: %q, %v", got, err)
