@@ -77,7 +77,7 @@ func TestQuick(t *testing.T) {
 }
 
 // kvmTests are the tests that run with KVM: of the interrupts of virtio one of each kind.
-const kvmTests = "^(TestQuick|TestInterruptsOfVirtio)$/^(hardware|microvm.*|pc.*|q35.*|messages|mmio)$"
+const kvmTests = "^(TestQuick|TestInterruptsOfVirtio|TestOffloads)$/^(hardware|microvm.*|pc.*|q35.*|messages|mmio)$"
 
 // TestKVM runs some of the tests with KVM, or those that WICK_KVM_TESTS names: on this host, if it can be used here, else in a Linux guest whose emulated
 // processor has virtualization.
@@ -90,17 +90,30 @@ func TestKVM(t *testing.T) {
 	if others := os.Getenv("WICK_KVM_TESTS"); others != "" {
 		tests = others
 	}
-	args := []string{"-test.run", tests, "-test.v", "-test.parallel", "1", "-test.count", "1"}
-	env := []string{"WICK_VM=1", "WICK_KVM=0", "WICK_ACCEL=kvm"}
 	if err := vmm.CheckKVM(); err != nil {
 		t.Logf("in a guest that is emulated, because KVM can't be used here: %v", err)
-		nestedKVM(t, args, env)
+		nestedKVM(t, tests)
 		return
 	}
+	directKVM(t, tests)
+	if tests == kvmTests {
+		nestedKVM(t, offloadTests)
+	}
+}
+
+// kvmArguments and kvmEnvironment are what this program runs tests with KVM with.
+func kvmArguments(tests string, limit time.Duration) []string {
+	return []string{"-test.run", tests, "-test.v", "-test.parallel", "1", "-test.count", "1", "-test.timeout", limit.String()}
+}
+
+var kvmEnvironment = []string{"WICK_VM=1", "WICK_KVM=0", "WICK_ACCEL=kvm"}
+
+// directKVM runs this program on this host.
+func directKVM(t *testing.T, tests string) {
 	ctx, cancel := context.WithTimeout(context.Background(), kvmLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], append(args, "-test.timeout", kvmLimit.String())...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd := exec.CommandContext(ctx, os.Args[0], kvmArguments(tests, kvmLimit)...)
+	cmd.Env = append(os.Environ(), kvmEnvironment...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = killDelay
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -115,17 +128,17 @@ func TestKVM(t *testing.T) {
 const nestedCPU = "max,-avx"
 
 // nestedKVM runs this program in a Linux guest.
-func nestedKVM(t *testing.T, args, env []string) {
+func nestedKVM(t *testing.T, tests string) {
 	kernel, err := linuxguest.Fetch()
 	if err != nil {
 		t.Fatal(err)
 	}
 	initrd := filepath.Join(t.TempDir(), "initrd")
 	c := linuxguest.Contents{
-		Modules: []string{"kvm_amd"},
+		Modules: []string{"kvm_amd", "tun"},
 		Program: staticTests(t),
-		Args:    append(args, "-test.timeout", kvmNestedLimit.String()),
-		Env:     append(env, programs.EnvBuilt+"=1", "PATH=/usr/bin:/bin", "HOME=/", "TMPDIR=/tmp"),
+		Args:    kvmArguments(tests, kvmNestedLimit),
+		Env:     append(kvmEnvironment, programs.EnvBuilt+"=1", "PATH=/usr/bin:/bin", "HOME=/", "TMPDIR=/tmp"),
 		Dir:     "/wick/test/vm",
 		Files:   kvmFiles(t),
 	}
