@@ -86,6 +86,8 @@ func (k *kernel) run() error {
 	if card != nil {
 		w.watch(card)
 		go card.tellFailure(k.log)
+	} else if c.Address != "" {
+		k.log("wick: the machine has no network card that the kernel has a driver for")
 	}
 	entropy := k.startEntropy()
 	stack, err := startNetwork(c, card, w.judge(), &k.shortage, k.detail)

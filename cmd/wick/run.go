@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -82,7 +83,12 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
   wick run --pcap >(wick dump --stats -) ./client   packets to another program, by a pipe of bash's
   echo hello | wick run ./filter | wc -c`,
 		Args: programArgs,
-		RunE: func(_ *cobra.Command, args []string) error { return f.run(args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.gdb == 0 && cmd.Flags().Changed("gdb") {
+				return errors.New("--gdb: 0 is not a port (1 to 65535)")
+			}
+			return f.run(args)
+		},
 	}
 	f.add(cmd.Flags())
 	cmd.Flags().StringVar(&f.dump, "dump", "", "print packets to standard error, in the `FORM` line (a line each) or full")
@@ -288,7 +294,9 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 			cfg.Rows, cfg.Columns = w.Rows, w.Columns
 		}
 	}
-	cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
+	if f.machine.NIC != vmm.NoNIC {
+		cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
+	}
 	cfg.Dump, cfg.Verbose, cfg.Timing = f.dump, f.verbose, f.timing
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
 	cfg.FixedAddresses = f.gdb != 0 // breakpoints are set before the program is loaded

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"wick/test/programs"
@@ -69,5 +70,24 @@ func TestInterruptsOfVirtio(t *testing.T) {
 				t.Error(lost)
 			}
 		})
+	}
+}
+
+// TestMissingCardIsTold: a program that is to have a network card is told of by the kernel if there is none; one that isn't, is not.
+func TestMissingCardIsTold(t *testing.T) {
+	t.Parallel()
+	env := wrapQEMU(t, t.TempDir(), func(qemu string) string {
+		return fmt.Sprintf("#!/bin/sh\nfor a; do\nshift\ncase $a in virtio-net-device,*) a=virtio-rng-device ;; esac\n"+
+			"set -- \"$@\" \"$a\"\ndone\nexec %s \"$@\"\n", qemu)
+	})
+	const message = "wick: the machine has no network card that the kernel has a driver for\n"
+	for card, missing := range map[string]bool{"virtio": true, "none": false} {
+		c := plain
+		c.nic = card
+		r := start(t, options{configuration: c, quiet: true, program: cProgram(t, "places", programs.Musl), env: env})
+		r.want(0)
+		if got := r.stderr.String(); strings.Contains(got, message) != missing {
+			t.Errorf("--nic %s: standard error %q", card, got)
+		}
 	}
 }
