@@ -8,6 +8,7 @@ import (
 
 	"wick/kernel/driver/virtio"
 	"wick/kernel/ground"
+	"wick/kernel/ground/regs"
 	"wick/kernel/hw"
 	"wick/kernel/hw/virtiommio"
 )
@@ -35,7 +36,7 @@ func (k *kernel) tellDevices() {
 	for _, part := range []struct {
 		used bool
 		name string
-	}{{x2, "x2APIC"}, {deadline, "TSC deadline timer"}, {kvmClock, "KVM clock"}} {
+	}{{x2, "x2APIC"}, {deadline, "TSC deadline timer"}, {kvmClock, "KVM clock"}, {ground.Extent().Features&regs.AVX != 0, "AVX registers"}} {
 		if part.used {
 			k.detail("kernel: uses the %s", part.name)
 		}
