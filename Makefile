@@ -4,7 +4,7 @@
 #   make build      bin/wick, with the kernel in it
 #   make examples   the example programs, in bin/
 #   make test       everything that is tested; installs what that needs
-#   make test-kvm   some tests with KVM, in a guest that is emulated where there is none; some minutes
+#   make test-kvm   the part of them with KVM, in a guest that is emulated where there is none
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
 #   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about 45 minutes
@@ -104,14 +104,14 @@ vmtest: build out/test/kernel-faults.img
 	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
 
 .PHONY: test
-test: build check unit vmtest
+test: build check unit vmtest test-kvm
 	$(STEP) 'all tests have passed'
 
 .PHONY: test-kvm
 test-kvm: build
 	$(STEP) 'tests with KVM'
 	@tools/need $(QEMU) $(GCC) dpkg-deb=dpkg
-	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 15m -run '^TestKVM$$' ./test/vm
+	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 20m -run '^TestKVM$$' ./test/vm
 
 SOAKTIME ?= 30m
 .PHONY: soak

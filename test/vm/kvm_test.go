@@ -132,7 +132,9 @@ func directKVM(t *testing.T, tests string) {
 // nestedCPU is a processor that QEMU emulates with virtualization, AMD's.
 const nestedCPU = "max"
 
-// nestedKVM runs this program in a Linux guest.
+// nestedKVM runs this program in a Linux guest. It has one processor: Linux patches code that runs by means of breakpoints, its scheduler's
+// too when machines come and go, and QEMU before 8.1 (commit deba78709ae8) may translate a breakpoint for one processor at the
+// moment in which another takes it back. Then the processors stay in it for ever, though it isn't in memory any more.
 func nestedKVM(t *testing.T, tests string) {
 	kernel, err := linuxguest.Fetch()
 	if err != nil {
@@ -154,7 +156,7 @@ func nestedKVM(t *testing.T, tests string) {
 	defer cancel()
 	console := newOutput()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", "q35", "-accel", "tcg", "-cpu", nestedCPU, "-smp", "2", "-m", "1280M",
+		"-M", "q35", "-accel", "tcg", "-cpu", nestedCPU, "-smp", "1", "-m", "1280M",
 		"-kernel", kernel.Image, "-initrd", initrd,
 		"-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check", "-serial", "stdio")
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(console, os.Stdout), os.Stderr
