@@ -111,7 +111,7 @@ test: build check unit vmtest test-kvm
 test-kvm: build
 	$(STEP) 'tests with KVM'
 	@tools/need $(QEMU) $(GCC) dpkg-deb=dpkg
-	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 20m -run '^TestKVM$$' ./test/vm
+	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 30m -run '^TestKVM$$' ./test/vm
 
 SOAKTIME ?= 30m
 .PHONY: soak

@@ -29,7 +29,7 @@ func acceleration() string {
 // kvmLimit bounds the tests with KVM, and kvmNestedLimit those in a guest that is itself emulated.
 const (
 	kvmLimit       = 5 * time.Minute
-	kvmNestedLimit = 12 * time.Minute
+	kvmNestedLimit = 20 * time.Minute
 )
 
 // quick are the machines and programs of the tests with KVM: few enough for a guest that is emulated, and none that measures
