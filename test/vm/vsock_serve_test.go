@@ -32,10 +32,11 @@ func TestVsockServe(t *testing.T) {
 			third := s.boot(t, c[1], 9)
 			third.awaitReady(t, 9, 1)
 			t.Run("not in the group", func(t *testing.T) {
-				testRefused(t, first, 9)
-				testRefused(t, third, 7)
+				testRefused(t, first, 9, "not allowed: machine 9 is in no group with machine 7")
+				testRefused(t, third, 7, "not allowed: machine 7 is in no group with machine 9")
+				testRefused(t, first, 77, "no machine here has the CID 77")
 			})
-			t.Run("not there any more", func(t *testing.T) { testRefused(t, first, 8) })
+			t.Run("not there any more", func(t *testing.T) { testRefused(t, first, 8, "the machine is not running") })
 			t.Run("end", func(t *testing.T) { s.testEnd(t) })
 		})
 	}
@@ -139,13 +140,13 @@ func testReset(t *testing.T, g, other *bootedGuest) {
 }
 
 // testRefused has a machine connect to another one that it can't reach: it is told at once, and why is in the log.
-func testRefused(t *testing.T, g *bootedGuest, cid int) {
+func testRefused(t *testing.T, g *bootedGuest, cid int, reason string) {
 	t.Helper()
 	answer := g.command(t, fmt.Sprint("peer 1 ", cid, " 10"))
 	if !strings.Contains(answer, "connection reset by peer") {
 		t.Errorf("to %d: %s", cid, answer)
 	}
-	why := fmt.Sprintf("refused the guest's connection to guest(%d):1: the guest can reach no such machine", cid)
+	why := fmt.Sprintf("refused the guest's connection to guest(%d):1: %s", cid, reason)
 	if _, ok := g.log.awaitLine(func(line string) bool { return strings.HasSuffix(line, why) }); !ok {
 		t.Errorf("the log does not say: %s", why)
 	}
