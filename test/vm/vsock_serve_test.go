@@ -127,6 +127,7 @@ func testReset(t *testing.T, g, other *bootedGuest) {
 	defer control.Close()
 	fmt.Fprintln(control, "hold 5 7")
 	other.awaitLine(t, "vsockserver: holds a connection")
+	defer storm(g.path)() // while it boots again
 	connect(t, g.qmp).do("system_reset", nil)
 	if b, err := r.ReadByte(); err != io.EOF {
 		t.Errorf("the host read %d, %v", b, err)

@@ -23,30 +23,7 @@ func TestVsockStorm(t *testing.T) {
 	r.awaitLine(r.stderr, "it started QEMU", func(line string) bool { return strings.Contains(line, "chardev=vsock") })
 	g := &vsockGuest{path: path, log: r.stderr}
 
-	over := make(chan struct{})
-	var storm sync.WaitGroup
-	for i := range 3 {
-		storm.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-over:
-					return
-				case <-time.After(time.Millisecond):
-				}
-				c, err := net.Dial("unix", path)
-				if err != nil {
-					return // wick has ended
-				}
-				if i > 0 || n%3 > 0 { // else not even a word
-					fmt.Fprintf(c, "CONNECT %d\n", 1+n%2*998) // one that is served, one that is not
-				}
-				if i == 2 && n%2 == 0 { // in the midst of the answer
-					io.WriteString(c, strings.Repeat("x", 100_000))
-				}
-				c.Close()
-			}
-		})
-	}
+	calm := storm(path)
 	early, _ := g.mustConnect(t, 1)
 	defer early.Close()
 	r.awaitLine(r.stdout, "it was ready", func(line string) bool { return line == "vsockserver: ready, CID 7" })
@@ -85,13 +62,44 @@ func TestVsockStorm(t *testing.T) {
 	defer late.Close()
 	r.cmd.Process.Signal(unix.SIGTERM) // with traffic
 	r.wait()
-	close(over)
-	storm.Wait()
+	calm()
 	if left, err := filepath.Glob(path + "*"); len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	if s := r.stderr.String(); strings.Contains(s, "panic") || strings.Contains(s, "could not deliver") {
 		t.Errorf("it says:\n%s", s)
+	}
+}
+
+// storm has clients of a device come and go until it is stopped.
+func storm(path string) (stop func()) {
+	over := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range 3 {
+		clients.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-over:
+					return
+				case <-time.After(time.Millisecond):
+				}
+				c, err := net.Dial("unix", path)
+				if err != nil {
+					return // the device has ended
+				}
+				if i > 0 || n%3 > 0 { // else not even a word
+					fmt.Fprintf(c, "CONNECT %d\n", 1+n%2*998) // one that is served, one that is not
+				}
+				if i == 2 && n%2 == 0 { // in the midst of the answer
+					io.WriteString(c, strings.Repeat("x", 100_000))
+				}
+				c.Close()
+			}
+		})
+	}
+	return func() {
+		close(over)
+		clients.Wait()
 	}
 }
 
