@@ -51,6 +51,9 @@ func (h VsockMon) Op() int { return int(binary.LittleEndian.Uint16(h[offVsockMon
 // Transport returns whose header follows.
 func (h VsockMon) Transport() int { return int(binary.LittleEndian.Uint16(h[offVsockMonTransport:])) }
 
+// Virtio tells whether what follows is a packet of virtio-vsock.
+func (h VsockMon) Virtio() bool { return h.Transport() == vsockMonVirtio }
+
 // HeaderLen returns the length of the transport's header in bytes.
 func (h VsockMon) HeaderLen() int { return int(binary.LittleEndian.Uint16(h[offVsockMonLen:])) }
 
@@ -101,7 +104,7 @@ func (p *printer) vsockMon() {
 		return
 	}
 	p.push(LayerVsockMon, 0, VsockMonSize)
-	if h.Transport() == vsockMonVirtio {
+	if h.Virtio() {
 		p.vsock(VsockMonSize, p.wire)
 		return
 	}

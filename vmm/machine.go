@@ -139,7 +139,7 @@ func (m *Machine) Args() []string {
 		args = append(args, "-object", "filter-dump,id=pcap,netdev=n0,file="+fdPath(pcapFD))
 	}
 	if m.Vsock != nil {
-		args = append(args, m.vsockArgs()...)
+		args = append(args, m.VsockArgs(inheritedVsock())...)
 	}
 	if m.GDB != 0 {
 		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")
@@ -193,7 +193,7 @@ func (m *Machine) ByHand(kernel, bundle string) []string {
 		"-serial", "stdio",
 	)
 	if m.Vsock != nil {
-		args = append(args, m.vsockArgs()...)
+		args = append(args, m.VsockArgs(inheritedVsock())...)
 	}
 	return args
 }

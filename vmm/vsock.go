@@ -22,8 +22,12 @@ func VsockPair() (ours *net.UnixConn, theirs *os.File, err error) {
 	return c.(*net.UnixConn), theirs, nil
 }
 
-// vsockArgs attaches the device. It works on the guest's memory, which therefore is a file that QEMU shares.
-func (m *Machine) vsockArgs() []string {
+// inheritedVsock is where the device is whose connection QEMU has inherited.
+func inheritedVsock() string { return "fd=" + strconv.Itoa(VsockFD) }
+
+// VsockArgs returns the options of QEMU that attach a vhost-user-vsock device, which is where a chardev of type socket says. It
+// works on the guest's memory, which therefore is a file that QEMU shares.
+func (m *Machine) VsockArgs(where string) []string {
 	device := "vhost-user-vsock-pci"
 	if m.Type == microvm {
 		device = "vhost-user-vsock-device"
@@ -31,7 +35,7 @@ func (m *Machine) vsockArgs() []string {
 	return []string{
 		"-object", "memory-backend-memfd,id=memory,share=on,size=" + memoryArg(m.Memory),
 		"-machine", "memory-backend=memory", // added to the options of -M
-		"-chardev", "socket,id=vsock,fd=" + strconv.Itoa(VsockFD),
+		"-chardev", "socket,id=vsock," + where,
 		"-device", device + ",chardev=vsock",
 	}
 }

@@ -34,6 +34,8 @@ type Conn struct {
 	// All below is guarded by e.mu.
 
 	state  state
+	ours   bool   // Connect has made it
+	why    string // it was refused, see Refuse
 	err    error  // why it is not established any more; nil if the end was agreed on
 	notify func() // called without the lock
 
@@ -117,6 +119,10 @@ func (c *Conn) inputLocked(h *Header, data [][]byte) {
 	}
 	switch h.Op {
 	case packet.VsockRequest:
+		if c.state == requested {
+			c.e.requestAgainLocked(c, h)
+			return
+		}
 		c.violationLocked("REQUEST on a connection that exists")
 	case packet.VsockResponse:
 		c.responseLocked()
@@ -147,7 +153,12 @@ func (c *Conn) peerResetLocked() {
 	}
 }
 
+// responseLocked handles RESPONSE. There may be several: of a peer that was stopped when we gave up and then asked once more, from
+// the same port, each request is answered.
 func (c *Conn) responseLocked() {
+	if c.ours && c.state != connecting {
+		return
+	}
 	if c.state != connecting {
 		c.violationLocked("RESPONSE that nobody waits for")
 		return

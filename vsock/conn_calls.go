@@ -33,14 +33,22 @@ func (c *Conn) Accept() error {
 	return nil
 }
 
-// Refuse does not establish a connection that a peer has asked for.
-func (c *Conn) Refuse() { c.end(func() bool { return c.state == requested }, ErrRefused) }
+// Refuse does not establish a connection that a peer has asked for. why is what Input says then, such as DropNoListener; the peer
+// is not told.
+func (c *Conn) Refuse(why string) {
+	c.end(func() bool {
+		if c.state == requested {
+			c.why = why
+		}
+		return c.state == requested
+	}, ErrRefused)
+}
 
-// wasRefused tells whether Refuse has ended the connection.
-func (c *Conn) wasRefused() bool {
+// refusal returns why Refuse has ended the connection, "" if it hasn't.
+func (c *Conn) refusal() string {
 	c.e.mu.Lock()
 	defer c.e.mu.Unlock()
-	return c.err == ErrRefused
+	return c.why
 }
 
 // Reset ends the connection at once, whatever its state is. What has not been sent is lost.

@@ -127,8 +127,8 @@ func (e *Endpoint) Input(h *Header, data ...[]byte) (drop string) {
 	}
 	asked, drop := e.asked, e.drop
 	e.unlock()
-	if asked != nil && asked.wasRefused() {
-		drop = DropNoListener
+	if asked != nil && asked.refusal() != "" {
+		drop = asked.refusal()
 	}
 	return drop
 }
@@ -137,8 +137,10 @@ func (e *Endpoint) Input(h *Header, data ...[]byte) (drop string) {
 const (
 	DropWrongAddress = "vsock-wrong-address" // addresses that aren't of the two ends
 	DropNoConnection = "vsock-no-connection" // not of a connection, or of a type that there is none of
-	DropNoListener   = "vsock-no-listener"   // a request that is refused
-	DropTooMany      = "vsock-too-many"      // a request that there is no room for
+	DropNoListener   = "vsock-no-listener"   // a request for what nobody serves
+	DropBacklogFull  = "vsock-backlog-full"  // a request for what is served too slowly
+	DropTooMany      = "vsock-too-many"      // a request when there are as many connections as there may be
+	DropNoMemory     = "vsock-no-memory"     // a request that there is no memory for
 	DropViolation    = "vsock-violation"     // what ends the connection, because it breaks the rules
 	DropShut         = "vsock-receive-shut"  // data that nobody will read
 )
@@ -160,14 +162,30 @@ func (e *Endpoint) inputLocked(h *Header, data [][]byte) {
 
 // requestLocked handles a request for a new connection.
 func (e *Endpoint) requestLocked(h *Header) {
-	if e.cfg.Request == nil || e.checkRoomLocked() != nil {
+	why := ""
+	switch {
+	case e.cfg.Request == nil:
+		why = DropNoListener
+	case !e.roomLocked():
+		why = DropNoMemory
+	case e.checkRoomLocked() != nil:
+		why = DropTooMany
+	}
+	if why != "" {
 		e.strangerLocked(h)
-		e.drop = DropTooMany
+		e.drop = why
 		return
 	}
 	c := e.newConnLocked(key{h.To, h.From}, requested)
 	c.send.update(h.BufAlloc, h.FwdCnt)
 	e.asked = c
+}
+
+// requestAgainLocked handles a request for a connection that this end has yet to answer: the peer has given up, as Linux does
+// without a word, and asks once more. It is answered once, so what is known of the first goes.
+func (e *Endpoint) requestAgainLocked(c *Conn, h *Header) {
+	c.endLocked(ErrReset)
+	e.requestLocked(h)
 }
 
 // strangerLocked answers a packet that belongs to no connection with RST [virtio 5.10.6.6], unless it is one.
@@ -284,6 +302,7 @@ func (e *Endpoint) Connect(local, peer Addr, timeout time.Duration, notify func(
 		return nil, err
 	}
 	c := e.newConnLocked(k, connecting)
+	c.ours = true
 	c.notify = notify
 	c.pending = sendRequest
 	c.queueLocked()

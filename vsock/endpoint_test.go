@@ -49,7 +49,7 @@ func TestRefused(t *testing.T) {
 	wantWrite(t, g, ErrNotYet)
 	wantRead(t, g, ErrNotYet)
 	p.settle()
-	p.asked[host][0].Refuse()
+	p.asked[host][0].Refuse(DropNoListener)
 	p.settle()
 	if err := g.Err(); err != ErrRefused {
 		t.Errorf("refused: %v", err)
@@ -88,6 +88,72 @@ func TestConnectTimeOut(t *testing.T) {
 		t.Errorf("Accept after that: %v", err)
 	}
 	p.wantConns(t, 0)
+}
+
+// TestConnectAfterTimeOut: whoever has not been answered in time may ask again from the same port. It is the same to him whether the
+// peer is still away, or comes back and answers all that it finds.
+func TestConnectAfterTimeOut(t *testing.T) {
+	p := newPair(t, nil)
+	connect := func() *Conn {
+		t.Helper()
+		g, err := p.ends[guest].Connect(Addr{guestCID, 1}, Addr{Host, 2}, time.Second, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	for i := range 3 { // the host takes nothing from the wire
+		g := connect()
+		for p.emit(guest, 100) {
+		}
+		p.clock.advance(time.Second)
+		if err := g.Err(); err != ErrTimeout {
+			t.Fatalf("attempt %d: %v", i, err)
+		}
+	}
+	g := connect()
+	for p.emit(guest, 100) {
+	}
+	for p.deliver(guest) { // and answers each before it sees that it was given up
+		if n := len(p.asked[host]); n > 0 && p.asked[host][n-1].Err() == ErrNotYet {
+			p.asked[host][n-1].Accept()
+			p.emit(host, 100)
+		}
+	}
+	p.settle()
+	if n := len(p.asked[host]); n != 4 || p.asked[host][n-1].Err() != nil || g.Err() != nil {
+		t.Fatalf("%d requests; %v, %v", n, p.asked[host][n-1].Err(), g.Err())
+	}
+	mustWrite(t, g, "hello")
+	p.settle()
+	mustRead(t, p.asked[host][3], "hello")
+	p.wantConns(t, 1)
+}
+
+// TestRequestAgain: a peer that gives up without a word, as Linux does, and asks again, is answered once, and what was begun for the
+// first request ends.
+func TestRequestAgain(t *testing.T) {
+	l := &liar{pair: newPair(t, nil), t: t}
+	l.says(Header{Op: packet.VsockRequest, BufAlloc: 7})
+	l.says(Header{Op: packet.VsockRequest, BufAlloc: 9})
+	first, second := l.asked[host][0], l.asked[host][1]
+	if err := first.Err(); err != ErrReset {
+		t.Errorf("the first: %v", err)
+	}
+	first.Refuse(DropNoListener)
+	wantNone(t, l.ends[host])
+	if err := second.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if h, _ := next(t, l.ends[host]); h.Op != packet.VsockResponse {
+		t.Errorf("the answer: %s", describe(&h))
+	}
+	if n, err := second.Space(); n != 9 || err != nil {
+		t.Errorf("room for %d, %v", n, err)
+	}
+	if n := l.ends[host].Len(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
 }
 
 func TestLateResponse(t *testing.T) {

@@ -128,7 +128,7 @@ func TestImpatience(t *testing.T) {
 		want error
 	}{
 		{"data", Header{Op: packet.VsockRW}, "x", ErrProtocol},
-		{"request", Header{Op: packet.VsockRequest}, "", ErrProtocol},
+		{"request, as Linux does that has given up", Header{Op: packet.VsockRequest}, "", ErrReset},
 		{"gives up", Header{Op: packet.VsockShutdown, Flags: ShutBoth}, "", ErrReset},
 		{"reset", Header{Op: packet.VsockReset}, "", ErrReset},
 		{"credit request", Header{Op: packet.VsockCreditRequest}, "", ErrNotYet},
@@ -243,7 +243,7 @@ func TestFloodOfRequests(t *testing.T) {
 	for port := range uint32(10000) {
 		input(p.ends[host], packetOf(packet.VsockRequest, port, 80))
 		for _, c := range p.asked[host] {
-			c.Refuse()
+			c.Refuse(DropNoListener)
 		}
 		p.asked[host] = nil
 	}
@@ -321,7 +321,11 @@ func TestDropsAreExplained(t *testing.T) {
 		}
 		return host.Input(&h, []byte(data))
 	}
-	refusing := newPair(t, func(c *Config) { c.Request = func(c *Conn) { c.Refuse() } }).ends[1]
+	refusing := newPair(t, func(c *Config) { c.Request = func(c *Conn) { c.Refuse(DropNoListener) } }).ends[1]
+	slow := newPair(t, func(c *Config) { c.Request = func(c *Conn) { c.Refuse(DropBacklogFull) } }).ends[1]
+	full := newPair(t, func(c *Config) { c.MaxConns = 1 }).ends[1]
+	request(full, 80)
+	poor := newPair(t, func(c *Config) { c.Memory = 1 }).ends[1]
 	deaf := newPair(t, func(c *Config) { c.Request = nil }).ends[1]
 	for _, c := range []struct {
 		name, want string
@@ -337,7 +341,10 @@ func TestDropsAreExplained(t *testing.T) {
 			return host.Input(&h)
 		}},
 		{"nobody listens", DropNoListener, func() string { return request(refusing, 80) }},
-		{"nobody can", DropTooMany, func() string { return request(deaf, 80) }},
+		{"a full backlog", DropBacklogFull, func() string { return request(slow, 80) }},
+		{"too many", DropTooMany, func() string { return request(full, 81) }},
+		{"no memory", DropNoMemory, func() string { return request(poor, 80) }},
+		{"nobody at all", DropNoListener, func() string { return request(deaf, 80) }},
 		{"data that nobody will read", DropShut, func() string {
 			if err := l.conn.Shutdown(ShutReceive); err != nil {
 				t.Fatal(err)

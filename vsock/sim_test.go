@@ -127,7 +127,7 @@ func (s *sim) answer() {
 		for _, c := range s.asked[i] {
 			st := s.streams[c.Peer().Port]
 			if st.conns[i] = c; s.byte()%8 == 7 {
-				c.Refuse()
+				c.Refuse(DropNoListener)
 				st.broken = true
 			} else {
 				c.Accept()

@@ -34,6 +34,9 @@
 //	              v v                                   |
 //	              closed <------------------------------+
 //
+// A peer may give up a REQUEST and ask again from the same port, in good order by RST or, as Linux does, without a word: what was
+// requested is closed then, and requested anew. If it was stopped meanwhile, it gets a RESPONSE for each.
+//
 // A peer that breaks the rules loses the connection, by RST, and nothing else: see ErrProtocol.
 package vsock
 

@@ -71,6 +71,9 @@ func (s *session) startVsock(path string) (vm *guest.Process, served chan error,
 		return nil, nil, errors.Join(err, ours.Close())
 	}
 	served = make(chan error, 1)
-	go func() { served <- host.Serve(ours) }()
+	go func() {
+		defer host.Close()
+		served <- host.Serve(ours)
+	}()
 	return vm, served, nil
 }

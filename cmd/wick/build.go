@@ -32,10 +32,12 @@ func newBuild() *cobra.Command {
 line that boots them. Nothing of wick is needed to boot: the guest asks for its address by DHCP, its output
 goes to the first serial port, and its memory holds no secret of this host: seed and clock come from the machine.
 
-The flags other than -o, -e, -f and -w set what the script starts with; the image does not depend on them.`,
+The flags other than -o, -e, -f and -w set what the script starts with; the image does not depend on them.
+With VSOCK=SOCKET in its environment the script gives the machine the vsock device that wick vsock serve has at SOCKET.`,
 		Example: `  wick build -o image ./server
   image/boot.sh
-  wick build -o image -p 8080:80 -m 256M ./server -verbose`,
+  wick build -o image -p 8080:80 -m 256M ./server -verbose
+  VSOCK=/tmp/q3 image/boot.sh                         after wick vsock serve --guest cid=3,socket=/tmp/q3,path=/tmp/v3`,
 		Args: programArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if dir == "" {
@@ -130,24 +132,38 @@ func writeFile(dir, name string, mode os.FileMode, write func(io.Writer) error) 
 // script returns a shell script that boots the image wherever it lies, with more options of QEMU
 // if it gets some.
 func (f *machineFlags) script() string {
-	const here = "@here@" // stands for the script's directory, which only the script knows
+	const here, socket = "@here@", "@socket@" // stand for the script's directory and $VSOCK, which only the script knows
 	line := f.commandLine(here+"/"+kernelName, here+"/"+bundleName)
+	vsock := shellLine(f.machine.VsockArgs("path=" + socket))
 	return `#!/bin/sh
 # Boots the image beside it in QEMU; made by wick build. Arguments are passed on to QEMU.
 # The program's output and the kernel's go to standard output. QEMU's exit status is not the
 # program's: isa-debug-exit makes (v << 1) | 1 of what the kernel writes to it.
+#
+# With VSOCK=SOCKET in the environment the machine has a vsock device, which is at the other end of
+# that socket. It must be there before, for example by
+#     wick vsock serve --guest cid=3,socket=SOCKET,path=PATH
+# Then wick vsock connect PATH PORT connects to a port of the machine. (A comma in SOCKET is written twice.)
 here=$(dirname "$0")
+if [ -n "$VSOCK" ]; then
+	set -- ` + strings.ReplaceAll(vsock, socket, `"$VSOCK"`) + ` "$@"
+fi
 exec ` + strings.ReplaceAll(line, here, `"$here"`) + ` "$@"
 `
 }
 
 // commandLine returns the QEMU line for a shell.
 func (f *machineFlags) commandLine(kernel, bundle string) string {
-	words := append([]string{"qemu-system-x86_64"}, f.machine.ByHand(kernel, bundle)...)
-	for i, word := range words {
-		words[i] = shellQuote(word)
+	return shellLine(append([]string{"qemu-system-x86_64"}, f.machine.ByHand(kernel, bundle)...))
+}
+
+// shellLine returns words for a shell.
+func shellLine(words []string) string {
+	var quoted []string
+	for _, word := range words {
+		quoted = append(quoted, shellQuote(word))
 	}
-	return strings.Join(words, " ")
+	return strings.Join(quoted, " ")
 }
 
 // shellQuote quotes a word for sh if it has to be.

@@ -4,22 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"wick/vmm/vhostuser"
 	"wick/vmm/vsockhost"
-	"wick/vsock"
 	"wick/vsock/hybrid"
 )
 
 func newVsockServe() *cobra.Command {
 	var guests []string
-	var wait time.Duration
+	o := serveOptions{hello: helloTime, print: func(cid uint32, line string) { complain(fmt.Errorf("vsock %d: %s", cid, line)) }}
 	cmd := &cobra.Command{
 		Use:   "serve --guest GUEST…",
 		Short: "Be the vsock device of machines that others start",
@@ -30,7 +28,9 @@ as with wick run --vsock. When a QEMU has ended, another may connect. Besides,
   map=PORT=TARGET    leads the machine's connections to a port of the host elsewhere, as --vsock-map of wick run
   group=NAME         has machines of one group reach each other, by their CIDs; all else but the host is refused
 
-Serve ends on SIGINT or SIGTERM.`,
+A client of PATH waits for a QEMU that isn't there yet as for a program that does not listen yet (--wait, else 5s), then it
+gets ERR and the reason. A client of SOCKET that does not begin as QEMU does within 10s has to go; a second QEMU waits for
+the end of the first. Machines don't depend on each other. Serve ends on SIGINT or SIGTERM.`,
 		Example: `  wick vsock serve --guest cid=3,socket=/tmp/q3,path=/tmp/v3 --guest cid=4,socket=/tmp/q4,path=/tmp/v4
   qemu-system-x86_64 … -object memory-backend-memfd,id=m,size=256M,share=on -M q35,memory-backend=m -m 256M \
       -chardev socket,id=c,path=/tmp/q3 -device vhost-user-vsock-pci,chardev=c`,
@@ -40,170 +40,189 @@ Serve ends on SIGINT or SIGTERM.`,
 			if err != nil {
 				return err
 			}
+			if o.wait < 0 {
+				return fmt.Errorf("--wait: %v is negative", o.wait)
+			}
+			if err := checkConns(o.conns); err != nil {
+				return fmt.Errorf("--conns: %w", err)
+			}
 			ctx, stop := untilSignal()
 			defer stop()
-			return serveGuests(ctx, all, wait)
+			return serveGuests(ctx, all, o)
 		},
 	}
 	cmd.Flags().StringArrayVar(&guests, "guest", nil, "a machine: `GUEST`, cid=CID,socket=SOCKET,path=PATH and more, see above (repeatable)")
-	cmd.Flags().DurationVar(&wait, "wait", 0, "how long connections wait for a program that does not listen yet, such as 10s: `TIME`")
+	cmd.Flags().DurationVar(&o.wait, "wait", 0, "how long connections wait for a machine, or a program in it, that is not there yet, such as 10s: `TIME`")
+	cmd.Flags().IntVar(&o.conns, "conns", vsockhost.DefaultConns, "how many connections each machine may have at a time: `N`")
 	return cmd
 }
 
-// servedGuest is a machine that somebody else starts.
-type servedGuest struct {
-	cid    uint32
-	socket string // where its QEMU connects
-	path   string // where we are connected to
-	maps   []vsockhost.Map
-	group  string // "" for none
+const (
+	// helloTime is how long a client may take to say the first word of vhost-user, and then to take the device.
+	helloTime = 10 * time.Second
+	// patience is how long a QEMU waits for another one until that is said: one that has just ended needs a moment.
+	patience = time.Second
+	// maxHellos bounds the clients of one machine's socket that are not served: those that have said nothing, and those that wait.
+	maxHellos = 64
+	// Pauses after which a socket that had no descriptor left for a client is tried again, each twice as long as the one before.
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// serveOptions are those of all machines.
+type serveOptions struct {
+	wait  time.Duration
+	conns int
+	hello time.Duration // helloTime
+	print func(cid uint32, line string)
 }
 
-// servedGuests are those whose QEMUs are there.
-type servedGuests struct {
-	mu    sync.Mutex
-	hosts map[uint32]*vsockhost.Host // guarded by mu; by CID
-	group map[uint32]string          // of all, by CID
+// service is the device of one machine.
+type service struct {
+	servedGuest
+	serveOptions
+	host     *vsockhost.Host
+	listener *hybrid.UnixListener
+	say      func(format string, args ...any)
 }
 
-// set notes that a machine is there, or, with nil, not any more.
-func (s *servedGuests) set(cid uint32, h *vsockhost.Host) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hosts[cid] = h
-}
+// services are those of all machines, by CID.
+type services map[uint32]*service
 
-// peer returns the machine with a CID if another one may reach it.
-func (s *servedGuests) peer(from, cid uint32) *vsockhost.Host {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if from == cid || s.group[from] == "" || s.group[from] != s.group[cid] {
-		return nil
+// peer returns the machine with a CID, or why another one does not reach it.
+func (all services) peer(from, cid uint32) (*vsockhost.Host, error) {
+	s := all[cid]
+	switch {
+	case s == nil:
+		return nil, fmt.Errorf("no machine here has the CID %d", cid)
+	case from == cid:
+		return nil, errors.New("that is the guest itself")
+	case s.group == "" || s.group != all[from].group:
+		return nil, fmt.Errorf("not allowed: machine %d is in no group with machine %d", cid, from)
 	}
-	return s.hosts[cid]
+	return s.host, nil
 }
 
-// parseGuests reads all --guest.
-func parseGuests(list []string) (all []servedGuest, err error) {
-	if len(list) == 0 {
-		return nil, errors.New("which machines? wick vsock serve --guest cid=CID,socket=SOCKET,path=PATH")
-	}
-	seen := make(map[string]bool)
-	for _, s := range list {
-		g, err := parseGuest(s)
-		if err != nil {
-			return nil, fmt.Errorf("--guest %s: %w", s, err)
+// serveGuests serves machines until ctx is over. An error says that one can't be served, then none is.
+func serveGuests(ctx context.Context, guests []servedGuest, o serveOptions) error {
+	all := make(services)
+	defer func() {
+		for _, s := range all {
+			s.close()
 		}
-		for _, unique := range []string{fmt.Sprint("CID ", g.cid), "socket " + g.socket, "socket " + g.path} {
-			if seen[unique] {
-				return nil, fmt.Errorf("--guest %s: %s is there twice", s, unique)
-			}
-			seen[unique] = true
-		}
-		all = append(all, g)
+	}()
+	for _, g := range guests {
+		all[g.cid] = &service{servedGuest: g, serveOptions: o, say: vsockhost.Limited(func(line string) { o.print(g.cid, line) })}
 	}
-	return all, nil
-}
-
-func parseGuest(s string) (g servedGuest, err error) {
-	for _, field := range strings.Split(s, ",") {
-		name, value, _ := strings.Cut(field, "=")
-		switch name {
-		case "cid":
-			n, err := strconv.ParseUint(value, 10, 32)
-			if err != nil || uint32(n) < vsock.MinGuest || uint32(n) > vsock.MaxGuest {
-				return g, fmt.Errorf("cid %q is not between %d and %d", value, vsock.MinGuest, vsock.MaxGuest)
-			}
-			g.cid = uint32(n)
-		case "socket":
-			g.socket = value
-		case "path":
-			g.path = value
-		case "map":
-			m, err := vsockhost.ParseMap(value)
-			if err != nil {
-				return g, err
-			}
-			g.maps = append(g.maps, m)
-		case "group":
-			g.group = value
-		default:
-			return g, fmt.Errorf("%q is none of cid, socket, path, map, group", name)
+	for _, g := range guests {
+		if err := all[g.cid].open(all); err != nil {
+			return fmt.Errorf("--guest cid=%d: %w", g.cid, err)
 		}
 	}
-	if g.cid == 0 || g.socket == "" || g.path == "" {
-		return g, errors.New("want cid, socket and path")
+	var work sync.WaitGroup
+	for _, s := range all {
+		work.Go(func() { s.serve(ctx) })
 	}
-	return g, nil
+	work.Wait()
+	return nil
 }
 
-// serveGuests serves machines until ctx is over.
-func serveGuests(ctx context.Context, all []servedGuest, wait time.Duration) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	there := &servedGuests{hosts: make(map[uint32]*vsockhost.Host), group: make(map[uint32]string)}
-	for _, g := range all {
-		there.group[g.cid] = g.group
-	}
-	ended := make(chan error)
-	for _, g := range all {
-		go func() {
-			err := g.serve(ctx, there, wait)
-			if err != nil {
-				cancel(err) // one that can't be served is to be seen, not to be missed
-			}
-			ended <- err
-		}()
-	}
-	var first error
-	for range all {
-		if err := <-ended; first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-// serve serves one QEMU after the other.
-func (g *servedGuest) serve(ctx context.Context, there *servedGuests, wait time.Duration) error {
-	say := func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, "wick: vsock %d: %s\n", g.cid, fmt.Sprintf(format, args...))
-	}
-	l, err := hybrid.ListenUnix(g.socket)
+// open opens the sockets of a machine.
+func (s *service) open(all services) (err error) {
+	s.host, err = vsockhost.New(vsockhost.Config{
+		CID: s.cid, Path: s.path, Maps: s.maps, Wait: s.wait, MaxConns: s.conns, HandshakeTime: s.hello,
+		Peer: func(cid uint32) (*vsockhost.Host, error) { return all.peer(s.cid, cid) },
+		Log:  func(line string) { s.say("%s", line) },
+	})
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	s.listener, err = hybrid.ListenUnix(s.socket)
+	return err
+}
+
+func (s *service) close() {
+	if s.listener != nil {
+		s.listener.Close()
+	}
+	if s.host != nil {
+		s.host.Close()
+	}
+}
+
+// serve serves one QEMU after the other, until ctx is over.
+func (s *service) serve(ctx context.Context) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer context.AfterFunc(ctx, s.close)()
+	ready := make(chan *net.UnixConn)
+	work.Go(func() { s.accept(ctx, ready) })
 	for {
-		host, err := vsockhost.New(vsockhost.Config{
-			CID: g.cid, Path: g.path, Maps: g.maps, Wait: wait,
-			Peer: func(cid uint32) *vsockhost.Host { return there.peer(g.cid, cid) },
-			Log:  func(line string) { say("%s", line) },
-		})
-		if err != nil {
-			return err
-		}
-		stop := context.AfterFunc(ctx, host.Close)
-		say("waiting for QEMU at %s", g.socket)
-		c, err := l.AcceptUnix()
-		if err != nil {
-			stop()
-			host.Close()
-			if ctx.Err() != nil {
-				return nil
+		s.say("waiting for QEMU at %s", s.socket)
+		select {
+		case c := <-ready:
+			s.say("QEMU is there; ports are reached at %s", s.path)
+			if err := s.host.Serve(c); err != nil {
+				s.say("%v", err)
 			}
-			return err
+		case <-ctx.Done():
+			return
 		}
-		say("QEMU is there; ports are reached at %s", g.path)
-		there.set(g.cid, host)
-		if err := host.Serve(c); err != nil {
-			say("%v", err)
+	}
+}
+
+// accept takes clients of the socket, and passes those on that begin as QEMU does, whatever others do meanwhile.
+func (s *service) accept(ctx context.Context, ready chan<- *net.UnixConn) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	slots := make(chan struct{}, maxHellos)
+	for pause := firstPause; ; {
+		slots <- struct{}{}
+		c, err := s.listener.AcceptUnix()
+		if err == nil {
+			pause = firstPause
+			work.Go(func() {
+				defer func() { <-slots }()
+				s.greet(ctx, c, ready)
+			})
+			continue
 		}
-		there.set(g.cid, nil)
-		stop()
+		<-slots
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
+		s.say("%v; trying again", err)
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, lastPause)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greet waits for the first word of a client, then until it can be served.
+func (s *service) greet(ctx context.Context, c *net.UnixConn, ready chan<- *net.UnixConn) {
+	stop := context.AfterFunc(ctx, func() { c.Close() })
+	if err := vhostuser.Hello(c, s.hello); err != nil {
+		if ctx.Err() == nil {
+			s.say("a client of %s is no QEMU: %v", s.socket, err)
+		}
+		stop()
+		c.Close()
+		return
+	}
+	stop()
+	select {
+	case ready <- c:
+		return
+	case <-time.After(patience):
+		s.say("another QEMU waits at %s for the end of the first", s.socket)
+	case <-ctx.Done():
+	}
+	select {
+	case ready <- c:
+	case <-ctx.Done():
+		c.Close()
 	}
 }

@@ -184,7 +184,22 @@ func TestVsockArguments(t *testing.T) {
 		{[]string{"listen", "v", "1", "cat"}, "want PATH PORT"},
 		{[]string{"listen", "v", "1", "--"}, "want PATH PORT"},
 		{[]string{"listen", "v", "--", "1", "cat"}, "want PATH PORT"},
+		{[]string{"connect", "", "1"}, "the path of the socket is empty"},
+		{[]string{"listen", "", "1"}, "the path of the socket is empty"},
 		{[]string{"serve"}, "which machines"},
+		{[]string{"serve", "--guest", ""}, "none of cid, socket"},
+		{[]string{"serve", "--guest", "cid=3,cid=4,socket=a,path=b"}, "cid is there twice"},
+		{[]string{"serve", "--guest", "cid=4294967295,socket=a,path=b"}, "not between 3"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b,group="}, "group has no name"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=./a"}, "socket ./a is there twice"},
+		{[]string{"serve", "--guest", "cid=3,socket=,path=b"}, "is empty"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b,map=1=/x,map=1=/y"}, "port 1 is mapped twice"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b,map=1=tcp:127.0.0.1:0"}, "TCP port 0"},
+		{[]string{"serve", "--guest", "cid=3,socket=b_7,path=b"}, "b_7 would be a port of the host for the guest of b"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b", "--guest", "cid=4,socket=c,path=b_80"}, "b_80 would be a port of the host for the guest of b"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b", "--wait", "-1s"}, "--wait: -1s is negative"},
+		{[]string{"serve", "--guest", "cid=3,socket=a,path=b", "--conns", "0"}, "--conns: 0 is not between 1 and 65536"},
+		{[]string{"serve", "--guest", "cid=3,socket=/nonexistent/a,path=/nonexistent/b"}, "--guest cid=3: listen unix /nonexistent/b: bind: no such file"},
 		{[]string{"serve", "--guest", "cid=3"}, "want cid, socket and path"},
 		{[]string{"serve", "--guest", "cid=2,socket=a,path=b"}, "not between 3"},
 		{[]string{"serve", "--guest", "cid=3,socket=a,path=b,uid=0"}, "none of cid, socket"},
@@ -196,6 +211,11 @@ func TestVsockArguments(t *testing.T) {
 			t.Errorf("%q: %v, want %q", c.args, err, c.want)
 		}
 	}
+}
+
+// testOptions are those of a serve in a test.
+func testOptions(t *testing.T) serveOptions {
+	return serveOptions{wait: 20 * time.Second, conns: 100, hello: 20 * time.Second, print: func(cid uint32, line string) { t.Logf("%d: %s", cid, line) }}
 }
 
 // TestVsockServe has two machines, one of which is started twice.
@@ -210,7 +230,7 @@ func TestVsockServe(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- serveGuests(ctx, guests, 20*time.Second) }()
+	go func() { ended <- serveGuests(ctx, guests, testOptions(t)) }()
 	greet := func(cid uint32) func(*vsock.Config) {
 		return func(c *vsock.Config) {
 			c.Request = func(c *vsock.Conn) {
@@ -267,7 +287,7 @@ func TestVsockServeGroups(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- serveGuests(ctx, all, 20*time.Second) }()
+	go func() { ended <- serveGuests(ctx, all, testOptions(t)) }()
 	guests := make(map[uint32]*vhosttest.Guest)
 	asked := make(chan *vsock.Conn, 10)
 	for _, g := range all {
@@ -276,7 +296,7 @@ func TestVsockServeGroups(t *testing.T) {
 		guests[g.cid] = vhosttest.NewGuest(t, conn, g.cid, 0, func(c *vsock.Config) {
 			c.Request = func(c *vsock.Conn) {
 				if c.Local().Port == 1 {
-					c.Refuse()
+					c.Refuse(vsock.DropNoListener)
 					return
 				}
 				c.Accept()

@@ -186,14 +186,25 @@ func (s *vsockSocket) Accept(dst []byte) (Socket, []byte, error) {
 func (s *vsockSocket) requested(c *vsock.Conn) {
 	k, err := s.stack.makeVsock(s.protocol)
 	if err != nil {
-		c.Refuse()
+		why := vsock.DropTooMany
+		if s.stack.shortage.now() {
+			why = vsock.DropNoMemory
+		}
+		c.Refuse(why)
 		return
 	}
 	s.mu.Lock()
-	if s.gone || s.state != vsockListening || len(s.backlog) >= s.most || c.Accept() != nil {
+	why := ""
+	switch {
+	case s.gone || s.state != vsockListening:
+		why = vsock.DropNoListener
+	case len(s.backlog) >= s.most:
+		why = vsock.DropBacklogFull
+	}
+	if why != "" || c.Accept() != nil {
 		s.mu.Unlock()
 		k.Close()
-		c.Refuse()
+		c.Refuse(why)
 		return
 	}
 	k.local, k.state, k.conn, k.connectTimeout = c.Local(), vsockConnected, c, s.connectTimeout

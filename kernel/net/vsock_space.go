@@ -215,7 +215,7 @@ func (v *vsockSpace) request(c *vsock.Conn) {
 	s := v.findLocked(c.Local())
 	v.mu.Unlock()
 	if s == nil {
-		c.Refuse()
+		c.Refuse(vsock.DropNoListener)
 		return
 	}
 	s.requested(c)

@@ -161,7 +161,7 @@ func newWired(t *testing.T) *wired {
 		Addressed: func(from, to uint32) bool { return from == guestCID && to == vsock.Host },
 		Request: func(c *vsock.Conn) {
 			if c.Local().Port == 1 {
-				c.Refuse()
+				c.Refuse(vsock.DropNoListener)
 			} else {
 				w.asked <- c // and it is for the test to answer
 			}
@@ -563,7 +563,7 @@ func TestVsockConnectErrors(t *testing.T) {
 	}
 	<-w.asked // c's, given up
 	k := <-w.asked
-	k.Refuse()
+	k.Refuse(vsock.DropNoListener)
 	if got := w.poll(n, pollAll, 10_000); got != pollOut|unix.POLLERR {
 		t.Errorf("poll: %#x", got)
 	}

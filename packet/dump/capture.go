@@ -94,6 +94,9 @@ type Packet struct {
 	ID       pcapng.Count
 	Late     []LateDrop // of packets before this one
 	From     *pcapng.Interface
+
+	whole    []byte // as it is in the capture: with what Data hasn't
+	wholeLen int    // of it on the wire, as WireLen
 }
 
 // LateDrop tells that a packet was dropped, after others have come.
@@ -267,6 +270,8 @@ func (c *Capture) complete(fcs int) {
 		p.WireLen -= fcs
 		p.Data = p.Data[:min(len(p.Data), p.WireLen)]
 	}
+	p.whole, p.wholeLen = p.Data, p.WireLen
+	p.takeMonitor()
 	if !p.At.IsZero() {
 		if c.start.IsZero() {
 			c.start = p.At
@@ -286,6 +291,17 @@ func (c *Capture) complete(fcs int) {
 		p.Checksum = packet.ChecksumVerified
 	}
 	p.RxErrors = rxErrors(p.Flags)
+}
+
+// takeMonitor takes off the header that captures of virtio-vsock have in front of each packet: it isn't one of the packet's, so a
+// packet has the same length, and the same bytes, as in the dump of the machine itself.
+func (p *Packet) takeMonitor() {
+	if p.Link != packet.LinkVsockMon {
+		return
+	}
+	if h, fault := packet.ParseVsockMon(p.Data); !fault.Bad() && h.Virtio() {
+		p.Link, p.Data, p.WireLen = packet.LinkVsock, p.Data[packet.VsockMonSize:], p.WireLen-packet.VsockMonSize
+	}
 }
 
 // linkOf translates the types of captures [https://www.tcpdump.org/linktypes.html].

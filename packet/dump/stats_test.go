@@ -238,12 +238,12 @@ func TestStatisticsText(t *testing.T) {
 		"  > packets=3 bytes=274 payload=100 retransmitted=0 out-of-order=0 duplicate-acks=0 zero-windows=0 rtt=9.000/14.500/20.000ms samples=2",
 		"  < packets=2 bytes=120 payload=0 retransmitted=0 out-of-order=0 duplicate-acks=0 zero-windows=0 rtt=1.000/1.000/1.000ms samples=1")
 	mustRun(t, mixed(t), Options{Stats: true},
-		"total packets=4 bytes=292 conversations=2 time=3.000000 anomalies=2 bad-checksums=0",
+		"total packets=4 bytes=260 conversations=2 time=3.000000 anomalies=2 bad-checksums=0",
 		"conversation UDP 10.0.2.15:40000>10.0.2.2:9 first=#1 last=#4 start=0.000000 time=3.000000",
 		"  > packets=3 bytes=216",
 		"  < packets=0 bytes=0",
 		"conversation vsock 3:0>2:0 first=#3 last=#3 start=2.000000 time=0.000000",
-		"  > packets=1 bytes=76",
+		"  > packets=1 bytes=44",
 		"  < packets=0 bytes=0",
 		"dropped ring-full packets=1 bytes=72",
 		"interface e0 received=10 dropped=5 os-dropped=1 not-captured=3")

@@ -60,7 +60,7 @@ func (w *writer) packet(p *Packet) error {
 		}
 		w.ids[p.From] = id
 	}
-	out := pcapng.Packet{Time: p.At, WireLen: p.WireLen, Data: p.Data, Flags: p.Flags.WithoutFCS(), ID: p.ID, Comments: w.told}
+	out := pcapng.Packet{Time: p.At, WireLen: p.wholeLen, Data: p.whole, Flags: p.Flags.WithoutFCS(), ID: p.ID, Comments: w.told}
 	w.told = nil
 	if p.Drop != "" {
 		out.Comments = append(out.Comments, pcapng.DropComment+p.Drop)
@@ -84,7 +84,7 @@ func (w *writer) toClassic(p *Packet) error {
 	if p.From.Link != w.link {
 		return fmt.Errorf("%w: packet %d has type %d, those before have %d", ErrLinks, p.Number, p.From.Link, w.link)
 	}
-	return w.classic.Write(p.At, p.WireLen, p.Data)
+	return w.classic.Write(p.At, p.wholeLen, p.whole)
 }
 
 // header writes the header of a classic capture, unless that has been done.

@@ -42,7 +42,7 @@ var fields = []string{
 	"icmpv6.type", "icmpv6.code", "icmpv6.echo.identifier", "icmpv6.echo.sequence_number", "icmpv6.checksum.status",
 	"vsock.src_cid", "vsock.dst_cid", "vsock.src_port", "vsock.dst_port",
 	"vsock.virtio.src_cid", "vsock.virtio.dst_cid", "vsock.virtio.src_prot", "vsock.virtio.dst_prot", "vsock.virtio.type", "vsock.virtio.op",
-	"vsock.virtio.len", "vsock.virtio.buf_alloc", "vsock.virtio.fwd_cnt",
+	"vsock.trans", "vsock.virtio.len", "vsock.virtio.buf_alloc", "vsock.virtio.fwd_cnt",
 	"icmpv6.nd.ns.target_address", "icmpv6.nd.na.target_address", "icmpv6.nd.rd.target_address",
 }
 
@@ -119,8 +119,14 @@ func translate(raw map[string]string) Facts {
 	return f
 }
 
+// vsockMonSize is the length of the header that captures have before vsock packets, which tshark counts in, in bytes.
+const vsockMonSize = 32
+
 func translateVsock(f Facts, raw map[string]string) {
 	f["net"] = "vsock"
+	if n, err := strconv.Atoi(raw["frame.len"]); err == nil && raw["vsock.trans"] == "2" {
+		f["wire"] = strconv.Itoa(n - vsockMonSize)
+	}
 	if raw["vsock.virtio.fwd_cnt"] == "" { // another transport, or a short header
 		f.copy(raw, "src", "vsock.src_cid")
 		f.copy(raw, "dst", "vsock.dst_cid")

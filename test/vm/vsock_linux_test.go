@@ -65,7 +65,10 @@ func startLinux(t *testing.T, m linuxMachine, program string, args ...string) *l
 	}
 	defer theirs.Close()
 	served := make(chan error, 1)
-	go func() { served <- host.Serve(ours) }()
+	go func() {
+		served <- host.Serve(ours)
+		host.Close()
+	}()
 
 	g.process = spawn(t, []*os.File{theirs}, "qemu-system-x86_64", append(m.args,
 		"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg",

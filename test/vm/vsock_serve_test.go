@@ -3,6 +3,7 @@ package vm
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,11 @@ func TestVsockServe(t *testing.T) {
 		t.Run(c[0].String()+"+"+c[1].String(), func(t *testing.T) {
 			t.Parallel()
 			s := startServe(t, "cid=7,group=pair", "cid=8,group=pair", "cid=9")
+			silent, err := net.Dial("unix", filepath.Join(s.dir, "q7")) // which doesn't keep QEMU out
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer silent.Close()
 			first, second := s.boot(t, c[0], 7), s.boot(t, c[1], 8)
 			first.awaitReady(t, 7, 1)
 			second.awaitReady(t, 8, 1)
@@ -28,14 +34,16 @@ func TestVsockServe(t *testing.T) {
 				second.mustCommand(t, "peer 1 7 4194304")
 			})
 			t.Run("reset", func(t *testing.T) { testReset(t, first, second) })
+			t.Run("stopped", func(t *testing.T) { testStopped(t, first, second) })
 			second.stop()
 			third := s.boot(t, c[1], 9)
 			third.awaitReady(t, 9, 1)
 			t.Run("not in the group", func(t *testing.T) {
-				testRefused(t, first, 9)
-				testRefused(t, third, 7)
+				testRefused(t, first, 9, "not allowed: machine 9 is in no group with machine 7")
+				testRefused(t, third, 7, "not allowed: machine 7 is in no group with machine 9")
+				testRefused(t, first, 77, "no machine here has the CID 77")
 			})
-			t.Run("not there any more", func(t *testing.T) { testRefused(t, first, 8) })
+			t.Run("not there any more", func(t *testing.T) { testRefused(t, first, 8, "the machine is not running") })
 			t.Run("end", func(t *testing.T) { s.testEnd(t) })
 		})
 	}
@@ -83,16 +91,10 @@ func (s *server) boot(t *testing.T, c configuration, cid uint32) *bootedGuest {
 	if out, err := exec.Command(wickPath(t), build...).CombinedOutput(); err != nil {
 		t.Fatalf("wick build: %v\n%s", err, out)
 	}
-	device := "vhost-user-vsock-pci"
-	if c.machine == "microvm" {
-		device = "vhost-user-vsock-device"
-	}
 	qmp := filepath.Join(s.dir, fmt.Sprint("m", cid))
 	return &bootedGuest{
 		vsockGuest: vsockGuest{path: filepath.Join(s.dir, fmt.Sprint("v", cid)), log: s.out},
-		process: spawn(t, nil, filepath.Join(image, "boot.sh"),
-			"-object", "memory-backend-memfd,id=memory,share=on,size=128M", "-machine", "memory-backend=memory",
-			"-chardev", fmt.Sprintf("socket,id=vsock,path=%s", filepath.Join(s.dir, fmt.Sprint("q", cid))), "-device", device+",chardev=vsock",
+		process: spawn(t, nil, "env", "VSOCK="+filepath.Join(s.dir, fmt.Sprint("q", cid)), filepath.Join(image, "boot.sh"),
 			"-chardev", "socket,id=watch,server=on,wait=off,path="+qmp, "-mon", "chardev=watch,mode=control", "-action", "reboot=reset"),
 		qmp: qmp,
 	}
@@ -125,6 +127,7 @@ func testReset(t *testing.T, g, other *bootedGuest) {
 	defer control.Close()
 	fmt.Fprintln(control, "hold 5 7")
 	other.awaitLine(t, "vsockserver: holds a connection")
+	defer storm(g.path)() // while it boots again
 	connect(t, g.qmp).do("system_reset", nil)
 	if b, err := r.ReadByte(); err != io.EOF {
 		t.Errorf("the host read %d, %v", b, err)
@@ -138,14 +141,24 @@ func testReset(t *testing.T, g, other *bootedGuest) {
 	other.mustCommand(t, "peer 1 7 100000")
 }
 
+// testStopped: who connects to a machine that is stopped is not answered, again and again, also from one port. When it goes on, it is
+// reached.
+func testStopped(t *testing.T, g, other *bootedGuest) {
+	m := connect(t, other.qmp)
+	m.do("stop", nil)
+	g.mustCommand(t, "again 1 8 4")
+	m.do("cont", nil)
+	g.mustCommand(t, "peer 1 8 100000")
+}
+
 // testRefused has a machine connect to another one that it can't reach: it is told at once, and why is in the log.
-func testRefused(t *testing.T, g *bootedGuest, cid int) {
+func testRefused(t *testing.T, g *bootedGuest, cid int, reason string) {
 	t.Helper()
 	answer := g.command(t, fmt.Sprint("peer 1 ", cid, " 10"))
 	if !strings.Contains(answer, "connection reset by peer") {
 		t.Errorf("to %d: %s", cid, answer)
 	}
-	why := fmt.Sprintf("refused the guest's connection to guest(%d):1: the guest can reach no such machine", cid)
+	why := fmt.Sprintf("refused the guest's connection to guest(%d):1: %s", cid, reason)
 	if _, ok := g.log.awaitLine(func(line string) bool { return strings.HasSuffix(line, why) }); !ok {
 		t.Errorf("the log does not say: %s", why)
 	}

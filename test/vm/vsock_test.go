@@ -8,10 +8,13 @@ import (
 	"hash/crc32"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // vsockGuest is a machine with a vsock device in which test/programs/vsockserver runs.
@@ -96,6 +99,35 @@ func hostEcho(c *net.UnixConn) {
 	io.Copy(c, c)
 	c.CloseWrite()
 	io.Copy(io.Discard, c)
+}
+
+// fullBacklog listens at a path, and has as many wait there as may.
+func fullBacklog(t *testing.T, path string) net.Listener {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	l, err := net.FileListener(file)
+	file.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	for {
+		c, err := net.Dial("unix", path)
+		if errors.Is(err, unix.EAGAIN) {
+			return l
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+	}
 }
 
 // bytePattern returns what vsockserver sends.
@@ -222,6 +254,20 @@ var vsockCases = []struct {
 		if got, err := r.ReadString('\n'); got != "x\n" || err != nil {
 			t.Errorf("another connection: %q, %v", got, err)
 		}
+	}},
+	{"the host's port is served too slowly", func(t *testing.T, g *vsockGuest) {
+		l := fullBacklog(t, g.path+"_24")
+		g.mustCommand(t, "again 24 2 4")
+		go func() { // those that wait, then the guest's
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go hostEcho(c.(*net.UnixConn))
+			}
+		}()
+		g.mustCommand(t, "echo 24 1000 1")
 	}},
 	{"the host's port is not served", func(t *testing.T, g *vsockGuest) {
 		if answer := g.command(t, "dial 99"); !strings.Contains(answer, "connection reset by peer") && !strings.Contains(answer, "connection refused") {

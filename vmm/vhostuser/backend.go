@@ -10,10 +10,15 @@ import (
 	"runtime/debug"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Backend is a device's side of one connection with a front-end.
 type Backend struct {
+	// HandshakeTime is how long the front-end may take, from Serve on, until it says that it owns the device, which QEMU does at
+	// once; 0: no bound. What comes then depends on the guest.
+	HandshakeTime time.Duration
+
 	device Device
 	conn   *net.UnixConn
 	queues []*Queue
@@ -57,10 +62,16 @@ func (b *Backend) Serve() error {
 }
 
 func (b *Backend) serve() error {
+	if b.HandshakeTime > 0 {
+		b.conn.SetReadDeadline(time.Now().Add(b.HandshakeTime))
+	}
 	for {
 		m, err := receive(b.conn)
 		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
 			return nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fmt.Errorf("%w: it did not take the device in %v", ErrProtocol, b.HandshakeTime)
 		}
 		if err != nil {
 			return err
@@ -104,7 +115,9 @@ func (b *Backend) handle(m *message) error {
 // set does what a message says that asks for nothing.
 func (b *Backend) set(m *message) (err error) {
 	switch m.request {
-	case setOwner, resetOwner:
+	case setOwner:
+		b.conn.SetReadDeadline(time.Time{})
+	case resetOwner:
 	case setFeatures:
 		if b.features, err = m.u64(); err == nil && b.features&^(transportFeatures|b.device.Features()) != 0 {
 			err = fmt.Errorf("%w: features %#x", ErrProtocol, b.features)

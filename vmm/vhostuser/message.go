@@ -2,10 +2,12 @@ package vhostuser
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -91,7 +93,7 @@ func receive(conn *net.UnixConn) (*message, error) {
 		err = io.EOF
 	}
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
-		err = fmt.Errorf("%w: a message with more than %d descriptors", ErrProtocol, maxFDs)
+		err = fmt.Errorf("%w: descriptors of a message were lost: it has more than %d, or this process can have no more", ErrProtocol, maxFDs)
 	}
 	if err == nil {
 		_, err = io.ReadFull(conn, header[n:])
@@ -112,6 +114,36 @@ func receive(conn *net.UnixConn) (*message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// Hello waits for the first message of a front-end, and leaves it to be read by Serve. An error says that nothing came in time, or
+// something else.
+func Hello(conn *net.UnixConn, limit time.Duration) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	conn.SetReadDeadline(time.Now().Add(limit))
+	defer conn.SetReadDeadline(time.Time{})
+	b := make([]byte, messageHeader)
+	var n int
+	broken := raw.Read(func(fd uintptr) bool {
+		n, _, err = unix.Recvfrom(int(fd), b, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN && err != unix.EINTR
+	})
+	switch {
+	case errors.Is(broken, os.ErrDeadlineExceeded):
+		return fmt.Errorf("it has said nothing in %v", limit)
+	case broken != nil:
+		return broken
+	case err != nil:
+		return err
+	case n == 0:
+		return errors.New("it has ended without a word")
+	case n < messageHeader || binary.NativeEndian.Uint32(b[4:])&3 != flagVersion || binary.NativeEndian.Uint32(b[8:]) > maxPayload:
+		return fmt.Errorf("it does not speak vhost-user: %q", b[:n])
+	}
+	return nil
 }
 
 // parseFiles returns the descriptors of a control message.

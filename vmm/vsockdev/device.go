@@ -20,10 +20,10 @@ const (
 	queues        = 2
 )
 
-// Limits of a device. A guest can have the host keep (BufAlloc + 64 KiB) for each of MaxConns connections, and no more.
+// Limits of a device. A guest can have the host keep (BufAlloc + 64 KiB) for each of Config.MaxConns connections, and no more.
 const (
-	MaxConns = 1023     // Firecracker's
-	BufAlloc = 64 << 10 // bytes; Firecracker's
+	DefaultConns = 1023     // Firecracker's
+	BufAlloc     = 64 << 10 // bytes; Firecracker's
 )
 
 // closeTime is how long a guest may take to answer the last SHUTDOWN.
@@ -31,10 +31,15 @@ const closeTime = 8 * time.Second
 
 // Config is what a Device is made of.
 type Config struct {
-	CID uint32 // the guest's
+	CID      uint32 // the guest's
+	MaxConns int    // connections at a time, both ways; 0: DefaultConns
+	// HandshakeTime is how long the front-end may take to say what it says first; 0: no bound.
+	HandshakeTime time.Duration
 	// Request is called with each connection that the guest asks for, to the host or to any other CID; see vsock.Config. It must
 	// not block.
 	Request func(*vsock.Conn)
+	// Dropped is called with packets that were dropped, and why (see vsock.Endpoint.Input). It may be nil.
+	Dropped func(h *vsock.Header, why string)
 	// Log is called with what went wrong that no connection's owner is told. It may be nil.
 	Log func(error)
 }
@@ -51,15 +56,19 @@ type Device struct {
 
 // New returns the device for the front-end at the other end of conn.
 func New(conn *net.UnixConn, c Config) *Device {
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultConns
+	}
 	d := &Device{config: c}
 	d.Endpoint = vsock.New(vsock.Config{
 		// What goes to nobody is refused, too: a guest that waits for an answer learns nothing.
 		Addressed: func(from, _ uint32) bool { return from == c.CID },
 		Request:   c.Request,
 		Ready:     func() { d.fill(d.backend.Queue(receiveQueue)) },
-		MaxConns:  MaxConns, BufAlloc: BufAlloc, CloseTime: closeTime,
+		MaxConns:  c.MaxConns, BufAlloc: BufAlloc, CloseTime: closeTime,
 	})
 	d.backend = vhostuser.New(conn, d)
+	d.backend.HandshakeTime = c.HandshakeTime
 	return d
 }
 
@@ -150,5 +159,7 @@ func (d *Device) input(pieces [][]byte) {
 		d.bad.Add(1)
 		return
 	}
-	d.Input(&h, pieces...)
+	if why := d.Input(&h, pieces...); why != "" && d.config.Dropped != nil {
+		d.config.Dropped(&h, why)
+	}
 }

@@ -47,7 +47,7 @@ func newWorld(t testing.TB, accept bool) *world {
 
 func (w *world) request(c *vsock.Conn, accept bool) {
 	if !accept {
-		c.Refuse()
+		c.Refuse(vsock.DropNoListener)
 		return
 	}
 	if c.Accept() == nil {
@@ -178,7 +178,7 @@ func TestAnswersAreNotTaken(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	w := newWorld(t, true)
 	before := heap()
-	for port := range uint32(MaxConns + 100) {
+	for port := range uint32(DefaultConns + 100) {
 		w.say(request(port), vsock.HeaderSize)
 		w.take(4096)
 		for sent := 0; sent < BufAlloc; sent += 32 << 10 {
@@ -186,12 +186,12 @@ func TestMemoryIsBounded(t *testing.T) {
 			h.Op, h.Len = packet.VsockRW, 32<<10
 			w.say(h, vsock.HeaderSize+32<<10)
 		}
-		if port >= MaxConns {
+		if port >= DefaultConns {
 			w.take(4096) // RST for the data of connections that there are not
 			w.take(4096)
 		}
 	}
-	if len(w.conns) != MaxConns {
+	if len(w.conns) != DefaultConns {
 		t.Fatalf("%d connections", len(w.conns))
 	}
 	for _, c := range w.conns { // a program of the host that writes as much as it is let
@@ -201,7 +201,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		}
 	}
-	const most = MaxConns * (BufAlloc + 64<<10)
+	const most = DefaultConns * (BufAlloc + 64<<10)
 	if used := heap() - before; used > most+most/8 {
 		t.Errorf("%d MiB, expected at most %d", used>>20, most>>20)
 	} else {

@@ -4,16 +4,12 @@ package vsockhost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"wick/vmm/vsockdev"
-	"wick/vsock"
 	"wick/vsock/hybrid"
 )
 
@@ -23,18 +19,27 @@ type Config struct {
 	Path      string        // PATH; "" for none
 	Maps      []Map         // what goes to other places than PATH_PORT
 	Publishes []Publish     // what leads to the guest besides PATH
-	Wait      time.Duration // how long a connection waits for a guest that does not listen yet
-	// Peer returns another machine that the guest may connect to by its CID, and that may connect to it; nil if there is none.
-	// It may be nil.
-	Peer func(cid uint32) *Host
+	Wait      time.Duration // how long a connection waits for a guest that is not there, or does not listen yet
+	MaxConns  int           // connections at a time, both ways, and clients that have yet to say CONNECT; 0: DefaultConns
+	// HandshakeTime is how long a front-end may take to say what it says first; 0: no bound.
+	HandshakeTime time.Duration
+	// Peer returns another machine that the guest may connect to by its CID, and that may connect to it, or why there is none. It
+	// may be nil.
+	Peer func(cid uint32) (*Host, error)
 	Log  func(string) // is told of each connection that is refused, and why; must be safe for concurrent use
 }
+
+// DefaultConns is Config.MaxConns if that is not set. MostConns is the most that it may be: each may take 128 KiB.
+const (
+	DefaultConns = vsockdev.DefaultConns
+	MostConns    = 65536
+)
 
 // firstPort is where the host's ports begin, as Firecracker's do: a guest does not take them for services.
 const firstPort = 1 << 30
 
 const (
-	// requestTime is how long a guest may take to answer REQUEST.
+	// requestTime is how long a guest may take to answer REQUEST, and its monitor to be there.
 	requestTime = 5 * time.Second
 	// retryTime lies between two attempts to reach a guest that does not listen yet.
 	retryTime = 50 * time.Millisecond
@@ -42,7 +47,9 @@ const (
 	drainTime = 2 * time.Second
 )
 
-// Host leads connections. It is made by New, then gets its device by Serve.
+// Host leads connections. It is made by New, which opens its sockets, and serves one guest after the other by Serve.
+//
+// Locks: mu is taken with no other held, and no other is taken with it.
 type Host struct {
 	config    Config
 	log       *limiter
@@ -50,14 +57,14 @@ type Host struct {
 	slots     chan struct{} // one for each connection, from the first byte to the last
 	waiting   chan struct{} // one for each client that has yet to say CONNECT
 
-	ctx    context.Context // over when the guest is
+	ctx    context.Context // over after Close
 	cancel context.CancelFunc
-	work   sync.WaitGroup
+	work   sync.WaitGroup // what serves the sockets
 
-	device atomic.Pointer[vsockdev.Device] // nil before Serve
-
-	mu   sync.Mutex
-	next uint32 // guarded by mu: the next port of the host
+	mu    sync.Mutex
+	guest *guest        // guarded by mu: nil while there is none
+	came  chan struct{} // guarded by mu: closed when there is one
+	next  uint32        // guarded by mu: the next port of the host
 }
 
 // listener is a socket that waits for connections to the guest.
@@ -66,15 +73,22 @@ type listener struct {
 	publish *Publish // nil: PATH, where the client says the port
 }
 
-// New opens the sockets of the host. Connections to them wait for Serve.
+// New opens the sockets of the host. Connections to them wait for Serve, as long as they wait for a guest to answer. An error of
+// what is in Config.Publishes is a *PublishError.
 func New(c Config) (*Host, error) {
-	h := &Host{config: c, log: newLimiter(c.Log), next: firstPort,
-		slots: make(chan struct{}, vsockdev.MaxConns), waiting: make(chan struct{}, vsockdev.MaxConns)}
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultConns
+	}
+	h := &Host{config: c, log: newLimiter(c.Log), next: firstPort, came: make(chan struct{}),
+		slots: make(chan struct{}, c.MaxConns), waiting: make(chan struct{}, c.MaxConns)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	err := h.listen()
 	if err != nil {
 		h.Close()
 		return nil, err
+	}
+	for _, l := range h.listeners {
+		h.work.Go(func() { h.accept(l) })
 	}
 	return h, nil
 }
@@ -94,7 +108,7 @@ func (h *Host) listen() error {
 		p := &h.config.Publishes[i]
 		l, err := p.Target.listen()
 		if err != nil {
-			return err
+			return &PublishError{*p, err}
 		}
 		if p.Target.Path == "" {
 			p.Target.TCP = l.Addr().(*net.TCPAddr).AddrPort()
@@ -103,6 +117,17 @@ func (h *Host) listen() error {
 	}
 	return nil
 }
+
+// PublishError says that one of Config.Publishes can't be had.
+type PublishError struct {
+	Publish Publish
+	Err     error
+}
+
+func (e *PublishError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *PublishError) Unwrap() error { return e.Err }
 
 func (t Target) listen() (net.Listener, error) {
 	if t.Path != "" {
@@ -118,31 +143,13 @@ func (t Target) listen() (net.Listener, error) {
 // Publishes returns what leads to the guest, with the ports that were picked.
 func (h *Host) Publishes() []Publish { return h.config.Publishes }
 
-// Close closes the sockets that Serve has not taken over, and ends Serve.
+// Close ends Serve and all connections, and removes the sockets.
 func (h *Host) Close() {
 	h.cancel()
 	for _, l := range h.listeners {
 		l.Close()
 	}
-}
-
-// Serve serves the guest whose front-end is at the other end of conn, until that closes it or Close is called. Then all
-// its connections are over.
-func (h *Host) Serve(conn *net.UnixConn) error {
-	device := vsockdev.New(conn, vsockdev.Config{
-		CID: h.config.CID, Request: h.request,
-		Log: func(err error) { h.log.printf("the device has stopped until the guest resets it: %v", err) },
-	})
-	h.device.Store(device)
-	stop := context.AfterFunc(h.ctx, func() { device.Close() })
-	defer stop()
-	for _, l := range h.listeners {
-		h.work.Go(func() { h.accept(l) })
-	}
-	err := device.Serve()
-	h.Close()
 	h.work.Wait()
-	return err
 }
 
 // take takes one of slots, if there is one.
@@ -156,63 +163,6 @@ func take(slots chan struct{}) bool {
 }
 
 func release(slots chan struct{}) { <-slots }
-
-// request answers a connection that the guest asks for.
-func (h *Host) request(c *vsock.Conn) {
-	if !take(h.slots) {
-		h.log.printf("refused the guest's connection to port %d: %d connections are open", c.Local().Port, cap(h.slots))
-		c.Refuse()
-		return
-	}
-	if c.Local().CID != vsock.Host {
-		h.work.Go(func() {
-			defer release(h.slots)
-			h.requestPeer(c)
-		})
-		return
-	}
-	h.work.Go(func() {
-		defer release(h.slots)
-		sock, err := h.dialHost(c.Local().Port)
-		if err != nil {
-			h.log.printf("refused the guest's connection to port %d: %v", c.Local().Port, err)
-			c.Refuse()
-			return
-		}
-		defer sock.Close()
-		if err := c.Accept(); err != nil {
-			h.log.printf("the guest's connection to port %d: %v", c.Local().Port, err)
-			return
-		}
-		h.relay(c, sock, nil)
-	})
-}
-
-// dialHost connects to what the guest reaches by a port.
-func (h *Host) dialHost(port uint32) (socket, error) {
-	for _, m := range h.config.Maps {
-		if m.Port == port {
-			return m.Target.dial(h.ctx)
-		}
-	}
-	if h.config.Path == "" {
-		return nil, errors.New("nothing is mapped to it")
-	}
-	return Target{Path: h.config.Path + "_" + strconv.FormatUint(uint64(port), 10)}.dial(h.ctx)
-}
-
-// relay moves data until the end of a connection.
-func (h *Host) relay(c *vsock.Conn, sock socket, first []byte) {
-	stop := context.AfterFunc(h.ctx, func() {
-		c.Reset()
-		time.AfterFunc(drainTime, func() { sock.Close() })
-	})
-	defer stop()
-	run(c, sock, first)
-	if err := c.Err(); errors.Is(err, vsock.ErrProtocol) {
-		h.log.printf("connection %v, %v: %v", c.Peer(), c.Local(), err)
-	}
-}
 
 // accept takes the connections of a listener.
 func (h *Host) accept(l listener) {
@@ -237,29 +187,31 @@ func (h *Host) accept(l listener) {
 func (h *Host) serve(p *Publish, sock socket) {
 	defer sock.Close()
 	stop := context.AfterFunc(h.ctx, func() { sock.Close() })
+	defer stop()
 	port, first, err := h.wanted(p, sock)
 	if err != nil {
 		h.refuse(p, sock, err)
 		return
 	}
 	if !take(h.slots) {
-		h.refuse(p, sock, fmt.Errorf("%d connections are open", cap(h.slots)))
+		h.refuse(p, sock, errTooMany(cap(h.slots)))
 		return
 	}
 	defer release(h.slots)
-	c, err := h.dialGuest(port, sock)
+	g, c, err := h.dialGuest(port, sock)
 	if err != nil {
 		h.refuse(p, sock, fmt.Errorf("guest port %d: %w", port, err))
 		return
 	}
+	defer g.work.Done()
 	if p == nil {
 		if _, err := fmt.Fprintf(sock, "OK %d\n", c.Local().Port); err != nil {
 			c.Reset()
 			return
 		}
 	}
-	stop()
-	h.relay(c, sock, first)
+	stop() // what the guest sends before its end has some time
+	g.relay(c, sock, first)
 }
 
 // wanted returns the port that a connection is for, and what has come of it. Clients that say nothing take no slot of those that do.
@@ -274,13 +226,16 @@ func (h *Host) wanted(p *Publish, sock socket) (port uint32, first []byte, err e
 	return readConnect(sock)
 }
 
-// refuse tells why there is no connection.
+// refuse tells why there is no connection: a client of PATH by ERR and the end, one of TCP by RST, any other by the end only.
 func (h *Host) refuse(p *Publish, sock socket, err error) {
 	if h.ctx.Err() != nil {
-		return // the guest is gone, which everybody sees
+		return // the device is gone, which everybody sees
 	}
 	if p != nil {
-		h.log.printf("refused a connection from %s: %v", sock.RemoteAddr(), err)
+		h.log.printf("refused a connection to %v: %v", p.Target, err)
+		if tcp, ok := sock.(*net.TCPConn); ok {
+			tcp.SetLinger(0)
+		}
 		return
 	}
 	h.log.printf("refused a connection: %v", err)

@@ -19,6 +19,7 @@ import (
 
 	"wick/vmm/vhostuser/vhosttest"
 	"wick/vsock"
+	"wick/vsock/hybrid"
 )
 
 // world is a host with a guest, whose driver behaves.
@@ -58,6 +59,7 @@ func newWorld(t *testing.T, features uint64, c Config) *world {
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
+		w.host.Close()
 	})
 	w.guest = vhosttest.NewGuest(t, theirs, cid, features, func(c *vsock.Config) { c.Request = w.request })
 	return w
@@ -75,7 +77,7 @@ func (w *world) request(c *vsock.Conn) {
 	serve := w.ports[c.Local().Port]
 	w.mu.Unlock()
 	if serve == nil {
-		c.Refuse()
+		c.Refuse(vsock.DropNoListener)
 		return
 	}
 	if c.Accept() == nil {
@@ -379,7 +381,7 @@ func TestConnectInPieces(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct{ send, answer string }{
-		{"CONNECT 53\n", "guest port 53: nothing in the guest listens there"},
+		{"CONNECT 53\n", "guest port 53: the guest refuses it: nothing listens there, or there is no room for more"},
 		{"HELLO 53\n", `"HELLO 53" is not CONNECT and a port`},
 		{"CONNECT\n", `"CONNECT" is not CONNECT and a port`},
 		{"CONNECT x\n", `"x" is not a vsock port (0 to 4294967294)`},
@@ -416,7 +418,7 @@ func TestUnreachableMachineIsRefused(t *testing.T) {
 	if _, err := w.dialTo(vsock.Addr{CID: 99, Port: 5}, 1); err != vsock.ErrRefused {
 		t.Errorf("%v", err)
 	}
-	w.wantLog("refused the guest's connection to guest(99):5: the guest can reach no such machine")
+	w.wantLog("refused the guest's connection to guest(99):5: there are no machines with CIDs here but the guest's, 5, and the host, 2")
 }
 
 // A connection waits for a guest that begins to listen later.
@@ -443,7 +445,7 @@ func TestWaitForListener(t *testing.T) {
 func TestWaitEnds(t *testing.T) {
 	w := newWorld(t, 0, Config{Wait: 100 * time.Millisecond})
 	_, _, err := w.connect(52)
-	if err == nil || err.Error() != "ERR guest port 52: nothing in the guest listens there, and did not in 100ms" {
+	if err == nil || err.Error() != "ERR guest port 52: the guest refuses it: nothing listens there, or there is no room for more; waited 100ms" {
 		t.Errorf("%v", err)
 	}
 }
@@ -683,7 +685,8 @@ func TestPathIsTaken(t *testing.T) {
 	if _, err := New(Config{Path: path}); err == nil || !strings.HasSuffix(err.Error(), "is in use: somebody listens there") {
 		t.Errorf("a socket in use: %v", err)
 	}
-	h.listeners[0].Listener.(*net.UnixListener).SetUnlinkOnClose(false) // as when wick is killed
+	h.cancel()
+	h.listeners[0].Listener.(*hybrid.UnixListener).UnixListener.Close() // as when wick is killed
 	h.Close()
 	h, err = New(Config{Path: path})
 	if err != nil {

@@ -27,6 +27,11 @@ func newLimiter(print func(string)) *limiter {
 	return &limiter{print: print, now: time.Now, tokens: logBurst, since: time.Now()}
 }
 
+// Limited returns a function that passes lines to print as long as they are not too many: those that others can cause.
+func Limited(print func(line string)) func(format string, args ...any) {
+	return newLimiter(print).printf
+}
+
 func (l *limiter) printf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

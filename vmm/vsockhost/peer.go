@@ -1,47 +1,61 @@
 package vsockhost
 
 import (
-	"errors"
+	"context"
+	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"wick/vsock"
 )
 
-// peer returns the other machine with a CID, nil if the guest can't reach one.
-func (h *Host) peer(cid uint32) *Host {
-	if h.config.Peer == nil {
-		return nil
-	}
-	return h.config.Peer(cid)
-}
-
 // requestPeer answers a connection that the guest asks for to another machine: that sees it as coming from the guest.
-func (h *Host) requestPeer(c *vsock.Conn) {
-	from, to := c.Peer(), c.Local()
-	other, err := h.dialPeer(from, to)
+func (g *guest) requestPeer(ctx context.Context, c *vsock.Conn) {
+	peer, other, err := g.dialPeer(ctx, c.Peer(), c.Local())
 	if err != nil {
-		h.log.printf("refused the guest's connection to %v: %v", to, err)
-		c.Refuse()
+		g.refuse(c, err)
 		return
 	}
+	defer peer.work.Done()
 	if err := c.Accept(); err != nil {
 		other.Reset()
+		g.refuse(c, errGaveUp)
 		return
 	}
 	splice(c, other)
 }
 
-func (h *Host) dialPeer(from, to vsock.Addr) (*vsock.Conn, error) {
-	p := h.peer(to.CID)
-	if p == nil {
-		return nil, errors.New("the guest can reach no such machine")
+// dialPeer connects to another machine, for whose work counts what the caller does.
+func (g *guest) dialPeer(ctx context.Context, from, to vsock.Addr) (*guest, *vsock.Conn, error) {
+	if g.host.config.Peer == nil {
+		return nil, nil, fmt.Errorf("there are no machines with CIDs here but the guest's, %d, and the host, %d", from.CID, vsock.Host)
 	}
-	device := p.device.Load()
-	if device == nil {
-		return nil, errNoDriver
+	h, err := g.host.config.Peer(to.CID)
+	if err != nil {
+		return nil, nil, err
 	}
-	return p.await(func(notify func()) (*vsock.Conn, error) { return device.Connect(from, to, requestTime, notify) })
+	peer, _ := h.enter()
+	if peer == nil {
+		return nil, nil, errNoMachine
+	}
+	other, err := peer.connectFrom(ctx, from, to)
+	if err != nil {
+		peer.work.Done()
+		return nil, nil, err
+	}
+	return peer, other, nil
+}
+
+// connectFrom connects to the guest from another one's address. A connection between the same ports may be about to end: the other
+// guest has given it up, and this one has yet to be told.
+func (g *guest) connectFrom(ctx context.Context, from, to vsock.Addr) (*vsock.Conn, error) {
+	for end := time.Now().Add(requestTime); ; time.Sleep(time.Millisecond) {
+		c, err := g.await(ctx, func(notify func()) (*vsock.Conn, error) { return g.device.Connect(from, to, requestTime, notify) })
+		if err != vsock.ErrInUse || ctx.Err() != nil || time.Now().After(end) {
+			return c, err
+		}
+	}
 }
 
 // splice moves data between two connections until both are over. Each direction ends by itself, and takes no more than the

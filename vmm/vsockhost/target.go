@@ -2,6 +2,7 @@ package vsockhost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -44,23 +45,25 @@ func ParseTarget(s string) (Target, error) {
 	return Target{Path: s}, nil
 }
 
-// dialTime bounds the connection to a target. (A Unix-domain socket answers at once.)
+// dialTime bounds the connection to a target. (Where a Unix-domain socket has room for it, it answers at once.)
 const dialTime = 10 * time.Second
 
-// dial connects to the target.
+// dial connects to the target. It waits for room in the backlog, as blocking programs do, and no longer than ctx.
 func (t Target) dial(ctx context.Context) (socket, error) {
-	d := net.Dialer{Timeout: dialTime}
-	var c net.Conn
-	var err error
+	ctx, stop := context.WithTimeoutCause(ctx, dialTime, fmt.Errorf("no answer in %v", dialTime))
+	defer stop()
 	if t.Path != "" {
-		c, err = d.DialContext(ctx, "unix", t.Path)
-	} else {
-		c, err = d.DialContext(ctx, "tcp", t.TCP.String())
+		c, err := hybrid.DialUnix(ctx, t.Path)
+		if err != nil {
+			return nil, err // not a socket that is nil
+		}
+		return c, nil
 	}
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", t.TCP.String())
 	if err != nil {
 		return nil, err
 	}
-	return c.(socket), nil
+	return c.(*net.TCPConn), nil
 }
 
 // Map sends the guest's connections to a port of the host to a target.
@@ -77,6 +80,9 @@ func ParseMap(s string) (m Map, err error) {
 	}
 	if m.Port, err = ParsePort(port); err == nil {
 		m.Target, err = ParseTarget(target)
+	}
+	if err == nil && m.Target.Path == "" && m.Target.TCP.Port() == 0 {
+		err = errors.New("nobody can be reached at TCP port 0")
 	}
 	if err != nil {
 		err = fmt.Errorf("%q: %w", s, err)

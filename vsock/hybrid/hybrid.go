@@ -67,15 +67,11 @@ func Dial(path string, port uint32) (*Conn, error) {
 
 // DialContext is Dial, which ends with the context's error when that is over.
 func DialContext(ctx context.Context, path string, port uint32) (*Conn, error) {
-	if err := CheckPath(path); err != nil {
-		return nil, err
-	}
-	var d net.Dialer
-	u, err := d.DialContext(ctx, "unix", path)
+	u, err := DialUnix(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{UnixConn: u.(*net.UnixConn), local: Addr{Path: path}, remote: Addr{path, port}}
+	c := &Conn{UnixConn: u, local: Addr{Path: path}, remote: Addr{path, port}}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	err = c.connect()
 	if !stop() { // the deadline has been, or is being, set
@@ -135,13 +131,16 @@ func (c *Conn) readLine() (string, error) {
 
 // Listener takes the guest's connections to a port of the host. It implements net.Listener.
 type Listener struct {
-	unix *net.UnixListener
+	unix *UnixListener
 	addr Addr
 }
 
 // Listen listens for the connections of the guest whose vsock device has its socket at path, to a port of the host. Close
 // removes the socket. One that nobody listens at any more, as a killed program leaves it, gives way.
 func Listen(path string, port uint32) (*Listener, error) {
+	if err := CheckPath(path); err != nil {
+		return nil, err
+	}
 	l, err := ListenUnix(path + "_" + strconv.FormatUint(uint64(port), 10))
 	if err != nil {
 		return nil, err

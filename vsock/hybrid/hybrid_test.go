@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -173,5 +174,113 @@ func TestListenTwice(t *testing.T) {
 	l.SetDeadline(time.Now().Add(50 * time.Millisecond))
 	if c, err := l.Accept(); err == nil {
 		t.Errorf("the first has got a connection: %v", c)
+	}
+}
+
+// TestEmptyPath: the empty path is no name of a socket, though a system takes it for one that it chooses.
+func TestEmptyPath(t *testing.T) {
+	if _, err := Dial("", 1); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("Dial: %v", err)
+	}
+	if _, err := Listen("", 1); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("Listen: %v", err)
+	}
+	if _, err := ListenUnix(""); err == nil || !strings.Contains(err.Error(), "is empty") {
+		t.Errorf("ListenUnix: %v", err)
+	}
+}
+
+// TestCloseLeavesWhatIsOthers: a socket that has taken the place of ours in the meantime stays.
+func TestCloseLeavesWhatIsOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket of the other one: %v", err)
+	}
+}
+
+// TestOneGetsAnAbandonedPath: of many that find a socket which a killed program has left one gets the path, and keeps it.
+func TestOneGetsAnAbandonedPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	for range 20 {
+		old, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old.(*net.UnixListener).SetUnlinkOnClose(false)
+		old.Close()
+		got := make(chan *UnixListener)
+		for range 8 {
+			go func() {
+				l, err := ListenUnix(path)
+				if err != nil && !strings.HasSuffix(err.Error(), "is in use: somebody listens there") {
+					t.Error(err)
+				}
+				got <- l
+			}()
+		}
+		var listeners []*UnixListener
+		for range 8 {
+			if l := <-got; l != nil {
+				listeners = append(listeners, l)
+			}
+		}
+		if len(listeners) != 1 {
+			t.Fatalf("%d have it", len(listeners))
+		}
+		listeners[0].Close()
+	}
+}
+
+// TestDialWaitsForRoom: a full backlog is waited for, as long as the context lasts.
+func TestDialWaitsForRoom(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "v")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	first, err := DialUnix(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if c, err := DialUnix(ctx, path); !errors.Is(err, syscall.EAGAIN) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v, %v", c, err)
+	}
+	got := make(chan error)
+	go func() {
+		c, err := DialUnix(t.Context(), path)
+		if err == nil {
+			c.Close()
+		}
+		got <- err
+	}()
+	if conn, _, err := syscall.Accept(fd); err != nil {
+		t.Error(err)
+	} else {
+		defer syscall.Close(conn)
+	}
+	if err := <-got; err != nil {
+		t.Error(err)
 	}
 }

@@ -362,7 +362,7 @@ func TestHeldTransmitQueue(t *testing.T) {
 		settle(t, func() bool { return m.Queues[txQueue].Available() > 0 }) // the driver sends on
 		m.takeSent()
 		for ; len(m.asked) > 0; got++ {
-			(<-m.asked).Refuse()
+			(<-m.asked).Refuse(vsock.DropNoListener)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/mdlayher/vsock"
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -122,6 +123,7 @@ func control(c *vsock.Conn) error {
 //	flood PORT BYTES N      the same, N times at once
 //	peer PORT CID BYTES     as echo, once, with a port of another machine
 //	hold PORT CID           connects to a port of another machine, tells on standard output when it has read a byte, and reads on
+//	again PORT CID TIMES    connects from one socket as many times, each of which must end because nobody answers in time
 //	half PORT               ends its direction, then reads to the end; the host sends "after the end"
 //	dial PORT               connects only
 //	loopback PORT BYTES TIMES   as echo, with a port of its own: by the CID of the machine and by VMADDR_CID_LOCAL
@@ -130,7 +132,7 @@ func control(c *vsock.Conn) error {
 func command(line string) error {
 	var name string
 	var port uint32
-	var size, times int // size is the CID of peer and hold, times the number of bytes
+	var size, times int // size is the CID of peer, hold and again, times the number of bytes
 	fmt.Sscan(line, &name, &port, &size, &times)
 	switch name {
 	case "echo":
@@ -157,6 +159,8 @@ func command(line string) error {
 		return dialEcho(uint32(size), port, times)
 	case "hold":
 		return hold(uint32(size), port)
+	case "again":
+		return dialAgain(uint32(size), port, times)
 	case "half":
 		return dialHalf(port)
 	case "dial":
@@ -275,4 +279,23 @@ func dialHalf(port uint32) error {
 		err = fmt.Errorf("read %q", got)
 	}
 	return err
+}
+
+// dialAgain connects from one socket to what does not answer, so from one port. With mdlayher/vsock each attempt has a socket of its own.
+func dialAgain(cid, port uint32, times int) error {
+	fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	const patience = 300_000 // µs
+	if err := unix.SetsockoptTimeval(fd, unix.AF_VSOCK, unix.SO_VM_SOCKETS_CONNECT_TIMEOUT_OLD, &unix.Timeval{Usec: patience}); err != nil {
+		return err
+	}
+	for i := range times {
+		if err := unix.Connect(fd, &unix.SockaddrVM{CID: cid, Port: port}); err != unix.ETIMEDOUT {
+			return fmt.Errorf("attempt %d: %v", i+1, err)
+		}
+	}
+	return nil
 }
