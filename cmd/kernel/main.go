@@ -105,6 +105,7 @@ func (k *kernel) run() error {
 	if entropy.device != nil {
 		k.detail("kernel: %d bytes of entropy from the host", entropy.bytes)
 	}
+	k.tellMemory("before the program")
 	status, err := k.runProgram(stack)
 	if err != nil {
 		return err

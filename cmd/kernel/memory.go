@@ -21,6 +21,13 @@ func buffer() int {
 	return int(min(max(limit/bufferShare, minBuffer), maxBuffer))
 }
 
+// tellMemory logs, for wick run -v, where the memory has gone at some point of the run.
+func (k *kernel) tellMemory(when string) {
+	u := ground.Use()
+	k.detail("kernel: memory %s, in KiB: image %d, initial RAM disk %d, kernel %d, devices %d, program %d, free %d", when,
+		u.Image>>10, u.Initrd>>10, u.Kernel>>10, u.Devices>>10, u.Program>>10, u.Free>>10)
+}
+
 // vsockShare is what part of the kernel's memory AF_VSOCK connections may have for each direction.
 const vsockShare = 6
 

@@ -101,7 +101,7 @@ func rxDescriptors(memory uint64) int {
 	const (
 		share     = 16   // of the memory
 		frameSize = 2048 // bytes for each
-		least     = 256
+		least     = 128
 	)
 	return int(min(max(memory/share/frameSize, least), e1000.MaxDescriptors)) &^ 7
 }
@@ -186,6 +186,7 @@ func (k *kernel) tellCounters(card *card, stack *net.Stack) {
 		card.counters(tell("e0"))
 	}
 	stack.Counters(tell("net"))
+	k.tellMemory("after the program")
 	if k.bundle.Config.Verbose {
 		runtime.GC()
 		var m runtime.MemStats

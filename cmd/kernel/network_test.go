@@ -9,7 +9,7 @@ import (
 
 // TestRxDescriptors: the ring has a size that the card takes, and grows with the memory.
 func TestRxDescriptors(t *testing.T) {
-	for memory, want := range map[uint64]int{0: 256, 4 << 20: 256, 37<<20 + 12345: 1184, 1 << 40: e1000.MaxDescriptors} {
+	for memory, want := range map[uint64]int{0: 128, 4 << 20: 128, 37<<20 + 12345: 1184, 1 << 40: e1000.MaxDescriptors} {
 		n := rxDescriptors(memory)
 		if n != want {
 			t.Errorf("%d descriptors with %d bytes, want %d", n, memory, want)

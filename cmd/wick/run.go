@@ -211,7 +211,7 @@ func (f *runFlags) chooseAccel(kvm <-chan error) error {
 
 // leastMemory is what a machine needs besides what is loaded into it, in bytes: the kernel refuses to
 // start with less.
-const leastMemory = 10 << 20
+const leastMemory = 9 << 20
 
 // checkMemory finds the machines that QEMU could not start: those for which it would only tell that an "initrd is too
 // large", and those that are larger than the host.

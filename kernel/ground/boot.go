@@ -81,7 +81,7 @@ func boot(start, stub uint64) {
 		m := direct + *p64(info + startModuleList)
 		initrdStart, initrdSize = *p64(m + modulePaddr), *p64(m + moduleSize)
 	}
-	initMemory(direct+*p64(info + startMemMap), uint64(*p32(info + startMemMapLen)))
+	initMemory(info)
 	*p64(direct + kernelRoot) = 0 // the identity map of the boot stub; the lower half is for programs
 	writeCR3(kernelRoot)
 	mapStacks(0)
@@ -98,30 +98,35 @@ func boot(start, stub uint64) {
 	startRuntime()
 }
 
-// initMemory takes the RAM of the memory map into use, without the image and the initial RAM disk, and without the first
-// MiB, where firmware tables and the start of other CPUs are.
-func initMemory(entries, n uint64) {
-	lowest := bootHeader[bootImageEnd]
+// What of the first 2 MiB is taken into use where it is RAM: most of conventional memory, behind the trampoline of other CPUs
+// and what boot loaders put there, and all up to the image. Firmware keeps its data and tables in between and at the ends.
+const (
+	lowStart, lowEnd = 0x30000, 0x90000
+	extended         = 1 << 20
+	imageStart       = 2 << 20
+)
+
+// initMemory takes the RAM of the memory map, which the start info leads to, into use, without the image and the initial RAM disk.
+func initMemory(info uint64) {
+	list, n := *p64(info + startMemMap), uint64(*p32(info + startMemMapLen))
+	useLow := true // nothing of the boot loader's is there
+	for _, a := range [...]uint64{info - direct, list, commandLine, rsdp, *p64(info + startModuleList), initrdStart} {
+		if a >= lowStart && a < lowEnd || a >= extended && a < imageStart {
+			useLow = false
+		}
+	}
 	for i := uint64(0); i < n; i++ {
-		e := entries + i*memMapEntrySize
+		e := direct + list + i*memMapEntrySize
 		if *p32(e + 16) != memMapRAM {
 			continue
 		}
 		start, end := *p64(e), *p64(e)+*p64(e + 8)
-		if start < fourGiB {
-			start = max(start, lowest)
-			end = min(end, fourGiB)
+		if useLow {
+			addRange(max(start, lowStart), min(end, lowEnd))
+			addRange(max(start, extended), min(end, imageStart))
 		}
-		if start >= end {
-			continue
-		}
-		if initrdSize > 0 && initrdStart >= start && initrdStart < end {
-			addRange(start, initrdStart)
-			start = initrdStart + initrdSize
-		}
-		if start < end {
-			addRange(start, end)
-		}
+		addFree(max(start, bootHeader[bootImageEnd]), min(end, fourGiB))
+		addFree(max(start, fourGiB), end)
 	}
 	if allFrames*pageSize < minimumMemory {
 		refuse("not enough memory: give the machine more (wick run -m 32M)")
@@ -131,8 +136,18 @@ func initMemory(entries, n uint64) {
 		mapDirect(r.next, r.end-r.next)
 	}
 	kernelShare = min(max(allFrames/6, leastShare/pageSize), mostShare/pageSize)
+	kernelLimit = kernelShare / 8 * 7
 	// One table under the top entry of the runtime's memory, shared by all roots.
 	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
+}
+
+// addFree takes [start, end) into use, without the initial RAM disk.
+func addFree(start, end uint64) {
+	if initrdSize > 0 && initrdStart >= start && initrdStart < end {
+		addRange(start, initrdStart)
+		start = initrdStart + initrdSize
+	}
+	addRange(start, end)
 }
 
 // startRuntime makes the first thread: the entry point of the Go program, with the stack that Linux would give it.

@@ -58,7 +58,7 @@ func pitCount() uint64 {
 }
 
 // measurePIT measures the TSC and the APIC's timer against the PIT, whose counter every machine lets us read. A window that
-// the host interrupts looks longer than it was, so the shortest of several counts.
+// the host interrupts looks longer than it was, so the shortest counts: of the first two if they agree, else of several.
 func measurePIT() (bestTSC, bestTimer, bestPIT uint64) {
 	const (
 		windows     = 5
@@ -84,12 +84,23 @@ func measurePIT() (bestTSC, bestTimer, bestPIT uint64) {
 		}
 		a := uint64(a0 - lapicRead(lapicCurrent))
 		t := rdtsc() - t0
+		enough := i > 0 && agree(t, ticks, bestTSC, bestPIT)
 		if t/ticks < bestTSC/bestPIT {
 			bestTSC, bestTimer, bestPIT = t, a, ticks
+		}
+		if enough {
+			break
 		}
 	}
 	lapicWrite(lapicInitial, 0)
 	return bestTSC, bestTimer, bestPIT
+}
+
+// agree tells whether two windows have as many ticks of the TSC for one of the PIT, but for the one tick of the PIT by which
+// either may be off.
+func agree(tscA, pitA, tscB, pitB uint64) bool {
+	a, b := tscA*pitB, tscB*pitA
+	return max(a, b)-min(a, b) <= a/pitA+b/pitB
 }
 
 // measureTimer measures the APIC's timer against the TSC; what counts is the window with the fewest TSC ticks for a timer's.

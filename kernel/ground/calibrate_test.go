@@ -22,3 +22,24 @@ func TestScales(t *testing.T) {
 		t.Errorf("a TSC that stands: %d", got)
 	}
 }
+
+// TestWindowsAgree: two windows end the measurement unless the host has interrupted one of them.
+func TestWindowsAgree(t *testing.T) {
+	const tsc, pit = 2_500_000, 1194
+	for _, c := range []struct {
+		name     string
+		tsc, pit uint64
+		want     bool
+	}{
+		{"the same", tsc, pit, true},
+		{"a tick of the PIT more", tsc, pit + 1, true},
+		{"a tick of the PIT less", tsc, pit - 1, true},
+		{"twice as long", 2 * tsc, 2 * pit, true},
+		{"interrupted for 10 µs where the PIT doesn't see it", tsc + 25_000, pit, false},
+		{"interrupted for so long that the PIT has wrapped around", 60 * tsc, 60*pit - 1<<16, false},
+	} {
+		if agree(tsc, pit, c.tsc, c.pit) != c.want || agree(c.tsc, c.pit, tsc, pit) != c.want {
+			t.Errorf("%s: want %v", c.name, c.want)
+		}
+	}
+}

@@ -117,13 +117,32 @@ func CPUs() int { return int(cpuCount) }
 // Memory returns how many bytes programs can have in all, and how many of them are free.
 func Memory() (total, free uint64) {
 	kept, unused := reserve(), atomic.LoadUint64(&freeFrames)
-	return (allFrames - kernelShare) * pageSize, (unused - min(unused, kept)) * pageSize
+	return (allFrames - kernelLimit) * pageSize, (unused - min(unused, kept)) * pageSize
 }
 
 // KernelMemory returns the bytes that the kernel's own memory takes, and how many it should take at most: programs may make
 // it keep more for them only below that. It is cheap.
 func KernelMemory() (used, limit uint64) {
-	return atomic.LoadUint64(&kernelFrames) * pageSize, kernelShare * pageSize / 8 * 7
+	return atomic.LoadUint64(&kernelFrames) * pageSize, kernelLimit * pageSize
+}
+
+// MemoryUse is where the machine's memory has gone, in bytes.
+type MemoryUse struct {
+	Image   uint64 // the kernel's program and page tables
+	Initrd  uint64 // the initial RAM disk, with the program's file
+	Kernel  uint64 // heap, stacks and structures of the kernel's runtime, and page tables of it
+	Devices uint64 // rings and buffers
+	Program uint64 // what programs have
+	Free    uint64
+}
+
+// Use returns where the memory is now, besides what firmware keeps for itself.
+func Use() MemoryUse {
+	kernel, devices, free := atomic.LoadUint64(&kernelFrames), atomic.LoadUint64(&deviceFrames), atomic.LoadUint64(&freeFrames)
+	return MemoryUse{
+		Image: bootHeader[bootImageEnd] - imageStart, Initrd: initrdSize, Kernel: kernel * pageSize, Devices: devices * pageSize,
+		Program: (allFrames - min(kernel+devices+free, allFrames)) * pageSize, Free: free * pageSize,
+	}
 }
 
 // Extent returns what state the CPU keeps for a user thread.

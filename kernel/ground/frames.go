@@ -27,17 +27,20 @@ var (
 	freeFrames uint64 // on the list and in ranges; guarded by framesLock, read without it
 	allFrames  uint64 // fixed after boot
 
-	// Programs can't have what the kernel's own page faults must find: the kernel's share, less what it has of it.
+	// Programs can't have what the kernel's own page faults must find: what it should take at most, less what it has of it.
 	kernelShare  uint64 // fixed after boot
+	kernelLimit  uint64 // fixed after boot; of the share, up to which programs may make the kernel keep more for them
 	kernelFrames uint64 // that hold memory of the runtime, and page tables of it; atomic
+
+	deviceFrames uint64 // that devices have; guarded by framesLock, read without it
 )
 
-// minimumReserve is kept for the kernel also when it has had its share.
+// minimumReserve is kept for the kernel also when it has had what it should.
 const minimumReserve = (1 << 20) / pageSize
 
 // reserve is the number of free frames that programs can't have now.
 func reserve() uint64 {
-	return max(kernelShare-min(atomic.LoadUint64(&kernelFrames), kernelShare), minimumReserve)
+	return max(kernelLimit-min(atomic.LoadUint64(&kernelFrames), kernelLimit), minimumReserve)
 }
 
 // addRange takes [start, end) into use.
@@ -151,6 +154,7 @@ func takeRow(sizeBytes uint64) uint64 {
 		f := r.next
 		r.next += sizeBytes
 		freeFrames -= sizeBytes / pageSize
+		deviceFrames += sizeBytes / pageSize
 		return f
 	}
 	return 0

@@ -38,6 +38,36 @@ func TestEchoInALittleMemory(t *testing.T) {
 	}
 }
 
+// TestMemoryIsAccountedFor: what the kernel tells of the memory with -v is all of it but for a MiB, which firmware, video memory of
+// PCs and the start of other CPUs have; so most of what is below the image is used.
+func TestMemoryIsAccountedFor(t *testing.T) {
+	const sizeMiB = 40
+	for _, c := range fewestAndMost {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, options{configuration: c, program: goProgram(t, "stdio"), args: []string{"args"},
+				flags: []string{"-m", fmt.Sprintf("%dM", sizeMiB)}})
+			r.want(0)
+			for _, when := range []string{"before", "after"} {
+				_, line, _ := strings.Cut(r.stderr.String(), "kernel: memory "+when+" the program, in KiB: ")
+				line, _, _ = strings.Cut(line, "\n")
+				var image, initrd, kernel, devices, program, free, sum int
+				_, err := fmt.Sscanf(line, "image %d, initial RAM disk %d, kernel %d, devices %d, program %d, free %d",
+					&image, &initrd, &kernel, &devices, &program, &free)
+				for _, n := range []int{image, initrd, kernel, devices, free} {
+					if n <= 0 {
+						t.Errorf("%s the program: a part of nothing", when)
+					}
+					sum += n
+				}
+				if sum += program; err != nil || sum > sizeMiB<<10 || sum < (sizeMiB-1)<<10 {
+					t.Errorf("%s the program: %d KiB of %d, %v, in %q", when, sum, sizeMiB<<10, err, line)
+				}
+			}
+		})
+	}
+}
+
 // TestAppetite has a program take all memory there is: it is the program that ends, and the kernel says why.
 func TestAppetite(t *testing.T) {
 	for _, c := range fewestAndMost {
