@@ -13,7 +13,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -30,6 +29,7 @@ type netstack struct {
 	short func() bool // Options.Short
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
+	acks   ackDelay
 
 	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets
@@ -41,9 +41,6 @@ type netstack struct {
 
 	judged atomic.Bool // a link has a judge
 }
-
-// engineClock is what the engine's timers go by.
-type engineClock = tcpip.Clock
 
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
@@ -58,11 +55,15 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	if o.DetectDuplicates {
 		dad = stack.DefaultDADConfigurations()
 	}
+	clock := o.clock
+	if clock == nil {
+		clock = newQuickClock()
+	}
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			arp.NewProtocol,
-			ipv4.NewProtocol,
-			ipv6.NewProtocolWithOptions(ipv6.Options{
+			n.newIPv4Protocol,
+			n.newIPv6Protocol(ipv6.Options{
 				NDPConfigs:       ndp,
 				AutoGenLinkLocal: true,
 				NDPDisp:          n.ndp,
@@ -77,7 +78,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 		},
 		HandleLocal: true,
 		IPTables:    new(stack.IPTables), // no tables: the usual ones accept everything, and making them takes time
-		Clock:       o.clock,
+		Clock:       clock,
 	})
 	if err := n.configureTCP(o); err != nil {
 		return nil, err
@@ -279,6 +280,7 @@ func (n *netstack) unfinished() int {
 }
 
 func (n *netstack) close() {
+	n.acks.stop()
 	n.stack.Close()
 	for _, p := range []tcpip.TransportProtocolNumber{tcp.ProtocolNumber} {
 		n.stack.TransportProtocolInstance(p).Close()
