@@ -30,27 +30,31 @@ const (
 	tcpListen      = 10
 )
 
-// ProcFile returns the contents of /proc/net/name, nil if there is no such file.
-func (s *Stack) ProcFile(name string) []byte {
-	var b strings.Builder
+// ProcFile returns what makes the contents of /proc/net/name, nil if there is no such file.
+func (s *Stack) ProcFile(name string) (contents func() []byte) {
+	var put func(*strings.Builder)
 	switch name {
 	case "dev":
-		s.procDev(&b)
+		put = s.procDev
 	case "route":
-		s.procRoute(&b)
+		put = s.procRoute
 	case "if_inet6":
-		s.procInet6(&b)
+		put = s.procInet6
 	case "tcp", "tcp6", "udp", "udp6":
 		protocol, ipv6 := strings.CutSuffix(name, "6")
-		s.procConnections(&b, protocol, ipv6)
+		put = func(b *strings.Builder) { s.procConnections(b, protocol, ipv6) }
 	case "unix":
-		s.procUnix(&b)
+		put = s.procUnix
 	case "sockstat":
-		s.procSockstat(&b)
+		put = s.procSockstat
 	default:
 		return nil
 	}
-	return []byte(b.String())
+	return func() []byte {
+		var b strings.Builder
+		put(&b)
+		return []byte(b.String())
+	}
 }
 
 func (s *Stack) procDev(b *strings.Builder) {

@@ -57,7 +57,7 @@ func TestProcFiles(t *testing.T) {
 		{"sockstat", "sockets: used 5\nTCP: inuse 1 "},
 		{"route", "Iface\tDestination"},
 	} {
-		if got := string(s.ProcFile(want.file)); !strings.Contains(got, want.text) {
+		if got := string(s.ProcFile(want.file)()); !strings.Contains(got, want.text) {
 			t.Errorf("%s without %q:\n%s", want.file, want.text, got)
 		}
 	}

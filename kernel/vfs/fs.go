@@ -28,7 +28,7 @@ type Options struct {
 	Idle    func() time.Duration             // of all CPUs together since the start; may be nil
 	CPUInfo func() []byte                    // /proc/cpuinfo; nil: a plain one is made
 	Console Console                          // the host's ends of the program's descriptors; nil: they lead nowhere
-	NetFile func(name string) []byte         // contents of /proc/net/name, nil if there is none; may be nil
+	NetFile func(name string) func() []byte  // makes the contents of /proc/net/name, nil if there is none; may be nil
 	CID     func() uint32                    // of the machine, which /dev/vsock tells; may be nil: there is no such device
 	Log     func(format string, args ...any) // kernel log, for what is written to /dev/kmsg; may be nil
 }

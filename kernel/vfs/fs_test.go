@@ -226,6 +226,28 @@ func newProcessPaths(t *testing.T) (*Paths, *Table) {
 	return paths, table
 }
 
+// TestProcNetIsMadeWhenRead: to look for a process in /proc, as each Go program does at its start, costs nothing of its sockets.
+func TestProcNetIsMadeWhenRead(t *testing.T) {
+	made := 0
+	fs := newTestFS(t, Options{NetFile: func(name string) func() []byte {
+		if name != "tcp" {
+			return nil
+		}
+		return func() []byte {
+			made++
+			return []byte("sockets\n")
+		}
+	}})
+	paths := fs.NewPaths()
+	paths.SetProcess(&ProcessInfo{PID: 17, FDs: fs.NewTable()})
+	if got := (ourOps{paths}).list("/proc/self/net"); got != "tcp" || made != 0 {
+		t.Errorf("/proc/self/net has %q, and %d files were made", got, made)
+	}
+	if got := contents(t, paths, "/proc/net/tcp"); got != "sockets\n" || made != 1 {
+		t.Errorf("/proc/net/tcp is %q, and %d files were made", got, made)
+	}
+}
+
 func TestProcSelf(t *testing.T) {
 	paths, table := newProcessPaths(t)
 	for path, want := range map[string]string{

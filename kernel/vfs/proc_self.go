@@ -463,10 +463,12 @@ func (fs *FS) addNet(self *Dir) {
 	d := fs.newDir(devProc, 0o555)
 	d.fixed = true
 	for _, name := range []string{"dev", "if_inet6", "route", "tcp", "tcp6", "udp", "udp6", "unix", "snmp", "netstat", "sockstat"} {
-		if fs.options.NetFile == nil || fs.options.NetFile(name) == nil {
+		if fs.options.NetFile == nil {
 			continue
 		}
-		d.addLocked(name, fs.newText(devProc, func(*Paths) ([]byte, error) { return fs.options.NetFile(name), nil }))
+		if contents := fs.options.NetFile(name); contents != nil {
+			d.addLocked(name, fs.newText(devProc, func(*Paths) ([]byte, error) { return contents(), nil }))
+		}
 	}
 	self.addLocked("net", d)
 }
