@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -107,7 +108,7 @@ func (g *servedGuest) check(others []servedGuest) error {
 			}
 		}
 	}
-	for _, o := range append(others, *g) {
+	for _, o := range slices.Concat(others, []servedGuest{*g}) {
 		for _, pair := range [][2]string{{g.path, o.socket}, {g.path, o.path}, {o.path, g.socket}, {o.path, g.path}} {
 			if isPort(pair[0], pair[1]) {
 				return fmt.Errorf("%s would be a port of the host for the guest of %s", pair[1], pair[0])
