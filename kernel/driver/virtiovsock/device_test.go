@@ -501,6 +501,15 @@ func TestTap(t *testing.T) {
 		}
 	})
 	connected(t, m, e)
+	// Connected is connected a moment before the packet that did it is settled.
+	all := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(settled) > 0 && len(settled) == received
+	}
+	for deadline := time.Now().Add(20 * time.Second); !all() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if sent < 1 || received < 1 || len(settled) != received || settled[0] != "" {
