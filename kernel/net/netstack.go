@@ -42,9 +42,6 @@ type netstack struct {
 	judged atomic.Bool // a link has a judge
 }
 
-// engineClock is what the engine's timers go by.
-type engineClock = tcpip.Clock
-
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	log.SetTarget(engineLog{o.Log})
@@ -57,6 +54,10 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	dad := stack.DADConfigurations{} // no probes: see Options.DetectDuplicates
 	if o.DetectDuplicates {
 		dad = stack.DefaultDADConfigurations()
+	}
+	clock := o.clock
+	if clock == nil {
+		clock = newQuickClock()
 	}
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
@@ -77,7 +78,7 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 		},
 		HandleLocal: true,
 		IPTables:    new(stack.IPTables), // no tables: the usual ones accept everything, and making them takes time
-		Clock:       o.clock,
+		Clock:       clock,
 	})
 	if err := n.configureTCP(o); err != nil {
 		return nil, err
