@@ -13,7 +13,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -30,6 +29,7 @@ type netstack struct {
 	short func() bool // Options.Short
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
+	acks   ackDelay
 
 	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets
@@ -62,8 +62,8 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	n.stack = stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			arp.NewProtocol,
-			ipv4.NewProtocol,
-			ipv6.NewProtocolWithOptions(ipv6.Options{
+			n.newIPv4Protocol,
+			n.newIPv6Protocol(ipv6.Options{
 				NDPConfigs:       ndp,
 				AutoGenLinkLocal: true,
 				NDPDisp:          n.ndp,
@@ -280,6 +280,7 @@ func (n *netstack) unfinished() int {
 }
 
 func (n *netstack) close() {
+	n.acks.stop()
 	n.stack.Close()
 	for _, p := range []tcpip.TransportProtocolNumber{tcp.ProtocolNumber} {
 		n.stack.TransportProtocolInstance(p).Close()

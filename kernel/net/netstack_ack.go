@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -18,8 +17,6 @@ import (
 // ackDelayTime, or a little more, has passed or another one says more, and not at all if data of the same connection goes out before. What
 // tells of loss (the same number again, SACK blocks) or of a window that opens is never held.
 type ackDelay struct {
-	send func(*stack.PacketBuffer) tcpip.Error
-
 	mu      sync.Mutex
 	flows   [ackFlows]ackFlow // guarded by mu, as all below
 	held    int               // flows with something held
@@ -43,21 +40,43 @@ const (
 // ackFlow is what is known of a connection.
 type ackFlow struct {
 	id   stack.TransportEndpointID
-	ack  seqnum.Value        // told last
-	held *stack.PacketBuffer // an acknowledgement that waits, or nil
-	news seqnum.Value        // its number
-	aged bool                // it was held already when the timer expired last
+	ack  seqnum.Value // told last
+	held segment      // an acknowledgement that waits, if its pkt isn't nil
+	news seqnum.Value // its number
+	aged bool         // it was held already when the timer expired last
+}
+
+// segment is a TCP segment on its way down through the engine, without a network header yet.
+type segment struct {
+	pkt    *stack.PacketBuffer
+	route  *stack.Route
+	params stack.NetworkHeaderParams
+	to     segmentSender
+}
+
+// segmentSender sends segments that ackDelay has held.
+type segmentSender interface{ sendHeld(segment) }
+
+// keep has the engine keep what belongs to the segment, and free what it doesn't any more.
+func (g *segment) keep() {
+	g.pkt.IncRef()
+	g.route.Acquire()
+}
+
+func (g *segment) free() {
+	g.pkt.DecRef()
+	g.route.Release()
 }
 
 // hold looks at a TCP segment that goes out. It returns true if it has kept it back.
-func (a *ackDelay) hold(pkt *stack.PacketBuffer) bool {
+func (a *ackDelay) hold(g segment) bool {
+	pkt := g.pkt
 	tcp := header.TCP(pkt.TransportHeader().Slice())
 	if len(tcp) < header.TCPMinimumSize {
 		return false
 	}
-	src, dst := addressesOf(pkt)
-	id := stack.TransportEndpointID{LocalPort: tcp.SourcePort(), LocalAddress: src,
-		RemotePort: tcp.DestinationPort(), RemoteAddress: dst}
+	id := stack.TransportEndpointID{LocalPort: tcp.SourcePort(), LocalAddress: g.route.LocalAddress(),
+		RemotePort: tcp.DestinationPort(), RemoteAddress: g.route.RemoteAddress()}
 	ack, flags := seqnum.Value(tcp.AckNumber()), tcp.Flags()
 	plain := flags == header.TCPFlagAck && pkt.Data().Size() == 0 && len(tcp) <= plainTCPHeader
 
@@ -65,32 +84,33 @@ func (a *ackDelay) hold(pkt *stack.PacketBuffer) bool {
 	f := &a.flows[flowHash(id)]
 	old, same := f.take(a), f.id == id
 	news := f.ack.Size(ack)
-	wait := plain && same && old == nil && news > 0 && news < ackEvery && !a.stopped
+	wait := plain && same && old.pkt == nil && news > 0 && news < ackEvery && !a.stopped
 	switch {
 	case wait:
-		f.held, f.news, f.aged = pkt.IncRef(), ack, false
+		g.keep()
+		f.held, f.news, f.aged = g, ack, false
 		a.held++
 		a.startLocked()
 	case flags&header.TCPFlagAck != 0:
 		f.id, f.ack = id, ack
 	}
 	// What was held is superseded if this segment says more, or as much and carries data.
-	superseded := same && old != nil && (f.news.LessThan(ack) || !plain && f.news == ack)
+	superseded := same && (f.news.LessThan(ack) || !plain && f.news == ack)
 	a.mu.Unlock()
-	if old != nil {
+	if old.pkt != nil {
 		if !superseded {
-			a.send(old)
+			old.to.sendHeld(old)
 		}
-		old.DecRef()
+		old.free()
 	}
 	return wait
 }
 
-// take removes the flow's held packet.
-func (f *ackFlow) take(a *ackDelay) *stack.PacketBuffer {
+// take removes what the flow holds.
+func (f *ackFlow) take(a *ackDelay) segment {
 	old := f.held
-	if old != nil {
-		f.held, f.ack = nil, f.news
+	if old.pkt != nil {
+		f.held, f.ack = segment{}, f.news
 		a.held--
 	}
 	return old
@@ -114,10 +134,10 @@ func (a *ackDelay) startLocked() {
 func (a *ackDelay) expire() {
 	a.mu.Lock()
 	a.running = false
-	var due []*stack.PacketBuffer
+	var due []segment
 	for i, left := 0, a.held; left > 0; i++ {
 		f := &a.flows[i]
-		if f.held == nil {
+		if f.held.pkt == nil {
 			continue
 		}
 		left--
@@ -130,9 +150,9 @@ func (a *ackDelay) expire() {
 		a.startLocked()
 	}
 	a.mu.Unlock()
-	for _, pkt := range due {
-		a.send(pkt)
-		pkt.DecRef()
+	for _, g := range due {
+		g.to.sendHeld(g)
+		g.free()
 	}
 }
 

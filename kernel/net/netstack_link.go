@@ -22,7 +22,6 @@ type linkEndpoint struct {
 	mac     tcpip.LinkAddress
 	mtu     uint32
 	drops   linkDrops
-	acks    ackDelay
 	quick   quickPath
 
 	screened bool       // the link has called screen for what it hands on
@@ -47,7 +46,6 @@ func newLinkEndpoint(l Link, short func() bool) *linkEndpoint {
 	mac := l.HardwareAddr()
 	e := &linkEndpoint{link: l, short: short, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
 	e.offload, _ = l.(OffloadLink)
-	e.acks.send = e.transmit
 	if s, ok := l.(Screener); ok {
 		s.Screen(e.screen)
 		e.screened = true
@@ -162,16 +160,8 @@ type pieces struct{ p [][]byte }
 
 var piecesPool = sync.Pool{New: func() any { return &pieces{p: make([][]byte, 0, 16)} }}
 
-// WritePacket implements stack.QueueingDiscipline: it takes a packet from the stack to the card without a stop.
+// WritePacket implements stack.QueueingDiscipline: it hands a packet from the stack to the card without a stop.
 func (e *linkEndpoint) WritePacket(pkt *stack.PacketBuffer) tcpip.Error {
-	if pkt.TransportProtocolNumber == header.TCPProtocolNumber && e.acks.hold(pkt) {
-		return nil
-	}
-	return e.transmit(pkt)
-}
-
-// transmit hands a packet to the card.
-func (e *linkEndpoint) transmit(pkt *stack.PacketBuffer) tcpip.Error {
 	if e.judge != nil && pkt.TransportProtocolNumber == header.TCPProtocolNumber {
 		e.judge.requests.sent(pkt)
 	}
@@ -195,7 +185,7 @@ func (e *linkEndpoint) transmit(pkt *stack.PacketBuffer) tcpip.Error {
 // WritePackets implements stack.LinkWriter. Packets come by WritePacket instead.
 func (e *linkEndpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	for i, pkt := range pkts.AsSlice() {
-		if err := e.transmit(pkt); err != nil {
+		if err := e.WritePacket(pkt); err != nil {
 			return i, err
 		}
 	}
@@ -274,7 +264,6 @@ func (e *linkEndpoint) Wait() {}
 
 // Close implements stack.NetworkLinkEndpoint and stack.QueueingDiscipline.
 func (e *linkEndpoint) Close() {
-	e.acks.stop()
 	if e.judge != nil {
 		e.judge.stop()
 	}
