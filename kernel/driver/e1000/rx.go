@@ -17,7 +17,7 @@ type rxRing struct {
 	next        int  // descriptor that the card fills next
 	tail        int  // what RDT holds
 	owed        int  // descriptors before next that haven't been given back
-	batch       int  // how many are given back at once: each store of RDT is an exit to the hypervisor
+	batch       int  // how many are given back at once: see giveBack
 	inFrame     bool // the descriptors up to the next EOP belong to a frame that has been dropped
 }
 
@@ -122,7 +122,7 @@ func (d *Device) drain() bool {
 			d.giveBack()
 		}
 	}
-	if r.owed > 0 {
+	if r.owed >= r.batch || r.owed > 0 && r.exhausted() {
 		d.giveBack()
 	}
 	if to := d.receiver.Load(); some && to != nil {
@@ -142,7 +142,8 @@ func (r *rxRing) exhausted() bool {
 	return rxWriteback(r.descriptors[last].writeback.Load()).done()
 }
 
-// giveBack lets the card fill all descriptors before next but one.
+// giveBack lets the card fill all descriptors before next but one. Each store of RDT is an exit to the hypervisor, and wakes QEMU's
+// main loop, which looks at all that it waits for; so a few descriptors stay with the driver meanwhile.
 func (d *Device) giveBack() {
 	r := &d.rx
 	r.owed = 0

@@ -156,6 +156,24 @@ func TestDescriptorsAreGivenBackInBatches(t *testing.T) {
 	}
 }
 
+// Nor is RDT stored for each frame if they come one at a time, as in an exchange of questions and answers; and however many
+// descriptors are kept, all frames of a burst find one.
+func TestSingleFramesAreGivenBackInBatches(t *testing.T) {
+	m := e1000test.New(testMAC)
+	received := attach(start(t, m, nil))
+	before := m.Stores(uint32(regRDT))
+	for i := range 512 {
+		deliver(t, m, frame(60, i))
+		expect(t, received, frame(60, i))
+	}
+	if n := m.Stores(uint32(regRDT)) - before; n < 10 || n > 20 {
+		t.Errorf("%d stores of RDT for 512 frames one by one", n)
+	}
+	if room := m.Room(); room < 200 {
+		t.Errorf("of 256 descriptors the card has %d", room)
+	}
+}
+
 // A frame may come at any moment; none of them may leave it in the ring without an interrupt.
 func TestNoInterruptIsLost(t *testing.T) {
 	for _, c := range []struct {
@@ -189,7 +207,7 @@ func TestNoInterruptIsLost(t *testing.T) {
 			default:
 			}
 		})
-		d := start(t, m, nil)
+		d := start(t, m, smallRings) // where each descriptor is given back at once
 		received := attach(d)
 		for i := range 50 {
 			armed <- i
