@@ -1,6 +1,7 @@
 package net
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -8,10 +9,18 @@ import (
 )
 
 // pingPong makes a connection between two machines, and returns what does one exchange over it.
-func pingPong(t *testing.T) (exchange func(), c, k Socket, la, lb *testLink) {
+func pingPong(t *testing.T, family int) (exchange func(), c, k Socket, la, lb *testLink) {
 	a, b, la, lb := testStacks(t, Options{})
-	l := listenOn(t, b, unix.AF_INET, sa4("0.0.0.0", 7), 1)
-	c, err := dial(a, unix.AF_INET, sa4("192.0.2.2", 7))
+	l := listenOn(t, b, unix.AF_INET6, sa6("::", 7), 1)
+	to := sa4("192.0.2.2", 7)
+	if family == unix.AF_INET6 {
+		check(t, a.s.engine.addAddress(2, netip.MustParsePrefix("2001:db8::1/64")))
+		check(t, b.s.engine.addAddress(2, netip.MustParsePrefix("2001:db8::2/64")))
+		a.s.engine.addRoute(2, netip.MustParsePrefix("2001:db8::/64"), netip.Addr{})
+		b.s.engine.addRoute(2, netip.MustParsePrefix("2001:db8::/64"), netip.Addr{})
+		to = sa6("2001:db8::2", 7)
+	}
+	c, err := dial(a, family, to)
 	check(t, err)
 	k, err = acceptOne(l)
 	check(t, err)
@@ -33,7 +42,13 @@ func (l *testLink) watch() {
 }
 
 func TestAcknowledgementsTravelWithAnswers(t *testing.T) {
-	exchange, _, _, la, lb := pingPong(t)
+	for name, family := range map[string]int{"IPv4": unix.AF_INET, "IPv6": unix.AF_INET6} {
+		t.Run(name, func(t *testing.T) { testAcknowledgementsTravelWithAnswers(t, family) })
+	}
+}
+
+func testAcknowledgementsTravelWithAnswers(t *testing.T, family int) {
+	exchange, _, _, la, lb := pingPong(t, family)
 	for range 20 {
 		exchange()
 	}
@@ -50,7 +65,13 @@ func TestAcknowledgementsTravelWithAnswers(t *testing.T) {
 }
 
 func TestHeldAcknowledgementGoesOut(t *testing.T) {
-	exchange, c, k, _, lb := pingPong(t)
+	for name, family := range map[string]int{"IPv4": unix.AF_INET, "IPv6": unix.AF_INET6} {
+		t.Run(name, func(t *testing.T) { testHeldAcknowledgementGoesOut(t, family) })
+	}
+}
+
+func testHeldAcknowledgementGoesOut(t *testing.T, family int) {
+	exchange, c, k, _, lb := pingPong(t, family)
 	for range 5 {
 		exchange()
 	}
@@ -63,7 +84,7 @@ func TestHeldAcknowledgementGoesOut(t *testing.T) {
 }
 
 func TestFullSegmentsAreAcknowledgedAtOnce(t *testing.T) {
-	exchange, c, k, _, lb := pingPong(t)
+	exchange, c, k, _, lb := pingPong(t, unix.AF_INET)
 	exchange()
 	time.Sleep(2 * ackDelayTime)
 	lb.watch()
