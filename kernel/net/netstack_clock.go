@@ -10,7 +10,7 @@ import (
 type engineClock = tcpip.Clock
 
 // quickClock is the engine's own clock, which it looks at a dozen times for a segment and its answer, but for NowMonotonic: that
-// takes a sixth of the instructions, as it doesn't add up times of day to have a number of nanoseconds.
+// takes a third of the instructions, as it doesn't add up times of day to have a number of nanoseconds.
 type quickClock struct {
 	engineClock
 	start time.Time
