@@ -3,6 +3,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 #include "macros_amd64.h"
+#include "vdso_amd64.h"
 
 // func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address, BP and DI are
 // the halves of what the TSC was at first.
@@ -376,26 +377,16 @@ TEXT ·idleLoop(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 TEXT ·startRuntimeEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	JMP _rt0_amd64_linux(SB)
 
-// vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec. The
-// time is (TSC - tscStart) * nsPerTick >> 32.
+// vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec.
 TEXT ·vdsoClock(SB),NOSPLIT|NOFRAME,$0
-	RDTSC
-	SHLQ $32, DX
-	ORQ DX, AX
-	SUBQ ·tscStart(SB), AX
-	MULQ ·nsPerTick(SB)
-	SHRQ $32, AX
-	SHLQ $32, DX
-	ORQ DX, AX
+	MONOTONICNS(·tscStart(SB), ·nsPerTick(SB))
 	TESTQ DI, DI
 	JNE monotonic
 	ADDQ ·wallOffset(SB), AX
 monotonic:
-	XORL DX, DX
-	MOVQ $1000000000, CX
-	DIVQ CX
-	MOVQ AX, 0(SI)
-	MOVQ DX, 8(SI)
+	SECONDS
+	MOVQ DX, 0(SI)
+	MOVQ CX, 8(SI)
 	XORL AX, AX
 	RET
 

@@ -92,6 +92,7 @@ func boot(start, stub uint64) {
 	initLAPIC()
 	calibrate()
 	installVDSO()
+	initVDSO()
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
 
 	startCPUs()

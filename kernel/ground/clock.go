@@ -1,6 +1,9 @@
 package ground
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+)
 
 var (
 	tscStart   uint64 // the zero of the monotonic clock
@@ -20,7 +23,8 @@ func nowNS() uint64 { return ticksToNS(rdtsc() - tscStart) }
 
 // ticksToNS multiplies by a 32.32 fixed-point number without losing the top.
 func ticksToNS(ticks uint64) uint64 {
-	return (ticks>>32)*nsPerTick + (ticks&0xffffffff)*nsPerTick>>32
+	high, low := bits.Mul64(ticks, nsPerTick)
+	return high<<32 | low>>32
 }
 
 func wallNS() uint64 { return nowNS() + uint64(atomic.LoadInt64(&wallOffset)) }

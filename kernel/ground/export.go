@@ -69,8 +69,26 @@ func Kick(u *regs.User) {
 	}
 }
 
-// SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970.
-func SetWallClock(ns int64) { atomic.StoreInt64(&wallOffset, ns-int64(nowNS())) }
+// SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970. It is for before the first program runs: what that
+// reads in ring 3 would follow at another time than what the kernel reads.
+func SetWallClock(ns int64) {
+	offset := ns - int64(nowNS())
+	atomic.StoreInt64(&wallOffset, offset)
+	vdsoDataAt(direct + vdsoFrame).wallOffset = offset
+}
+
+// Monotonic returns the time of the clock that the runtime and programs have, in nanoseconds since ground began.
+func Monotonic() uint64 { return nowNS() }
+
+// VDSO is the code by which programs read the clock in ring 3: a copy of it is to be on a page, right behind the page at the
+// physical address data, which they may only read. The functions begin every entrySize bytes, in this order: clock_gettime,
+// gettimeofday, time, getcpu, clock_getres. There is none if the CPUs' clocks may disagree.
+func VDSO() (code []byte, entrySize int, data uint64, ok bool) {
+	if !clocksAgree() {
+		return nil, 0, 0, false
+	}
+	return bytesAt(addrVDSO(), vdsoSize), vdsoEntry, vdsoFrame, true
+}
 
 // Uptime returns the nanoseconds since the TSC was zero, which it is when QEMU or Firecracker starts a machine.
 func Uptime() uint64 { return ticksToNS(rdtsc()) }
@@ -113,6 +131,9 @@ func DSDT() []byte {
 
 // CPUs returns the number of CPUs that run.
 func CPUs() int { return int(cpuCount) }
+
+// CPU returns the number of the CPU that runs the caller, which may be on another one when it looks at it.
+func CPU() int { return int(me().id) }
 
 // Memory returns how many bytes programs can have in all, and how many of them are free.
 func Memory() (total, free uint64) {
