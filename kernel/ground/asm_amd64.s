@@ -380,6 +380,18 @@ TEXT ·startRuntimeEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 // vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec.
 TEXT ·vdsoClock(SB),NOSPLIT|NOFRAME,$0
 	MONOTONICNS(·tscStart(SB), ·nsPerTick(SB))
+	CMPQ ·clocksDiffer(SB), $0
+	JEQ told
+	MOVQ AX, DX
+	MOVQ ·latestNS(SB), AX
+behind:
+	CMPQ DX, AX
+	JLS told // AX is later
+	LOCK
+	CMPXCHGQ DX, ·latestNS(SB) // if it isn't AX any more, AX becomes what it is
+	JNE behind
+	MOVQ DX, AX
+told:
 	TESTQ DI, DI
 	JNE monotonic
 	ADDQ ·wallOffset(SB), AX

@@ -96,6 +96,9 @@ func boot(start, stub uint64) {
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
 
 	startCPUs()
+	if !clocksAgree() {
+		clocksDiffer = 1
+	}
 	startRuntime()
 }
 

@@ -11,6 +11,11 @@ var (
 	timerPer   uint64 // ticks of the local APIC's timer a TSC tick, times 2^32, unless that takes TSC ticks itself
 	wallOffset int64  // nanoseconds from the monotonic to the wall clock
 
+	// clocksDiffer is not 0 if the TSC of one CPU may be behind that of another. The monotonic clock stands still then until it has
+	// caught up with latestNS, which any CPU has told already; atomic.
+	clocksDiffer uint64
+	latestNS     uint64
+
 	// When the boot stub, ground and the runtime began.
 	stubTSC, bootTSC, runtimeTSC uint64
 )
@@ -19,7 +24,26 @@ var (
 const noTimer = 1<<64 - 1
 
 // nowNS is the monotonic clock in nanoseconds.
-func nowNS() uint64 { return ticksToNS(rdtsc() - tscStart) }
+func nowNS() uint64 {
+	ns := ticksToNS(rdtsc() - tscStart)
+	if clocksDiffer != 0 {
+		return notBefore(ns)
+	}
+	return ns
+}
+
+// notBefore returns ns, or the latest time that any CPU has told, if that is later; see vdsoClock, which does the same.
+func notBefore(ns uint64) uint64 {
+	for {
+		latest := atomic.LoadUint64(&latestNS)
+		if ns <= latest {
+			return latest
+		}
+		if atomic.CompareAndSwapUint64(&latestNS, latest, ns) {
+			return ns
+		}
+	}
+}
 
 // ticksToNS multiplies by a 32.32 fixed-point number without losing the top.
 func ticksToNS(ticks uint64) uint64 {

@@ -28,7 +28,7 @@
 // The kernel's clock is the TSC, whose scale is found out at boot (calibrate.go) and never changed. The runtime reads it without a
 // system call, and so do programs, with code of ground's and a page that they may read (vdso.go): in ring 0 and ring 3 the same
 // computation with the same numbers, so that the clock doesn't go back between them. Where KVM can't say that the TSCs of all CPUs go
-// together, programs read it by system calls.
+// together, programs read it by system calls, and the kernel tells no time that is before one it has told.
 //
 // # Restricted Go
 //

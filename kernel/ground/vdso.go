@@ -29,6 +29,6 @@ func initVDSO() {
 	d.tscStart, d.nsPerTick = tscStart, nsPerTick
 }
 
-// clocksAgree tells whether no CPU reads an earlier time than another has read before. Where there is no KVM, the CPUs are
+// clocksAgree tells whether no CPU's TSC shows an earlier time than another's has shown before. Where there is no KVM, the CPUs are
 // emulated, with one TSC for all.
 func clocksAgree() bool { return tscTogether || fromKVM == 0 || cpuCount == 1 }

@@ -206,3 +206,21 @@ func TestVDSOKeepsToItsData(t *testing.T) {
 		t.Errorf("the data takes %d bytes", end)
 	}
 }
+
+// TestClockNeverGoesBackWhereTSCsDiffer has the TSC go back, as it does from one CPU to another whose TSC is behind.
+func TestClockNeverGoesBackWhereTSCsDiffer(t *testing.T) {
+	defer func(scale, start, differ, latest uint64) {
+		nsPerTick, tscStart, clocksDiffer, latestNS = scale, start, differ, latest
+	}(nsPerTick, tscStart, clocksDiffer, latestNS)
+	nsPerTick, tscStart, clocksDiffer, latestNS = 1<<32, rdtsc()-1<<41, 1, 0
+	first := nowNS()
+	tscStart += 1 << 40
+	second := nowNS()
+	if second < first {
+		t.Errorf("%d ns, then %d", first, second)
+	}
+	tscStart -= 1 << 41
+	if third := nowNS(); third < second+1<<40 {
+		t.Errorf("%d ns, then %d: the clock hasn't gone on", second, third)
+	}
+}
