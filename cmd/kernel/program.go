@@ -29,7 +29,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	abi := &linux.Kernel{
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
-		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
+		Machine: machine{}, CPU: new(ground.Ring3), CPUs: ground.CPUs(),
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
 		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting,
 		Monotonic: func() time.Duration { return time.Duration(ground.Monotonic()) }, CurrentCPU: ground.CPU,
