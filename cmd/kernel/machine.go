@@ -5,12 +5,11 @@ import (
 	"sync"
 
 	"wick/kernel/ground"
-	"wick/kernel/ground/regs"
 	"wick/kernel/hw"
 	"wick/kernel/mm"
 )
 
-// machine is ground as mm.Machine, task.CPU, hw.Ports and hw.Allocator.
+// machine is ground as mm.Machine, hw.Ports and hw.Allocator.
 type machine struct{}
 
 // frames are free frames at hand, so that not every page fault needs a call of ground.
@@ -51,12 +50,6 @@ func (machine) NewRoot() (mm.PhysAddr, bool) {
 
 // Flush implements mm.Machine.
 func (machine) Flush(root mm.PhysAddr, va uint64, n int) { ground.Flush(uint64(root), va, n) }
-
-// Enter implements task.CPU.
-func (machine) Enter(u *regs.User) { ground.Enter(u) }
-
-// Kick implements task.CPU.
-func (machine) Kick(u *regs.User) { ground.Kick(u) }
 
 // In8 implements hw.Ports, as do the following.
 func (machine) In8(port uint16) uint8              { return ground.In8(port) }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"time"
+
 	"wick/kernel/ground"
 	"wick/kernel/linux"
+	"wick/kernel/mm"
 	"wick/kernel/net"
+	"wick/kernel/vdso"
 	"wick/kernel/vfs"
 )
 
@@ -25,9 +29,17 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	abi := &linux.Kernel{
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
-		Machine: machine{}, CPU: machine{}, CPUs: ground.CPUs(),
+		Machine: machine{}, CPU: new(ground.Ring3), CPUs: ground.CPUs(),
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
 		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting,
+		Monotonic: func() time.Duration { return time.Duration(ground.Monotonic()) }, CurrentCPU: ground.CPU,
+	}
+	if code, entrySize, data, ok := ground.VDSO(); ok {
+		if abi.VDSO, err = vdso.New(machine{}, code, entrySize, mm.PhysAddr(data)); err != nil {
+			return nil, err
+		}
+	} else {
+		k.detail("kernel: programs read the clock by system calls: KVM doesn't say that those of all CPUs go together")
 	}
 	if c.Timing {
 		abi.CPU = &timedCPU{tell: k.host.timing}

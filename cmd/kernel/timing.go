@@ -8,9 +8,9 @@ import (
 	"wick/kernel/ground/regs"
 )
 
-// timedCPU is the machine as task.CPU, for wick run --timing: before the program's first instruction it calls tell.
+// timedCPU is ground as task.CPU, for wick run --timing: before the program's first instruction it calls tell.
 type timedCPU struct {
-	machine
+	ground.Ring3
 	once sync.Once
 	tell func()
 }
@@ -18,7 +18,7 @@ type timedCPU struct {
 // Enter implements task.CPU.
 func (c *timedCPU) Enter(u *regs.User) {
 	c.once.Do(c.tell)
-	c.machine.Enter(u)
+	c.Ring3.Enter(u)
 }
 
 // bootTimes returns the stages of the boot, at the last of them; main and ready are what ground.Uptime was at those.

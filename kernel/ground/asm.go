@@ -44,6 +44,7 @@ func addrIdleLoop() uint64
 func addrStartRuntime() uint64
 func addrAPEntry() uint64
 func addrVectors() uint64
+func addrVDSO() uint64
 
 // tracksUse tells whether XGETBV knows that AVX state is initial, with XSAVE on for the moment for features.
 func tracksUse(features uint64) bool

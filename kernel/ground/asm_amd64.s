@@ -3,6 +3,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 #include "macros_amd64.h"
+#include "vdso_amd64.h"
 
 // func entry: from the boot stub, in 64-bit mode with the kernel's page tables; BX is the start info's address, BP and DI are
 // the halves of what the TSC was at first.
@@ -44,148 +45,6 @@ TEXT ·apEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	MOVQ DI, AX
 	CALLGO(·apBootFn(SB))
 	JMP ·resume(SB)
-
-// func syscallEntry: SYSCALL from ring 0, by the kernel's runtime, or from ring 3. RCX is the return address: programs run in
-// the lower half, the kernel in the upper one.
-TEXT ·syscallEntry(SB),NOSPLIT|NOFRAME,$0
-	TESTQ CX, CX
-	JNS user
-	MOVQ CX, cpu_scratch(GS)
-	MOVQ cpu_cur(GS), CX
-	SAVE(CX)
-	MOVQ SP, thread_sp(CX)
-	MOVQ cpu_scratch(GS), AX
-	MOVQ AX, thread_ip(CX)
-	MOVQ $0, thread_full(CX)
-	MOVQ cpu_groundSP(GS), SP
-	SETFS(cpu_groundFS(GS))
-	GOSTATE(cpu_groundG(GS))
-	MOVQ cpu_cur(GS), AX
-	CALLGO(·syscallFn(SB))
-	JMP ·resume(SB)
-user:
-	SWAPGS
-	MOVQ CX, cpu_scratch(GS)
-	MOVQ cpu_cur(GS), CX
-	MOVQ thread_user(CX), CX
-	SAVE(CX)
-	MOVQ SP, userRegs_SP(CX)
-	MOVQ R11, userRegs_Flags(CX)
-	MOVQ cpu_scratch(GS), AX
-	MOVQ AX, userRegs_IP(CX)
-	MOVQ AX, userRegs_CX(CX)
-	MOVQ $const_vecSyscall, userRegs_Vec(CX)
-	JMP ·saveState(SB)
-
-// Returns from enterUser in the goroutine that called it; CX is its regs.User.
-TEXT ·backToGo(SB),NOSPLIT|NOFRAME,$0
-	MOVQ $0, userRegs_OnCPU(CX)
-	MOVQ cpu_cur(GS), SI
-	SETFS(thread_fsBase(SI))
-	MOVQ thread_userSP(SI), SP
-	POPQ BP
-	MOVQ thread_userG(SI), R14
-	MOVQ $0, thread_user(SI)
-	LDMXCSR ·mxcsr(SB)
-	XORPS X15, X15
-	CLD
-	POPQ CX // not RET: the assembler wants pushes and pops of a function to match
-	STI
-	JMP CX
-
-// func enterUser(u uint64)
-TEXT ·enterUser(SB),NOSPLIT|NOFRAME,$0-8
-	MOVQ u+0(FP), DI
-	PUSHQ BP
-	CLI
-	MOVQ cpu_cur(GS), SI
-	MOVQ DI, thread_user(SI)
-	MOVQ SP, thread_userSP(SI)
-	MOVQ R14, thread_userG(SI)
-	MOVQ DI, SI
-	JMP ·loadUser(SB)
-
-// Leaves for ring 3 with the registers at SI, a regs.User. A kick that comes before OnCPU is set is seen
-// here, a later one sends an interrupt.
-TEXT ·loadUser(SB),NOSPLIT|NOFRAME,$0
-	MOVQ cpu_id(GS), AX
-	INCQ AX
-	XCHGQ AX, userRegs_OnCPU(SI)
-	CMPQ userRegs_Kicked(SI), $0
-	JNE kicked
-	MOVQ userRegs_Root(SI), AX
-	CMPQ AX, cpu_root(GS)
-	JEQ rootLoaded
-	MOVQ AX, cpu_root(GS)
-	MOVQ AX, CR3
-rootLoaded:
-	MOVQ userRegs_GSBase(SI), AX
-	CMPQ AX, cpu_kernelGS(GS)
-	JEQ gsLoaded
-	MOVQ AX, cpu_kernelGS(GS)
-	MOVQ AX, DX
-	SHRQ $32, DX
-	MOVL $const_msrKernelGSBase, CX
-	WRMSR
-gsLoaded:
-	SETFS(userRegs_FSBase(SI))
-	MOVQ cpu_xsave(GS), AX
-	CMPQ AX, ·xsaveKind(SB)
-	JNE xsaveOff
-	CMPQ userRegs_StateMode(SI), $const_stateSSE
-	JNE full
-	CMPQ cpu_restDirty(GS), $0
-	JNE dirty
-	JMP ·loadSSE(SB)
-xsaveOff:
-	JMP ·turnOnXSAVE(SB)
-full:
-	JMP ·loadRest(SB)
-dirty:
-	JMP ·resetRest(SB)
-kicked:
-	MOVQ $0, userRegs_Kicked(SI)
-	MOVQ $const_vecInterrupted, userRegs_Vec(SI)
-	MOVQ SI, CX
-	JMP ·backToGo(SB)
-
-// Goes on with the registers at SI when the floating-point state has been loaded.
-TEXT ·loadSSE(SB),NOSPLIT|NOFRAME,$0
-	LDMXCSR imageMXCSR(SI)
-	XMMLOAD(imageXMM, SI)
-	// SYSRET returns to RCX with the flags in R11, so it serves only the way back from a system call.
-	MOVQ userRegs_IP(SI), AX
-	MOVQ AX, DX
-	SHRQ $47, DX
-	JNE notCanonical // SYSRET and IRET would fault in ring 0
-	CMPQ userRegs_Vec(SI), $const_vecSyscall
-	JNE iret
-	CMPQ AX, userRegs_CX(SI)
-	JNE iret
-	MOVQ SI, CX
-	LOAD(CX)
-	MOVQ userRegs_Flags(CX), R11
-	MOVQ userRegs_SP(CX), SP
-	MOVQ userRegs_CX(CX), CX
-	SWAPGS
-	BYTE $0x48; BYTE $0x0f; BYTE $0x07 // SYSRETQ
-iret:
-	MOVQ cpu_groundSP(GS), SP
-	PUSHQ $const_selUserData
-	PUSHQ userRegs_SP(SI)
-	PUSHQ userRegs_Flags(SI)
-	PUSHQ $const_selUserCode
-	PUSHQ AX
-	MOVQ SI, CX
-	LOAD(CX)
-	MOVQ userRegs_CX(CX), CX
-	SWAPGS
-	IRETQ
-notCanonical:
-	MOVQ $const_vecProtection, userRegs_Vec(SI)
-	MOVQ $0, userRegs_Err(SI)
-	MOVQ SI, CX
-	JMP ·backToGo(SB)
 
 // All vectors but the fatal ones come here with, on an interrupt stack: vector, error code, RIP, CS, RFLAGS, RSP, SS.
 TEXT ·trapEntry(SB),NOSPLIT|NOFRAME,$0
@@ -376,26 +235,28 @@ TEXT ·idleLoop(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 TEXT ·startRuntimeEntry(SB),NOSPLIT|NOFRAME|TOPFRAME,$0
 	JMP _rt0_amd64_linux(SB)
 
-// vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec. The
-// time is (TSC - tscStart) * nsPerTick >> 32.
+// vdsoClock is clock_gettime as the runtime calls it, in the C convention: DI is the clock, SI a struct timespec.
 TEXT ·vdsoClock(SB),NOSPLIT|NOFRAME,$0
-	RDTSC
-	SHLQ $32, DX
-	ORQ DX, AX
-	SUBQ ·tscStart(SB), AX
-	MULQ ·nsPerTick(SB)
-	SHRQ $32, AX
-	SHLQ $32, DX
-	ORQ DX, AX
+	MONOTONICNS(·tscStart(SB), ·nsPerTick(SB))
+	CMPQ ·clocksDiffer(SB), $0
+	JEQ told
+	MOVQ AX, DX
+	MOVQ ·latestNS(SB), AX
+behind:
+	CMPQ DX, AX
+	JLS told // AX is later
+	LOCK
+	CMPXCHGQ DX, ·latestNS(SB) // if it isn't AX any more, AX becomes what it is
+	JNE behind
+	MOVQ DX, AX
+told:
 	TESTQ DI, DI
 	JNE monotonic
 	ADDQ ·wallOffset(SB), AX
 monotonic:
-	XORL DX, DX
-	MOVQ $1000000000, CX
-	DIVQ CX
-	MOVQ AX, 0(SI)
-	MOVQ DX, 8(SI)
+	SECONDS
+	MOVQ DX, 0(SI)
+	MOVQ CX, 8(SI)
 	XORL AX, AX
 	RET
 
@@ -405,5 +266,5 @@ TEXT ·installVDSO(SB),NOSPLIT,$0
 	MOVQ AX, runtime·vdsoClockgettimeSym(SB)
 	RET
 
-DATA ·mxcsr(SB)/4, $0x1f80
+DATA ·mxcsr(SB)/4, $const_mxcsrInitial
 GLOBL ·mxcsr(SB), RODATA|NOPTR, $4

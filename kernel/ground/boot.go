@@ -92,9 +92,13 @@ func boot(start, stub uint64) {
 	initLAPIC()
 	calibrate()
 	installVDSO()
+	initVDSO()
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
 
 	startCPUs()
+	if !clocksAgree() {
+		clocksDiffer = 1
+	}
 	startRuntime()
 }
 

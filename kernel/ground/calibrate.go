@@ -8,8 +8,9 @@ var fromKVM uint64
 // calibrate sets the scales of the clock and starts it.
 func calibrate() {
 	var ticks, timer uint64
-	if hasKVMClock() {
-		nsPerTick = kvmScale()
+	if able := kvmAbilities(); able&kvmClockSource != 0 {
+		nsPerTick, tscTogether = kvmScale()
+		tscTogether = tscTogether && able&kvmClockStable != 0
 		fromKVM = nsPerTick
 	}
 	switch {
@@ -131,19 +132,22 @@ const (
 	hypervisorLast  = 0x40000f00 // KVM's leaves are behind Hyper-V's, if it tells of both
 	hypervisorStep  = 0x100
 
-	kvmFeatures    = 1      // leaf behind the signature's
-	kvmClockSource = 1 << 3 // EAX: the MSRs below
+	kvmFeatures    = 1       // leaf behind the signature's
+	kvmClockSource = 1 << 3  // EAX: the MSRs below
+	kvmClockStable = 1 << 24 // EAX: the flag below means something
 	msrKVMClock    = 0x4b564d01
 	kvmClockEnable = 1 << 0
-	kvmClockMul    = 24 // 32 bit
-	kvmClockShift  = 28 // signed 8 bit
+	kvmClockMul    = 24     // 32 bit
+	kvmClockShift  = 28     // signed 8 bit
+	kvmClockFlags  = 29     // 8 bit
+	kvmTSCStable   = 1 << 0 // the TSCs of all CPUs go together
 )
 
-// hasKVMClock looks for KVM's leaves of CPUID, and for its clock in them. Under TCG the leaves have another signature, and
-// those behind the last answer nonsense.
-func hasKVMClock() bool {
+// kvmAbilities looks for KVM's leaves of CPUID, and returns the features that they tell; 0 without KVM. Under TCG the leaves
+// have another signature, and those behind the last answer nonsense.
+func kvmAbilities() uint32 {
 	if _, _, c, _ := cpuid(1, 0); c&cpuidHypervisor == 0 {
-		return false
+		return 0
 	}
 	const kvm, vmkv, m = 0x4b4d564b, 0x564b4d56, 0x4d // "KVMKVMKVM"
 	for base := uint64(hypervisorLeaf); base <= hypervisorLast; base += hypervisorStep {
@@ -153,22 +157,24 @@ func hasKVMClock() bool {
 		}
 		// Old versions say 0 and mean the features' leaf.
 		if last != 0 && uint64(last) < base+kvmFeatures {
-			return false
+			return 0
 		}
 		features, _, _, _ := cpuid(base+kvmFeatures, 0)
-		return features&kvmClockSource != 0
+		return features
 	}
-	return false
+	return 0
 }
 
-// kvmScale has KVM write its clock into a frame, once, and returns nanoseconds a TSC tick, times 2^32.
-func kvmScale() uint64 {
+// kvmScale has KVM write its clock into a frame, once, and returns nanoseconds a TSC tick, times 2^32, and whether KVM vouches for
+// the TSCs of all CPUs going together.
+func kvmScale() (scale uint64, together bool) {
 	f := allocFrame()
 	wrmsr(msrKVMClock, f|kvmClockEnable)
-	scale := clockScale(*p32(direct + f + kvmClockMul), int8(*p8(direct + f + kvmClockShift)))
+	scale = clockScale(*p32(direct + f + kvmClockMul), int8(*p8(direct + f + kvmClockShift)))
+	together = *p8(direct + f + kvmClockFlags)&kvmTSCStable != 0
 	wrmsr(msrKVMClock, 0)
 	returnFrame(f)
-	return scale
+	return scale, together
 }
 
 // clockScale makes 2^32ths of nanoseconds a tick of KVM's two numbers: the time is ticks shifted left by shift, times mul,

@@ -37,7 +37,7 @@ type cpu struct {
 	faultGWords [64]uint64
 	groundTLS   [2]uint64 // FS-8 is the word of g
 	faultTLS    [2]uint64
-	gdt         [8]uint64
+	gdt         [9]uint64
 	tss         [28]uint32
 	tablePtrs   [4]uint64 // operands of LGDT and LIDT
 	idle        thread
@@ -55,6 +55,7 @@ const (
 	selUserData   = 0x20 | 3
 	selUserCode   = 0x28 | 3
 	selTSS        = 0x30
+	selCPU        = 0x40 | 3
 )
 
 // MSRs [SDM4 2.1].
@@ -99,11 +100,12 @@ func initCPU(id uint64) {
 	tss := addressOf(&c.tss)
 	c.gdt[6] = 103 | (tss&0xffffff)<<16 | 0x89<<40 | (tss>>24&0xff)<<56
 	c.gdt[7] = tss >> 32
-	c.tss[25] = 104 << 16 // I/O map base: beyond the limit
+	c.gdt[8] = 0x0000f30000000000 | id // nothing but a limit, which programs can read
+	c.tss[25] = 104 << 16              // I/O map base: beyond the limit
 
 	// LGDT and LIDT take a 16-bit limit and a 64-bit base.
 	ptr := addressOf(&c.tablePtrs)
-	*p16(ptr), *p64(ptr + 2) = 8*8-1, addressOf(&c.gdt)
+	*p16(ptr), *p64(ptr + 2) = 9*8-1, addressOf(&c.gdt)
 	*p16(ptr + 16), *p64(ptr + 18) = vectorCount*16-1, addressOf(&idt)
 	loadTables(ptr, ptr+16, c.self)
 

@@ -23,6 +23,13 @@
 // Non-maskable interrupts, debug exceptions, machine checks and double faults may strike anywhere, and have stacks of
 // their own, too (see surprise.go). All stacks lie apart (see stacks.go).
 //
+// # Clocks
+//
+// The kernel's clock is the TSC, whose scale is found out at boot (calibrate.go) and never changed. The runtime reads it without a
+// system call, and so do programs, with code of ground's and a page that they may read (vdso.go): in ring 0 and ring 3 the same
+// computation with the same numbers, so that the clock doesn't go back between them. Where KVM can't say that the TSCs of all CPUs go
+// together, programs read it by system calls, and the kernel tells no time that is before one it has told.
+//
 // # Restricted Go
 //
 // The Go code here runs without a g of the runtime, so it must not allocate, store pointers outside the stack,

@@ -50,9 +50,13 @@ const userFlags = 0x240dd5
 // IP the assembly looks, because an interrupted thread can have jumped anywhere.
 const userTop = 1 << 47
 
+// Ring3 runs the threads of programs. It is a type, with methods on its pointer, so that an interface calls them without a hop in
+// between: Enter is on the way of every system call.
+type Ring3 struct{}
+
 // Enter runs the user thread in ring 3 until it makes a system call, faults, or is interrupted; u.Vec tells which. The
 // goroutine keeps its P, and comes back when the scheduler or a signal wants it.
-func Enter(u *regs.User) {
+func (*Ring3) Enter(u *regs.User) {
 	if u.FSBase >= userTop || u.GSBase >= userTop {
 		u.Vec, u.Err = regs.GeneralProtection, 0
 		return
@@ -62,15 +66,33 @@ func Enter(u *regs.User) {
 }
 
 // Kick makes the present or next Enter of u return soon.
-func Kick(u *regs.User) {
+func (*Ring3) Kick(u *regs.User) {
 	atomic.StoreUint64(&u.Kicked, 1)
 	if atomic.LoadUint64(&u.OnCPU) != 0 {
 		call(callKick, userAddress(u), 0, 0)
 	}
 }
 
-// SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970.
-func SetWallClock(ns int64) { atomic.StoreInt64(&wallOffset, ns-int64(nowNS())) }
+// SetWallClock sets what CLOCK_REALTIME reads now, in nanoseconds since 1970. It is for before the first program runs: what that
+// reads in ring 3 would follow at another time than what the kernel reads.
+func SetWallClock(ns int64) {
+	offset := ns - int64(nowNS())
+	atomic.StoreInt64(&wallOffset, offset)
+	vdsoDataAt(direct + vdsoFrame).wallOffset = offset
+}
+
+// Monotonic returns the time of the clock that the runtime and programs have, in nanoseconds since ground began.
+func Monotonic() uint64 { return nowNS() }
+
+// VDSO is the code by which programs read the clock in ring 3: a copy of it is to be on a page, right behind the page at the
+// physical address data, which they may only read. The functions begin every entrySize bytes, in this order: clock_gettime,
+// gettimeofday, time, getcpu, clock_getres. There is none if the CPUs' clocks may disagree.
+func VDSO() (code []byte, entrySize int, data uint64, ok bool) {
+	if !clocksAgree() {
+		return nil, 0, 0, false
+	}
+	return bytesAt(addrVDSO(), vdsoSize), vdsoEntry, vdsoFrame, true
+}
 
 // Uptime returns the nanoseconds since the TSC was zero, which it is when QEMU or Firecracker starts a machine.
 func Uptime() uint64 { return ticksToNS(rdtsc()) }
@@ -113,6 +135,9 @@ func DSDT() []byte {
 
 // CPUs returns the number of CPUs that run.
 func CPUs() int { return int(cpuCount) }
+
+// CPU returns the number of the CPU that runs the caller, which may be on another one when it looks at it.
+func CPU() int { return int(me().id) }
 
 // Memory returns how many bytes programs can have in all, and how many of them are free.
 func Memory() (total, free uint64) {

@@ -34,3 +34,9 @@ func userAddress(u *regs.User) uint64 {
 	// SAFETY: heap objects don't move, and the goroutine in Enter keeps u alive.
 	return uint64(uintptr(unsafe.Pointer(u)))
 }
+
+// bytesAt returns memory of ground's own, which nobody may write.
+func bytesAt(a, size uint64) []byte {
+	// SAFETY: it is a part of the image, which is there for ever.
+	return unsafe.Slice((*byte)(pointer(a)), size)
+}

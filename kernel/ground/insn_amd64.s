@@ -240,6 +240,12 @@ TEXT ·addrAPEntry(SB),NOSPLIT,$0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+// func addrVDSO() uint64
+TEXT ·addrVDSO(SB),NOSPLIT,$0-8
+	MOVQ $·vdso(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET
+
 // func addrVectors() uint64
 TEXT ·addrVectors(SB),NOSPLIT,$0-8
 	MOVQ $·vectors(SB), AX

@@ -20,11 +20,17 @@
 	MOVUPS X8, (off+128)(B); MOVUPS X9, (off+144)(B); MOVUPS X10, (off+160)(B); MOVUPS X11, (off+176)(B); \
 	MOVUPS X12, (off+192)(B); MOVUPS X13, (off+208)(B); MOVUPS X14, (off+224)(B); MOVUPS X15, (off+240)(B)
 
+// In halves: QEMU takes four times as long for a load of 16 bytes, which it makes of two of 8 with one of 16 after them, for
+// which the processor has to wait.
 #define XMMLOAD(off, B) \
-	MOVUPS (off+0)(B), X0; MOVUPS (off+16)(B), X1; MOVUPS (off+32)(B), X2; MOVUPS (off+48)(B), X3; \
-	MOVUPS (off+64)(B), X4; MOVUPS (off+80)(B), X5; MOVUPS (off+96)(B), X6; MOVUPS (off+112)(B), X7; \
-	MOVUPS (off+128)(B), X8; MOVUPS (off+144)(B), X9; MOVUPS (off+160)(B), X10; MOVUPS (off+176)(B), X11; \
-	MOVUPS (off+192)(B), X12; MOVUPS (off+208)(B), X13; MOVUPS (off+224)(B), X14; MOVUPS (off+240)(B), X15
+	MOVSD (off+0)(B), X0; MOVHPS (off+8)(B), X0; MOVSD (off+16)(B), X1; MOVHPS (off+24)(B), X1; \
+	MOVSD (off+32)(B), X2; MOVHPS (off+40)(B), X2; MOVSD (off+48)(B), X3; MOVHPS (off+56)(B), X3; \
+	MOVSD (off+64)(B), X4; MOVHPS (off+72)(B), X4; MOVSD (off+80)(B), X5; MOVHPS (off+88)(B), X5; \
+	MOVSD (off+96)(B), X6; MOVHPS (off+104)(B), X6; MOVSD (off+112)(B), X7; MOVHPS (off+120)(B), X7; \
+	MOVSD (off+128)(B), X8; MOVHPS (off+136)(B), X8; MOVSD (off+144)(B), X9; MOVHPS (off+152)(B), X9; \
+	MOVSD (off+160)(B), X10; MOVHPS (off+168)(B), X10; MOVSD (off+176)(B), X11; MOVHPS (off+184)(B), X11; \
+	MOVSD (off+192)(B), X12; MOVHPS (off+200)(B), X12; MOVSD (off+208)(B), X13; MOVHPS (off+216)(B), X13; \
+	MOVSD (off+224)(B), X14; MOVHPS (off+232)(B), X14; MOVSD (off+240)(B), X15; MOVHPS (off+248)(B), X15
 
 // Loads the FS base; clobbers AX, CX, DX.
 #define SETFS(value) \
@@ -41,3 +47,8 @@
 // Offsets in regs.User of parts of the FXSAVE image [SDM1 10.5.1].
 #define imageMXCSR (userRegs_Image+24)
 #define imageXMM (userRegs_Image+160)
+
+// XGETBV, XSAVE and XRSTOR take the components in DX:AX. SSE state is never among them: it is saved and loaded register by
+// register, as Go code uses it.
+#define RESTMASK \
+	MOVL ·restMask(SB), AX; XORL DX, DX

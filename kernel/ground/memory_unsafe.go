@@ -17,6 +17,7 @@ func p8(a uint64) *uint8   { return (*uint8)(pointer(a)) }
 func addressOf[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
 
 // threadAt and cpuAt turn addresses kept as integers back into pointers.
-func threadAt(a uint64) *thread { return (*thread)(pointer(a)) }
-func cpuAt(a uint64) *cpu       { return (*cpu)(pointer(a)) }
-func userAt(a uint64) *userRegs { return (*userRegs)(pointer(a)) }
+func threadAt(a uint64) *thread     { return (*thread)(pointer(a)) }
+func cpuAt(a uint64) *cpu           { return (*cpu)(pointer(a)) }
+func vdsoDataAt(a uint64) *vdsoData { return (*vdsoData)(pointer(a)) }
+func userAt(a uint64) *userRegs     { return (*userRegs)(pointer(a)) }

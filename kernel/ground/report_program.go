@@ -65,7 +65,7 @@ func putProgramThread(t *record.Thread) {
 		c, _ := t.Recent(0)
 		puts(" in ")
 		putCall(c.Number)
-		for i, a := range t.Args {
+		for i, a := range [...]uint64{u.DI, u.SI, u.DX, u.R10, u.R8, u.R9} {
 			if i == 0 {
 				putHex("(", a)
 			} else {

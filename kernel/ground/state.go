@@ -18,6 +18,12 @@ const (
 	xsaveTracked = 2 // XSAVE, if XGETBV tells that it is not initial
 )
 
+// MXCSR [SDM1 10.2.3]: all exceptions masked, round to nearest; and the flags of exceptions that there have been.
+const (
+	mxcsrInitial = 0x1f80
+	mxcsrFlags   = 0x3f
+)
+
 const (
 	cr4OSXSAVE = 1 << 18
 
@@ -55,7 +61,7 @@ func initState() {
 	able &= regs.X87 | regs.SSE | regs.AVX | regs.AVX512
 	options, _, _, _ := cpuid(leafXSAVE, 1)
 	initialImage = (addressOf(&initialWords) + 63) &^ 63
-	*p32(initialImage + 24) = 0x1f80 // MXCSR comes with AVX
+	*p32(initialImage + 24) = mxcsrInitial // MXCSR comes with AVX
 	kind := uint64(xsaveTest)
 	if options&cpuidXGETBVUse != 0 && tracksUse(able) {
 		kind = xsaveTracked

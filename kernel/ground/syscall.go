@@ -42,6 +42,7 @@ const (
 	sysFutex            = 202
 	sysSchedGetaffinity = 204
 	sysClockGettime     = 228
+	sysClockGetres      = 229 // by programs only
 	sysExitGroup        = 231
 	sysEpollCtl         = 233
 	sysTgkill           = 234

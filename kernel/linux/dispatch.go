@@ -14,28 +14,39 @@ var errNoRestart = errors.New("interrupted, not to be restarted after a handler"
 
 // syscall does the system call that t has made, and stores the result in its registers. Without errors it takes
 // no lock and allocates nothing.
-func (p *Process) syscall(t *task.Thread) {
+func syscall(t *task.Thread) {
 	c, ok := t.Local.(*Call)
 	if !ok {
-		c = &Call{Process: p, Thread: t}
+		c = &Call{Process: t.Process.Local.(*Process), Thread: t}
 		t.Local = c
 	}
 	u := t.Regs
 	number := uint64(uint32(u.AX)) // Linux looks at EAX only
 	c.Number = number
-	c.Args = [6]uint64{u.DI, u.SI, u.DX, u.R10, u.R8, u.R9}
-	t.Record.Begin(number, &c.Args)
-	if number >= tableSize || table[number].do == nil {
-		p.Kernel.unimplemented(number)
-		u.AX = errnoResult(unix.ENOSYS)
-	} else if err := c.refused(); err != nil {
-		u.AX = c.fail(err)
-	} else if v, err := table[number].do(c); err == nil {
-		u.AX = v
-	} else {
-		u.AX = c.fail(err)
-	}
+	a := &c.Args // word by word, without a copy that is copied
+	a[0], a[1], a[2], a[3], a[4], a[5] = u.DI, u.SI, u.DX, u.R10, u.R8, u.R9
+	t.Record.Begin(number)
+	u.AX = c.do(number)
 	t.Record.End(u.AX)
+}
+
+// do does the system call of a number and returns the value for RAX.
+func (c *Call) do(number uint64) uint64 {
+	if number >= tableSize || table[number].do == nil {
+		c.Kernel.unimplemented(number)
+		return errnoResult(unix.ENOSYS)
+	}
+	e := &table[number]
+	if keeping.has(number) {
+		if err := c.refused(); err != nil {
+			return c.fail(err)
+		}
+	}
+	v, err := e.do(c)
+	if err != nil {
+		return c.fail(err)
+	}
+	return v
 }
 
 // errnoResult is the form that errors have in RAX.

@@ -29,7 +29,7 @@ func BenchmarkSyscall(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				u.AX, u.DI, u.SI, u.DX, u.R10 = c.number, c.args[0], c.args[1], c.args[2], c.args[3]
-				p.proc.syscall(t)
+				syscall(t)
 			}
 			*u = save
 		})

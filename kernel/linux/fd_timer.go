@@ -72,7 +72,7 @@ func (c *Call) timerfdSettime() (uint64, error) {
 	case t.Realtime():
 		next = realtimeDeadline(value)
 	default:
-		next = monotonicDeadline(value)
+		next = c.Kernel.monotonicDeadline(value)
 	}
 	left, oldInterval := t.Set(next, interval)
 	if c.Args[3] == 0 {

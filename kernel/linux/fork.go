@@ -143,7 +143,7 @@ func (p *Process) forked() *Process {
 // options are the functions of a process for its task.Process.
 func (p *Process) options() task.Options {
 	return task.Options{
-		Syscall: p.syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
+		Syscall: syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
 		Log: p.Kernel.logReport, Trace: appendRecent,
 	}
 }

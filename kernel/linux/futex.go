@@ -80,7 +80,7 @@ func (c *Call) futexWait(addr uint64, value, bits uint32, absolute, realtime boo
 	case realtime:
 		deadline = realtimeDeadline(d)
 	default:
-		deadline = monotonicDeadline(d)
+		deadline = c.Kernel.monotonicDeadline(d)
 	}
 	err = c.Thread.FutexWait(addr, value, bits, deadline)
 	if err == unix.EINTR {

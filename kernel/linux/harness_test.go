@@ -58,7 +58,7 @@ func newProgram(tb testing.TB) *program {
 	p.proc.initLimits(100)
 	p.proc.Process = task.New(task.Options{
 		PID: 1, Name: "test", CPU: p.cpu, Space: space, Regs: u,
-		Syscall: p.proc.syscall, Signalled: p.proc.signalled, Ended: p.proc.FDs.CloseAll,
+		Syscall: syscall, Signalled: p.proc.signalled, Ended: p.proc.FDs.CloseAll,
 		Log: func(r string) { p.logf("%s", r) }, Trace: appendRecent,
 	})
 	p.proc.Process.Local = p.proc

@@ -12,13 +12,11 @@ import (
 	"wick/kernel/mm"
 	"wick/kernel/net"
 	"wick/kernel/task"
+	"wick/kernel/vdso"
 	"wick/kernel/vfs"
 )
 
 var le = binary.LittleEndian
-
-// bootTime is when the kernel came up: CLOCK_MONOTONIC and CLOCK_BOOTTIME count from it.
-var bootTime = time.Now()
 
 // Kernel is what all processes share.
 type Kernel struct {
@@ -38,6 +36,14 @@ type Kernel struct {
 	HWCap  uint64      // AT_HWCAP: EDX of CPUID leaf 1
 	HWCap2 uint64      // AT_HWCAP2: bit 1 if programs may use RDFSBASE and its kin
 
+	// VDSO is what programs read the clock with in ring 3; nil: nothing. Monotonic is CLOCK_MONOTONIC as they read it there,
+	// and runs as the clock of package time does; nil: that clock, from the start of this program on.
+	VDSO      *vdso.VDSO
+	Monotonic func() time.Duration
+
+	// CurrentCPU is the number of the CPU that runs the caller, which may be on another one when it looks at it; nil: always 0.
+	CurrentCPU func() int
+
 	// FixedAddresses has programs find everything at the same place each time, as under ADDR_NO_RANDOMIZE of
 	// personality(2).
 	FixedAddresses bool
@@ -49,6 +55,9 @@ type Kernel struct {
 	Short func() bool
 
 	loading sync.Mutex // held while execve loads a program
+
+	zeroOnce sync.Once // see monotonicZero
+	zero     time.Time
 
 	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }

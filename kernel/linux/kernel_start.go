@@ -165,6 +165,11 @@ func (k *Kernel) loadImage(space *mm.Space, image task.Image, args, env []string
 	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack(k.Extent)}
 	rand.Read(aux.Random[:])
 	u = regs.New()
+	if k.VDSO != nil {
+		if aux.VDSO, err = k.VDSO.Map(space); err != nil {
+			return nil, &task.LoadError{Path: image.Path, Reason: "leaves no room for the vDSO", Errno: unix.ENOMEM}
+		}
+	}
 	if u.IP, u.SP, err = task.Load(space, image, args, env, aux); err != nil {
 		return nil, err
 	}

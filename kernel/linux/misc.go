@@ -42,7 +42,7 @@ func (c *Call) uname() (uint64, error) {
 //	+104 mem_unit (32 bits), 112 bytes in all
 func (c *Call) sysinfo() (uint64, error) {
 	var b [112]byte
-	le.PutUint64(b[0:], uint64(monotonic()/time.Second))
+	le.PutUint64(b[0:], uint64(c.Kernel.monotonic()/time.Second))
 	if c.Kernel.Memory != nil {
 		total, free := c.Kernel.Memory()
 		le.PutUint64(b[32:], total)

@@ -190,13 +190,17 @@ func (c *Call) setpriority() (uint64, error) {
 	return 0, nil
 }
 
-// getcpu says CPU 0, node 0: the thread may be on any CPU when it looks at the answer.
+// getcpu says on which CPU the thread is now, of node 0: it may be on any CPU when it looks at the answer.
 func (c *Call) getcpu() (uint64, error) {
-	for _, addr := range c.Args[:2] {
-		if addr == 0 {
+	cpu := 0
+	if c.Kernel.CurrentCPU != nil {
+		cpu = c.Kernel.CurrentCPU()
+	}
+	for i, v := range [2]int{cpu, 0} {
+		if c.Args[i] == 0 {
 			continue
 		}
-		if err := c.Space.PutUint32(addr, 0); err != nil {
+		if err := c.Space.PutUint32(c.Args[i], uint32(v)); err != nil {
 			return 0, err
 		}
 	}

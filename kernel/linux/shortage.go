@@ -40,12 +40,12 @@ func callSet(numbers ...uint) (set numberSet) {
 	return set
 }
 
-// refused tells why a call is not done: because the kernel's own memory is short, which must not run out. Some calls have an
+// refused tells why a call of keeping is not done: because the kernel's own memory is short, which must not run out. Some calls have an
 // errno that asks to try again later.
 func (c *Call) refused() error {
 	n := c.Number
 	switch {
-	case !keeping.has(n) || c.Kernel.Short == nil,
+	case c.Kernel.Short == nil,
 		n == unix.SYS_EPOLL_CTL && uint32(c.Args[1]) != unix.EPOLL_CTL_ADD,
 		mapping.has(n) && c.Space.Stats().Areas < manyAreas,
 		!c.Kernel.Short():

@@ -27,11 +27,35 @@ const (
 	timerAbstime = 1 // TIMER_ABSTIME of clock_nanosleep
 )
 
-// monotonic is CLOCK_MONOTONIC. It reads one clock.
-func monotonic() time.Duration { return time.Since(bootTime) }
+// startTime is what CLOCK_MONOTONIC counts from if nothing else is known.
+var startTime = time.Now()
+
+// monotonic is CLOCK_MONOTONIC.
+func (k *Kernel) monotonic() time.Duration {
+	if k.Monotonic != nil {
+		return k.Monotonic()
+	}
+	return time.Since(startTime)
+}
+
+// monotonicZero returns the time at which CLOCK_MONOTONIC was 0, or a little later, but for no deadline too early. The two clocks
+// can't be read at once, so it is found out once, and by the quickest of several tries.
+func (k *Kernel) monotonicZero() time.Time {
+	k.zeroOnce.Do(func() {
+		for try := range 10 {
+			elapsed := k.monotonic() // first, so that what comes in between makes it later
+			if zero := time.Now().Add(-elapsed); try == 0 || zero.Before(k.zero) {
+				k.zero = zero
+			}
+		}
+	})
+	return k.zero
+}
 
 // monotonicDeadline returns the time at which CLOCK_MONOTONIC is at.
-func monotonicDeadline(at time.Duration) time.Time { return bootTime.Add(min(at, maxWait)) }
+func (k *Kernel) monotonicDeadline(at time.Duration) time.Time {
+	return k.monotonicZero().Add(min(at, maxWait))
+}
 
 // realtimeDeadline returns the time at which CLOCK_REALTIME is at, if nobody sets that clock; no program can.
 func realtimeDeadline(at time.Duration) time.Time {
@@ -44,7 +68,7 @@ func (c *Call) readClock(clock int32) (time.Duration, error) {
 	switch clock {
 	case unix.CLOCK_MONOTONIC, unix.CLOCK_MONOTONIC_RAW, unix.CLOCK_MONOTONIC_COARSE,
 		unix.CLOCK_BOOTTIME, unix.CLOCK_BOOTTIME_ALARM:
-		return monotonic(), nil
+		return c.Kernel.monotonic(), nil
 	case unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_REALTIME_ALARM, unix.CLOCK_TAI:
 		return time.Duration(time.Now().UnixNano()), nil
 	case unix.CLOCK_PROCESS_CPUTIME_ID:
@@ -156,7 +180,7 @@ func (c *Call) clockNanosleep() (uint64, error) {
 	case realtime:
 		return c.sleepUntil(realtimeDeadline(d), 0)
 	}
-	return c.sleepUntil(monotonicDeadline(d), 0)
+	return c.sleepUntil(c.Kernel.monotonicDeadline(d), 0)
 }
 
 func (c *Call) gettimeofday() (uint64, error) {
@@ -194,7 +218,7 @@ func (c *Call) times() (uint64, error) {
 			return 0, err
 		}
 	}
-	return uint64(monotonic() / clockTick), nil
+	return uint64(c.Kernel.monotonic() / clockTick), nil
 }
 
 // alarm is alarm(2): what was left is rounded, but never to 0.

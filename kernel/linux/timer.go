@@ -130,7 +130,7 @@ func (c *Call) timerSettime() (uint64, error) {
 	case !absolute || clock != task.WallClock || value == 0:
 		value = min(value, maxEnd)
 	default:
-		value = max(1, min(value, maxWait)-c.Started().Sub(bootTime))
+		value = max(1, min(value, maxWait)-c.Started().Sub(c.Kernel.monotonicZero()))
 	}
 	left, oldInterval, err := c.SetTimer(id, value, interval, absolute)
 	if err != nil || c.Args[3] == 0 {

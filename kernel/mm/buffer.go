@@ -42,7 +42,7 @@ func NewBuffer(s *Space, va uint64, n int) *Buffer {
 // Reset makes b a buffer over n bytes at va, cut to MaxTransfer.
 func (b *Buffer) Reset(s *Space, va uint64, n int) {
 	n = min(max(n, 0), MaxTransfer)
-	*b = Buffer{space: s, at: Range{va, uint64(n)}, left: n}
+	b.space, b.at, b.rest, b.left = s, Range{va, uint64(n)}, nil, n
 }
 
 // ResetRanges makes b a buffer over the ranges, one after the other, cut to MaxTransfer. It keeps the slice.

@@ -268,3 +268,35 @@ func TestCopyInRanges(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCopiesFindTablesThatHaveComeAndGone copies to memory far apart whose page tables go away in between, and come back elsewhere.
+func TestCopiesFindTablesThatHaveComeAndGone(t *testing.T) {
+	m := mmtest.New(t, 256)
+	s := m.NewSpace(mm.Limits{})
+	const span = 2 << 20 // of a page table
+	places := []uint64{span, 2 * span, 5 * span, 6 * span, 1 << 39, 1<<46 + span, mm.TaskEnd - mm.PageSize}
+	for round := range uint64(3) {
+		for _, va := range places {
+			mustMap(t, s, mm.Mapping{Addr: va, Length: mm.PageSize, Prot: rw, Flags: anon | unix.MAP_FIXED})
+			if got, err := s.Uint64(va); err != nil || got != 0 {
+				t.Errorf("round %d: %#x is %d at first, %v", round, va, got, err)
+			}
+			if err := s.PutUint64(va, va+round); err != nil {
+				t.Errorf("round %d: %#x: %v", round, va, err)
+			}
+		}
+		for i := range places {
+			va := places[(i*3+int(round))%len(places)]
+			if got, err := s.Uint64(va); err != nil || got != va+round {
+				t.Errorf("round %d: %#x is %d, %v", round, va, got, err)
+			}
+			if err := s.Munmap(va, mm.PageSize); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Uint64(va); err != unix.EFAULT {
+				t.Errorf("round %d: %#x after munmap: %v", round, va, err)
+			}
+		}
+	}
+	s.Release()
+}

@@ -40,7 +40,8 @@ type Space struct {
 	replaced    []PhysAddr  // counted frames that no entry of the space has any more; guarded by cow
 	anyReplaced atomic.Bool // whether there are any
 
-	sharing  atomic.Bool   // there is or was an area that is shared
+	sharing  atomic.Bool // there is or was an area that is shared
+	leaves   leafCache
 	zero     atomic.Uint64 // a frame of zeros for anonymous memory that is only read; 0: none yet
 	resident atomic.Int64  // pages with a frame, the zero frame not counted
 }

@@ -1,21 +1,58 @@
 package mm
 
+import "sync/atomic"
+
 // lowerHalf is the end of what the lower half of a root maps.
 const lowerHalf = 1 << 47
+
+// leafCache remembers where page tables are that copies to and from user memory have used, so that most find theirs without a walk.
+// Each word has the number of a table's frame in the upper bits, and below that the number of the table, which is the address that
+// it maps without the lowest bits; 0: nothing. It may be read and filled with s.mu held for reading, for tables only go away with s.mu
+// held for writing; who frees some must empty it.
+type leafCache [4]atomic.Uint64
+
+const (
+	leafNumberBits = 47 - shiftPD
+	leafNumberMask = 1<<leafNumberBits - 1
+)
+
+// find returns the frame of a table; 0 if it isn't remembered.
+func (c *leafCache) find(number uint64) PhysAddr {
+	if w := c[number%uint64(len(c))].Load(); w&leafNumberMask == number {
+		return PhysAddr(w >> leafNumberBits << shiftPage)
+	}
+	return 0
+}
+
+func (c *leafCache) put(number uint64, frame PhysAddr) {
+	c[number%uint64(len(c))].Store(uint64(frame)>>shiftPage<<leafNumberBits | number)
+}
+
+func (c *leafCache) empty() {
+	for i := range c {
+		c[i].Store(0)
+	}
+}
 
 // leaf returns the page table for va, or nil if there is none yet. s.mu is held.
 func (s *Space) leaf(va uint64) *table {
 	if va >= TaskEnd || s.top == nil {
 		return nil
 	}
+	if frame := s.leaves.find(va >> shiftPD); frame != 0 {
+		return asTable(s.machine.Page(frame))
+	}
 	t := s.top
+	var frame PhysAddr
 	for shift := shiftPML4; shift > shiftPage; shift -= 9 {
 		e := t.load(va >> shift)
 		if e == 0 {
 			return nil
 		}
-		t = asTable(s.machine.Page(e.frame()))
+		frame = e.frame()
+		t = asTable(s.machine.Page(frame))
 	}
+	s.leaves.put(va>>shiftPD, frame)
 	return t
 }
 
@@ -179,6 +216,7 @@ func (s *Space) prune(lo, hi uint64) {
 // pruneTables frees the tables that map something in [lo, hi) and nothing outside [floor, ceiling).
 func (s *Space) pruneTables(lo, hi, floor, ceiling uint64) {
 	if lo < hi {
+		s.leaves.empty()
 		s.pruneBelow(s.top, shiftPML4, 0, lo, hi, floor, ceiling)
 	}
 }

@@ -63,6 +63,7 @@ var layers = []string{
 	"kernel/net",
 	"kernel/vfs",
 	"kernel/task",
+	"kernel/vdso",
 	"kernel/mm",
 	"kernel/console",
 	"kernel/tap",

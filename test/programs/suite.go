@@ -56,6 +56,7 @@ var Suites = []Suite{
 	{Name: "c-hostile", C: "hostile"},
 	{Name: "c-posix", C: "posix"},
 	{Name: "c-timers", C: "timers"},
+	{Name: "c-clocks", C: "clocks"},
 	{Name: "c-limits", C: "limits", Heavy: []string{"mappings", "queue-bytes", "datagrams"}},
 	{Name: "c-linux", C: "linux"},
 	{Name: "c-sockets", C: "sockets", Network: true, Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},

@@ -250,7 +250,7 @@ class Threads(gdb.Command):
             kept = t["Calls"].type.range()[1] + 1
             on = int(regs["OnCPU"])
             if int(t["Inside"]):
-                arguments = ", ".join("%#x" % int(t["Args"][i]) for i in range(6))
+                arguments = ", ".join("%#x" % int(regs[r]) for r in ("DI", "SI", "DX", "R10", "R8", "R9"))
                 where = "in %s(%s)" % (call_name(int(t["Calls"][(made - 1) % kept]["Number"])), arguments)
             elif on:
                 where = "in ring 3 on cpu %d, which has its registers (info threads)" % (on - 1)

@@ -25,12 +25,13 @@ type Call struct {
 type Thread struct {
 	TID    uint64
 	Regs   *regs.User // its registers, while it is not in ring 3
-	Inside uint64     // 1 while it is in a system call, the last in Calls
-	Args   [6]uint64  // of that call
+	Inside uint64     // 1 while it is in a system call, the last in Calls, with the arguments in Regs
 	Made   uint64     // number of calls so far
 	Calls  [KeptCalls]Call
 
 	PID uint64 // of its process
+
+	next, end uint64 // sequence numbers that it has taken, and not given to a call yet
 
 	slot int // in Threads, or -1
 }
@@ -41,8 +42,12 @@ const MaxThreads = 4608
 // Threads are those that live, each in a place of its own.
 var Threads [MaxThreads]atomic.Pointer[Thread]
 
-// sequence counts the calls of all threads.
+// sequence is the last sequence number that a thread has taken. A thread takes several at once, for as long as no other takes any:
+// to change what all CPUs look at is dear.
 var sequence atomic.Uint64
+
+// taken is how many sequence numbers are taken at once.
+const taken = 16
 
 // Add puts a thread of a process on record.
 func Add(pid, tid int, u *regs.User) *Thread {
@@ -66,11 +71,15 @@ func (t *Thread) Remove() {
 }
 
 // Begin notes that the thread makes a system call.
-func (t *Thread) Begin(number uint64, args *[6]uint64) {
+func (t *Thread) Begin(number uint64) {
+	if t.next == t.end || sequence.Load() != t.end {
+		t.end = sequence.Add(taken)
+		t.next = t.end - taken
+	}
+	t.next++
 	c := &t.Calls[t.Made%KeptCalls]
 	t.Made++
-	c.Sequence, c.Number, c.Result = sequence.Add(1), number, 0
-	t.Args = *args
+	c.Sequence, c.Number, c.Result = t.next, number, 0
 	t.Inside = 1
 }
 
@@ -88,7 +97,7 @@ func (t *Thread) Recent(n uint64) (c Call, ok bool) {
 	return t.Calls[(t.Made-1-n)%KeptCalls], true
 }
 
-// Made returns how many system calls all threads have made.
+// Made returns how many system calls all threads have made, and a few more: those whose numbers have been taken.
 func Made() uint64 { return sequence.Load() }
 
 // Names are names of system calls, in one string with a blank between them, from a number on.

@@ -15,9 +15,9 @@ func TestCallsOfAThread(t *testing.T) {
 		t.Error("a thread that has made no call has a last one")
 	}
 	for n := range uint64(KeptCalls + 3) {
-		th.Begin(n, &[6]uint64{n})
-		if th.Inside != 1 || th.Args[0] != n {
-			t.Errorf("call %d: inside %d, first argument %d", n, th.Inside, th.Args[0])
+		th.Begin(n)
+		if th.Inside != 1 {
+			t.Errorf("call %d: inside %d", n, th.Inside)
 		}
 		th.End(100 + n)
 	}
@@ -94,9 +94,8 @@ func TestLastPackets(t *testing.T) {
 func BenchmarkCall(b *testing.B) {
 	th := Add(1, 7, nil)
 	defer th.Remove()
-	args := [6]uint64{1, 2, 3}
 	for b.Loop() {
-		th.Begin(1, &args)
+		th.Begin(1)
 		th.End(0)
 	}
 }
@@ -105,5 +104,30 @@ func BenchmarkPacket(b *testing.B) {
 	frame := make([]byte, 1514)
 	for b.Loop() {
 		AddPacket(1, true, false, len(frame), frame)
+	}
+}
+
+// TestCallsOfSeveralThreadsAreInOrder: threads that make calls in turn, one or several at a time, have them on record in the order
+// in which they were made.
+func TestCallsOfSeveralThreadsAreInOrder(t *testing.T) {
+	threads := [3]*Thread{Add(1, 7, nil), Add(1, 8, nil), Add(1, 9, nil)}
+	last := uint64(0)
+	for n := range 200 {
+		th := threads[n*n/7%len(threads)]
+		for range n % 20 {
+			th.Begin(1)
+			th.End(0)
+			c, ok := th.Recent(0)
+			if !ok || c.Sequence <= last {
+				t.Fatalf("the call after number %d is number %d", last, c.Sequence)
+			}
+			last = c.Sequence
+		}
+	}
+	for _, th := range threads {
+		th.Remove()
+	}
+	if Made() < last {
+		t.Errorf("%d calls have been made, and there is number %d", Made(), last)
 	}
 }

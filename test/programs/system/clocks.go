@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,53 @@ func monotonic(t *check.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// runtimeClock reads the clock of Go's runtime, which is that of the vDSO, and by a system call, on several threads: none reads
+// less than what has been read before.
+func runtimeClock(t *check.T) {
+	var latest atomic.Int64
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			for i := range 20000 {
+				seen := latest.Load()
+				var v int64
+				if (i/3+n)%2 == 0 {
+					v = time.Now().UnixNano()
+				} else {
+					v = int64(now(t, unix.CLOCK_REALTIME))
+				}
+				if v < seen {
+					t.Errorf("the clock went back by %d ns", seen-v)
+				}
+				for seen < v && !latest.CompareAndSwap(seen, v) {
+					seen = latest.Load()
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// runtimeClockWithoutACall compares the least time that it takes to read the clock, in many tries.
+func runtimeClockWithoutACall(t *check.T) {
+	quickest := func(read func()) time.Duration {
+		least := time.Hour
+		for range 2000 {
+			start := time.Now()
+			read()
+			least = min(least, time.Since(start))
+		}
+		return least
+	}
+	byRuntime := quickest(func() { time.Now() })
+	byCall := quickest(func() { now(t, unix.CLOCK_MONOTONIC) })
+	if byRuntime*2 > byCall {
+		t.Errorf("the runtime reads the clock in %v, a system call in %v", byRuntime, byCall)
+	}
 }
 
 func sleep(t *check.T) {

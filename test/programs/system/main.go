@@ -16,6 +16,8 @@ func main() {
 		check.Case{Name: "clocks-agree", Run: clocksAgree},
 		check.Case{Name: "clock-errors", Run: clockErrors},
 		check.Case{Name: "monotonic", Run: monotonic},
+		check.Case{Name: "runtime-clock", Run: runtimeClock},
+		check.Case{Name: "runtime-clock-without-a-call", Run: runtimeClockWithoutACall},
 		check.Case{Name: "sleep", Run: sleep},
 		check.Case{Name: "cpu-time", Run: cpuTime},
 		check.Case{Name: "plausible-date", Run: plausibleDate},
