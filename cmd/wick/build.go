@@ -88,7 +88,7 @@ func (f *machineFlags) build(out io.Writer, dir string, args []string) error {
 	}
 	cfg := f.programConfig(programPath, args[1:], mergeEnv(environment, f.env))
 	if err := writeFile(dir, bundleName, 0o666, func(w io.Writer) error {
-		return bundle.Build(w, cfg, files)
+		return describeBundle(bundle.Build(w, cfg, files))
 	}); err != nil {
 		return err
 	}

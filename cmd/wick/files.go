@@ -54,20 +54,29 @@ func parseFile(s, workDir string) (fileSource, error) {
 		guest = path.Join(workDir, guest)
 	}
 	guest = path.Clean(guest)
-	for _, own := range machineOwn {
-		if guest == own || strings.HasPrefix(guest, own+"/") {
-			return fileSource{}, fmt.Errorf("%q: %s is the machine's own", s, own)
-		}
+	if err := checkOwn(guest); err != nil {
+		return fileSource{}, fmt.Errorf("%q: %w", s, err)
 	}
 	return fileSource{host: host, guest: guest}, nil
 }
 
-// readFiles reads what the sources name. Directories of the host can become one in the machine, files can't.
-func readFiles(sources []fileSource) ([]bundle.File, error) {
+// checkOwn refuses what is below a directory of the machine's own.
+func checkOwn(guest string) error {
+	for _, own := range machineOwn {
+		if guest == own || strings.HasPrefix(guest, own+"/") {
+			return fmt.Errorf("%s is the machine's own", own)
+		}
+	}
+	return nil
+}
+
+// readFiles reads what the sources name, if it fits into room bytes. Directories of the host can become one in the machine,
+// files can't.
+func readFiles(sources []fileSource, room int64) ([]bundle.File, error) {
 	var files []bundle.File
 	seen := make(map[string]bundle.File)
 	for _, s := range sources {
-		more, err := s.read()
+		more, err := s.read(&room)
 		if err != nil {
 			return nil, err
 		}
@@ -85,9 +94,9 @@ func readFiles(sources []fileSource) ([]bundle.File, error) {
 	return files, nil
 }
 
-// read reads the file, or the directory with all in it. A symbolic link is followed if it is named itself; those in a
-// directory are copied as links.
-func (s fileSource) read() ([]bundle.File, error) {
+// read reads the file, or the directory with all in it but FIFOs, sockets and devices, and takes their sizes from room. A
+// symbolic link is followed if it is named itself; those in a directory are copied as links.
+func (s fileSource) read(room *int64) ([]bundle.File, error) {
 	host, err := filepath.EvalSymlinks(s.host)
 	if err != nil {
 		return nil, describeFile(s.host, err)
@@ -105,7 +114,11 @@ func (s fileSource) read() ([]bundle.File, error) {
 		if guest == "/" {
 			return nil // the root is there
 		}
-		f, err := readFile(name)
+		f, err := readFile(name, room)
+		if errors.Is(err, errSpecial) && name != host {
+			complain(fmt.Errorf("--file: %w, and is left out", err))
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -116,8 +129,13 @@ func (s fileSource) read() ([]bundle.File, error) {
 	return files, err
 }
 
-// readFile reads a file, directory or symbolic link of the host, without its path.
-func readFile(name string) (bundle.File, error) {
+var (
+	errSpecial = errors.New("is neither a file nor a directory nor a symbolic link")
+	errNoRoom  = errors.New("is too large for the machine's memory (see --memory)")
+)
+
+// readFile reads a file, directory or symbolic link of the host, without its path, and takes its size from room.
+func readFile(name string, room *int64) (bundle.File, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return bundle.File{}, describeFile(name, err)
@@ -126,6 +144,10 @@ func readFile(name string) (bundle.File, error) {
 	switch info.Mode().Type() {
 	case 0:
 		f.Mode |= bundle.ModeRegular
+		if *room -= info.Size(); *room < 0 {
+			err = errNoRoom
+			break
+		}
 		f.Data, err = mapFile(name)
 	case fs.ModeDir:
 		f.Mode |= bundle.ModeDir
@@ -133,7 +155,7 @@ func readFile(name string) (bundle.File, error) {
 		f.Mode |= bundle.ModeSymlink
 		f.Link, err = os.Readlink(name)
 	default:
-		err = errors.New("is neither a file nor a directory nor a symbolic link")
+		err = errSpecial
 	}
 	if err != nil {
 		return bundle.File{}, describeFile(name, err)
@@ -161,11 +183,13 @@ func mapFile(name string) ([]byte, error) {
 	return unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
 }
 
-// describeFile says in one line what is wrong with a file of the host.
+// describeFile says in one line what is wrong with a file of the host, and with which if name leads to another.
 func describeFile(name string, err error) error {
 	var e *fs.PathError
 	if errors.As(err, &e) {
-		name, err = e.Path, e.Err
+		if err = e.Err; e.Path != name {
+			name += ", which leads to " + e.Path
+		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -174,4 +198,13 @@ func describeFile(name string, err error) error {
 		return fmt.Errorf("%s: can't be read: permission denied", name)
 	}
 	return fmt.Errorf("%s: %w", name, err)
+}
+
+// describeBundle says in the user's words what the initial file system can't hold.
+func describeBundle(err error) error {
+	var e *bundle.Error
+	if errors.As(err, &e) && e.Path != "" {
+		return fmt.Errorf("--file or --workdir: %s (%q in the machine)", e.What, e.Path)
+	}
+	return err
 }

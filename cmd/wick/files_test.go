@@ -70,7 +70,7 @@ func TestReadFiles(t *testing.T) {
 	dir := tree(t, map[string]string{"site/a": "1", "site/sub/b": "", "site/link": "->../away", "more/c": "3", "large": large, "to": "->site"})
 	files, err := readFiles([]fileSource{
 		{dir + "/site", "/srv"}, {dir + "/more", "/srv"}, {dir + "/large", "/large"}, {dir + "/to", "/again"},
-	})
+	}, mapThreshold+3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,20 +102,37 @@ func TestReadFiles(t *testing.T) {
 }
 
 func TestReadFilesErrors(t *testing.T) {
-	dir := tree(t, map[string]string{"a/x": "1", "b/x": "2", "dangling": "->nowhere", "special/file": ""})
+	dir := tree(t, map[string]string{"a/x": "1", "b/x": "2", "dangling": "->nowhere", "special/file": "", "large": "01234567890"})
 	if err := syscall.Mkfifo(dir+"/special/fifo", 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for want, sources := range map[string][]fileSource{
-		"/nosuch: no such file":              {{dir + "/nosuch", "/x"}},
-		"nowhere: no such file":              {{dir + "/dangling", "/x"}},
-		"/s/x in the machine is named twice": {{dir + "/a", "/s"}, {dir + "/b", "/s"}},
-		"/x in the machine is named twice":   {{dir + "/a", "/x"}, {dir + "/b/x", "/x"}},
-		"fifo: is neither a file":            {{dir + "/special", "/x"}},
+		"/nosuch: no such file": {{dir + "/nosuch", "/x"}},
+		"dangling, which leads to " + dir + "/nowhere: no such file": {{dir + "/dangling", "/x"}},
+		"/s/x in the machine is named twice":                         {{dir + "/a", "/s"}, {dir + "/b", "/s"}},
+		"/x in the machine is named twice":                           {{dir + "/a", "/x"}, {dir + "/b/x", "/x"}},
+		"fifo: is neither a file":                                    {{dir + "/special/fifo", "/x"}},
+		"large: is too large":                                        {{dir + "/large", "/x"}},
 	} {
-		if _, err := readFiles(sources); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+		if _, err := readFiles(sources, 10); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// TestSpecialFilesAreLeftOut: a directory may have a socket in it.
+func TestSpecialFilesAreLeftOut(t *testing.T) {
+	cmd := wickCommand(t, "run", "-f", "d", "./program", "describe")
+	if err := os.Mkdir(filepath.Join(cmd.Dir, "d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(cmd.Dir, "d/fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := runCommand(t, cmd, nil)
+	if got.status != 0 || !strings.Contains(got.stdout, "file 40755 /d 0\n") || strings.Contains(got.stdout, "fifo") ||
+		got.stderr != "wick: --file: d/fifo: is neither a file nor a directory nor a symbolic link, and is left out\n" {
+		t.Errorf("got %+v", got)
 	}
 }
 

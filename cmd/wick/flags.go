@@ -105,6 +105,9 @@ func (f *machineFlags) parseFiles() error {
 		return fmt.Errorf("--workdir: %q is not absolute", f.workDir)
 	}
 	f.workDir = path.Clean(f.workDir)
+	if err := checkOwn(f.workDir); err != nil {
+		return fmt.Errorf("--workdir: %w", err)
+	}
 	for _, s := range f.files {
 		source, err := parseFile(s, f.workDir)
 		if err != nil {

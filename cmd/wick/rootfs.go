@@ -21,7 +21,7 @@ const certificates = "/etc/ssl/certs/ca-certificates.crt"
 // kernel adds what every Linux system has: /etc/hosts, /tmp and the like.
 func (f *machineFlags) initialFiles(p *preflight.Program) (files []bundle.File, programPath string, err error) {
 	programPath = path.Join("/bin", filepath.Base(p.Path))
-	if files, err = readFiles(f.sources); err != nil {
+	if files, err = readFiles(f.sources, f.machine.Memory); err != nil {
 		return nil, "", fmt.Errorf("--file: %w", err)
 	}
 	add := func(file bundle.File) {

@@ -295,7 +295,9 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 		}
 	}
 	if f.machine.NIC != vmm.NoNIC {
-		cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
+		if f.machine.NIC != vmm.NoNIC {
+			cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
+		}
 	}
 	cfg.Dump, cfg.Verbose, cfg.Timing = f.dump, f.verbose, f.timing
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
@@ -311,7 +313,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 	file := os.NewFile(uintptr(fd), "wick-bundle")
 	if err := bundle.Build(file, cfg, files); err != nil {
 		file.Close()
-		return nil, err
+		return nil, describeBundle(err)
 	}
 	return file, nil
 }

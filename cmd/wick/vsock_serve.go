@@ -154,7 +154,12 @@ func (s *service) close() {
 func (s *service) serve(ctx context.Context) {
 	var work sync.WaitGroup
 	defer work.Wait()
-	defer context.AfterFunc(ctx, s.close)()
+	closed := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		s.close()
+		close(closed)
+	})
+	defer func() { <-closed }()
 	ready := make(chan *net.UnixConn)
 	work.Go(func() { s.accept(ctx, ready) })
 	for {

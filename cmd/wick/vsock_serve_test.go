@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -177,9 +178,22 @@ func TestVsockServeBadMachine(t *testing.T) {
 
 	g, stop3 := d.boot(3)
 	d.works(3)
-	g.Queues[1].SetIndex(1000) // a ring of 16 entries
-	g.Queues[1].Kick.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0})
+	var breaking sync.WaitGroup
+	broken := make(chan struct{})
+	breaking.Go(func() { // again and again, as the driver may still have had something to send, and set the index itself
+		for {
+			g.Queues[1].SetIndex(1000) // a ring of 16 entries
+			g.Queues[1].Kick.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0})
+			select {
+			case <-broken:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
 	d.want("3: the device has stopped until the guest resets it")
+	close(broken)
+	breaking.Wait()
 	d.works(4)
 	g.Halt()
 	g.Run(0) // which a reset does

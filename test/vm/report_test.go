@@ -184,7 +184,7 @@ func TestGDB(t *testing.T) {
 			wantAll(t, text, "\nthread 1 in exit_group(0x0, ", "write=0x4 ",
 				"    wick/kernel/linux.(*Call).exitGroup wick/kernel/linux/process.go:",
 				"    wick/kernel/task.(*Thread).run wick/kernel/task/thread.go:",
-				"\ncpu 0: ", fmt.Sprintf("\ncpu %d: ", c.cpus-1), "\nthread 2 [", "runtime.sysmon runtime/proc.go:",
+				"\ncpu 0: ", fmt.Sprintf("\ncpu %d: ", c.cpus-1), "runtime.sysmon runtime/proc.go:",
 				"\ngoroutine 1 [chan receive]\n    runtime.gopark runtime/proc.go:", "    main.main wick/cmd/kernel/main.go:",
 				"func (c *Call) exitGroup() (uint64, error) {")
 			if n := strings.Count(text, "goroutine 1 [chan receive]"); n != 2 {
