@@ -295,9 +295,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 		}
 	}
 	if f.machine.NIC != vmm.NoNIC {
-		if f.machine.NIC != vmm.NoNIC {
-			cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
-		}
+		cfg.Address, cfg.Gateway, cfg.DNS = vmm.GuestAddress, vmm.Gateway, vmm.DNS
 	}
 	cfg.Dump, cfg.Verbose, cfg.Timing = f.dump, f.verbose, f.timing
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
