@@ -59,11 +59,17 @@ var (
 
 const flagIF = 0x200
 
+// cpuidSYSCALL, of leaf 0x80000001, EDX, is all that the boot stub can't look for: Intel's CPUs tell of it in 64-bit mode only.
+const cpuidSYSCALL = 1 << 11
+
 // boot runs first, on the first CPU's ground stack; start is the physical address of the start info, stub what the TSC was
 // at the first instruction of the image.
 func boot(start, stub uint64) {
 	stubTSC, bootTSC = stub, rdtsc()
 	initConsole()
+	if _, _, _, features := cpuid(0x80000001, 0); features&cpuidSYSCALL == 0 {
+		refuse("this CPU won't do (qemu: -cpu qemu64 or max), for it lacks SYSCALL")
+	}
 	kernelRoot = bootHeader[bootRoot]
 	bssStart, bssEnd = bootHeader[bootBSSStart], bootHeader[bootBSSEnd]
 	initIDT()

@@ -1,9 +1,9 @@
 // Package image turns the kernel, an ordinary Go program linked into the upper half, into an ELF image that
 // PVH boot loaders start (QEMU -kernel, Firecracker, Cloud Hypervisor).
 //
-// The image has the kernel's text, read-only data and data at low physical addresses and behind them a boot segment:
+// The image has a boot page (see stub.go) at 1 MiB, the kernel's text, read-only data and data from 2 MiB, and behind them a
+// boot segment:
 //
-//	boot page      stub, its GDT, the PVH note (see stub.go)
 //	page tables    of the kernel, with 4 KiB pages, W^X; of the direct map, with 2 MiB pages but where the kernel can't be
 //	               written; of the stub
 //	ground's BSS   zero pages, in memory only
@@ -122,14 +122,14 @@ func (k *kernel) layOut() ([]byte, error) {
 	for _, s := range k.segments {
 		imageEnd = max(imageEnd, pageUp(s.va+uint64(len(s.data)))-KernelBase)
 	}
-	t := newTables(imageEnd + pageSize) // behind the boot page
+	t := newTables(imageEnd)
 	for _, s := range k.segments {
 		for page := pageDown(s.va); page < s.va+uint64(len(s.data)); page += pageSize {
 			t.mapKernel(page, page-KernelBase, s.flags)
 		}
 	}
 	t.mapDirect(k.fixed)
-	t.mapStub(imageEnd)
+	t.mapStub(stubAddress)
 	// The tables grow while pages are mapped, so ground's BSS is mapped once to make them, then to its place behind them.
 	for range 2 {
 		next := t.end()
@@ -140,16 +140,15 @@ func (k *kernel) layOut() ([]byte, error) {
 			}
 		}
 	}
-	stub, err := makeStub(imageEnd, t, k.entry)
+	bootMemory := t.end() + uint64(len(k.groundBSS))*pageSize - imageEnd
+	stub, err := makeStub(t, k.segments[0].va-KernelBase, imageEnd+bootMemory, k.entry)
 	if err != nil {
 		return nil, err
 	}
-	boot := append(stub, t.bytes()...)
-	bootMemory := t.end() + uint64(len(k.groundBSS))*pageSize - imageEnd
 	if err := k.patchHeader(imageEnd+bootMemory, t.root); err != nil {
 		return nil, err
 	}
-	return k.write(imageEnd, boot, bootMemory), nil
+	return k.write(stub, imageEnd, t.bytes(), bootMemory), nil
 }
 
 // fixed tells whether the page at a physical address holds text or read-only data of the kernel.
@@ -183,9 +182,9 @@ func (k *kernel) patchHeader(end, root uint64) error {
 	return errors.New("bootHeader of ground is not where its symbol says")
 }
 
-// write makes the ELF file: the kernel's segments without BSS, the boot segment, the note that names the entry point.
-func (k *kernel) write(bootAt uint64, boot []byte, bootMemory uint64) []byte {
-	progs := make([]elf.Prog64, 0, len(k.segments)+2)
+// write makes the ELF file: the boot page, the kernel's segments without BSS, the boot segment, the note that names the entry point.
+func (k *kernel) write(stub []byte, bootAt uint64, boot []byte, bootMemory uint64) []byte {
+	progs := make([]elf.Prog64, 0, len(k.segments)+3)
 	offset := uint64(pageSize)
 	var body bytes.Buffer
 	add := func(va, pa uint64, data []byte, memory uint64, flags elf.ProgFlag) {
@@ -198,13 +197,14 @@ func (k *kernel) write(bootAt uint64, boot []byte, bootMemory uint64) []byte {
 		body.Write(data)
 		offset += uint64(len(data))
 	}
+	add(stubAddress+KernelBase, stubAddress, stub, pageSize, elf.PF_R|elf.PF_W|elf.PF_X)
+	load := progs[0]
 	for _, s := range k.segments {
 		// The rest of the last page is part of the BSS and must be zero.
 		end := pageUp(s.va + uint64(len(s.data)))
 		add(s.va, s.va-KernelBase, s.data, min(end-s.va, max(s.memSize, uint64(len(s.data)))), s.flags)
 	}
-	add(bootAt+KernelBase, bootAt, boot, bootMemory, elf.PF_R|elf.PF_W|elf.PF_X)
-	load := progs[len(progs)-1]
+	add(bootAt+KernelBase, bootAt, boot, bootMemory, elf.PF_R|elf.PF_W)
 	progs = append(progs, elf.Prog64{Type: uint32(elf.PT_NOTE), Flags: uint32(elf.PF_R), Off: load.Off + noteOffset,
 		Vaddr: load.Vaddr + noteOffset, Paddr: load.Paddr + noteOffset, Filesz: noteSize, Memsz: noteSize, Align: 4})
 
@@ -212,7 +212,7 @@ func (k *kernel) write(bootAt uint64, boot []byte, bootMemory uint64) []byte {
 	header := elf.Header64{
 		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
 		Type:  uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT),
-		Entry: bootAt, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(len(progs)),
+		Entry: load.Paddr, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: uint16(len(progs)),
 	}
 	// Writes to a bytes.Buffer don't fail.
 	_ = binary.Write(&out, binary.LittleEndian, &header)

@@ -46,18 +46,17 @@ type walker struct {
 
 func newWalker(t *testing.T, image *elf.File) *walker {
 	t.Helper()
+	boot := image.Progs[0]
 	for _, p := range image.Progs {
-		if p.Type != elf.PT_LOAD || p.Paddr != image.Entry {
-			continue
+		if p.Type == elf.PT_LOAD && p.Paddr > boot.Paddr {
+			boot = p
 		}
-		memory := make([]byte, p.Filesz)
-		if _, err := p.ReadAt(memory, 0); err != nil {
-			t.Fatal(err)
-		}
-		return &walker{memory, p.Paddr, p.Paddr + pageSize}
 	}
-	t.Fatal("no boot segment")
-	return nil
+	memory := make([]byte, boot.Filesz)
+	if _, err := boot.ReadAt(memory, 0); err != nil {
+		t.Fatal(err)
+	}
+	return &walker{memory, boot.Paddr, boot.Paddr}
 }
 
 // entry returns the entry that maps va, 0 if none does.
