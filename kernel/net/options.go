@@ -128,10 +128,8 @@ func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if i < 0 {
-			i = math.MaxInt32
-		}
-		return true, b.keep(unix.SOL_SOCKET, name, max(i, 1))
+		b.rcvLowat.Store(int32(lowat(i)))
+		return true, nil
 	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_OOBINLINE, unix.SO_NO_CHECK:
 		i, err := intOption(v)
 		if err != nil {
@@ -149,6 +147,14 @@ func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
 	return false, nil
 }
 
+// lowat is what a value of SO_RCVLOWAT means, in bytes [sock_set_rcvlowat].
+func lowat(i int) int {
+	if i < 0 {
+		return math.MaxInt32
+	}
+	return max(i, 1)
+}
+
 // common reads the options of the socket level that all families have.
 func (b *base) common(name int, dst []byte) (n int, ok bool, err error) {
 	switch name {
@@ -163,7 +169,7 @@ func (b *base) common(name int, dst []byte) (n int, ok bool, err error) {
 	case unix.SO_SNDTIMEO_OLD, unix.SO_SNDTIMEO_NEW:
 		n, err = putTimeval(dst, b.SendTimeout())
 	case unix.SO_RCVLOWAT:
-		n, err = putInt(dst, max(1, b.recall(unix.SOL_SOCKET, name)))
+		n, err = putInt(dst, int(max(b.rcvLowat.Load(), 1)))
 	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_PRIORITY, unix.SO_OOBINLINE, unix.SO_NO_CHECK,
 		unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_INCOMING_CPU, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
 		unix.SO_PREFER_BUSY_POLL, unix.SO_TXREHASH, unix.SO_SELECT_ERR_QUEUE:

@@ -85,6 +85,12 @@ func (s *streamSocket) SetOption(level, name int, v []byte) error {
 				return err
 			}
 			return s.setRecorded(optLingerMS, ms)
+		case unix.SO_RCVLOWAT:
+			i, err := intOption(v)
+			if err != nil {
+				return err
+			}
+			return s.setRecvLowat(lowat(i))
 		case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
 			return s.setBuffer(name, v)
 		case unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
