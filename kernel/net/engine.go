@@ -242,6 +242,7 @@ const (
 	optMulticastHops
 	optMulticastLoop
 	optMTUDiscover
+	optMTUDiscover6
 	optNoDelay
 	optCork
 	optQuickAck

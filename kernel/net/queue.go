@@ -28,7 +28,7 @@ type datagramQueue struct {
 	limit  int
 	err    error // an ICMP error that nobody has been told yet
 	errors errorQueue
-	closed bool  // take in nothing more
+	closed bool // take in nothing more
 }
 
 // Why deliver drops datagrams.
