@@ -423,7 +423,10 @@ func (s *streamSocket) Shutdown(how int) error {
 		s.wait.Notify(waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp)
 		return err
 	}
-	if err := ep.shutdown(read, write); err != nil {
+	// With unread data the engine would reset a connection that is shut for both, before it is closed. Data that comes after
+	// the end of reading resets it only if both halves are shut.
+	both := (read || s.shut.read()) && (write || s.shut.write())
+	if err := ep.shutdown(both && ep.readable() == 0, write); err != nil {
 		return err
 	}
 	s.shut.set(how)
