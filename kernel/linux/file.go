@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
 	"wick/kernel/mm"
+	"wick/kernel/net"
 	"wick/kernel/task"
 	"wick/kernel/vfs"
 )
@@ -136,6 +137,13 @@ func (c *Call) writev() (uint64, error) {
 func (c *Call) readFile(o *vfs.OpenFile, b *mm.Buffer) (uint64, error) {
 	if s, ok := o.File().(*vfs.SignalFD); ok {
 		return c.readSignals(o, s, b)
+	}
+	if s, ok := o.File().(net.Socket); ok && s.RecvLowat() > 1 && b.Len() > 0 {
+		m := &c.sock.message
+		*m = net.Message{}
+		n, err := c.recv(o, s, b, 0)
+		releaseAll(m) // nobody asked for files
+		return n, err
 	}
 	n, err := o.Read(b)
 	if err != unix.EAGAIN || o.Nonblock() {

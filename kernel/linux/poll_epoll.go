@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,8 +43,10 @@ func (c *Call) newEpoll(flags uint32) (uint64, error) {
 // data (64).
 const sizeofEpollEvent = 12
 
-// maxEpollEvents bounds what one epoll_wait reports; the caller gets the others with the next one.
-const maxEpollEvents = 256
+const (
+	epollBatch      = 256  // events that are stored in the program's memory in one go
+	keptEpollEvents = 4096 // events that a thread keeps room for, once it has asked for so many
+)
 
 // epollCtl is epoll_ctl(2): epfd, op, fd, event.
 func (c *Call) epollCtl() (uint64, error) {
@@ -111,8 +114,8 @@ func (c *Call) epollPwait2() (uint64, error) {
 	return c.waitEpoll(deadline, now)
 }
 
-// waitEpoll waits for events and stores them. It allocates nothing, as long as no thread asks for more
-// events than before.
+// waitEpoll waits for events and stores them: all there are, up to maxevents, because programs take fewer to mean that
+// there are no more. It allocates nothing, as long as no thread needs room for more events than before, or for very many.
 func (c *Call) waitEpoll(deadline time.Time, now bool) (uint64, error) {
 	most := int32(c.Args[2])
 	if most <= 0 || most > (1<<31-1)/sizeofEpollEvent {
@@ -127,40 +130,50 @@ func (c *Call) waitEpoll(deadline time.Time, now bool) (uint64, error) {
 	if !ok {
 		return 0, unix.EINVAL
 	}
-	events := c.epollEvents(int(min(most, maxEpollEvents)))
-	n, err := e.Collect(events)
+	events, err := c.collectEvents(e, int(most))
 	if err == unix.EAGAIN && !now {
 		err = vfs.Wait(c.Thread, e, waiter.EventIn, deadline, func() (err error) {
-			n, err = e.Collect(events)
+			events, err = c.collectEvents(e, int(most))
 			return err
 		})
 	}
 	switch err {
 	case nil:
-		return c.storeEvents(events[:n])
+		return c.storeEvents(events)
 	case unix.EAGAIN, unix.ETIMEDOUT:
 		return 0, nil
 	}
 	return 0, err
 }
 
-// epollEvents returns room for n events.
-func (c *Call) epollEvents(n int) []vfs.EpollEvent {
-	if cap(c.io.events) < n {
-		c.io.events = make([]vfs.EpollEvent, n)
+// collectEvents collects up to most events in the thread's room for them, which need not be larger than the interest list.
+func (c *Call) collectEvents(e *vfs.Epoll, most int) ([]vfs.EpollEvent, error) {
+	room := max(min(most, e.Watched()), 1)
+	events := c.io.events
+	if cap(events) < room {
+		events = make([]vfs.EpollEvent, room)
+		if room <= keptEpollEvents {
+			c.io.events = events
+		}
 	}
-	return c.io.events[:n]
+	events = events[:room]
+	n, err := e.Collect(events)
+	return events[:n], err
 }
 
-// storeEvents stores events where the second argument says.
+// storeEvents stores events where the second argument says, and returns how many.
 func (c *Call) storeEvents(events []vfs.EpollEvent) (uint64, error) {
-	b := c.io.scratchBytes(len(events) * sizeofEpollEvent)
-	for i, ev := range events {
-		le.PutUint32(b[i*sizeofEpollEvent:], ev.Events)
-		le.PutUint64(b[i*sizeofEpollEvent+4:], ev.Data)
+	stored := 0
+	for batch := range slices.Chunk(events, epollBatch) {
+		b := c.io.scratchBytes(len(batch) * sizeofEpollEvent)
+		for i, ev := range batch {
+			le.PutUint32(b[i*sizeofEpollEvent:], ev.Events)
+			le.PutUint64(b[i*sizeofEpollEvent+4:], ev.Data)
+		}
+		if err := c.Space.CopyOut(c.Args[1]+uint64(stored*sizeofEpollEvent), b); err != nil {
+			return 0, err
+		}
+		stored += len(batch)
 	}
-	if err := c.Space.CopyOut(c.Args[1], b); err != nil {
-		return 0, err
-	}
-	return uint64(len(events)), nil
+	return uint64(stored), nil
 }

@@ -183,3 +183,33 @@ func TestEpollWaitDoesNotAllocate(t *testing.T) {
 	}
 	p.run()
 }
+
+// TestEpollWaitReturnsAllThatIsReady has more files ready than are stored in one go: fewer events than were asked for
+// would say that there are no more.
+func TestEpollWaitReturnsAllThatIsReady(t *testing.T) {
+	const files = 2*epollBatch + 100
+	p := newFileProgram(t)
+	e := p.fs.NewEpoll()
+	p.proc.FDs.Open(e, 0)
+	for i := range files {
+		p.proc.FDs.Open(vfs.NewEventFD(1, false), unix.O_RDWR)
+		if err := e.Add(p.file(1+i), 1+i, vfs.EpollEvent{Events: unix.EPOLLIN, Data: uint64(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := &Call{Process: p.proc}
+	for _, asked := range []uint64{1, epollBatch, epollBatch + 1, files, files + 1, 1 << 20} {
+		c.Args = [6]uint64{0, dataAt, asked, 0}
+		if n, err := c.epollWait(); n != min(asked, files) || err != nil {
+			t.Errorf("%d of %d events, %v", n, asked, err)
+		}
+	}
+	seen := make(map[uint64]bool)
+	for i := range uint64(files) {
+		seen[p.word(dataAt+i*sizeofEpollEvent+4)] = true
+	}
+	if len(seen) != files {
+		t.Errorf("%d different files", len(seen))
+	}
+	p.run()
+}

@@ -100,21 +100,31 @@ func (c *Call) recvfrom() (uint64, error) {
 	return n, c.putSockaddr(c.Args[4], c.Args[5], m.Addr)
 }
 
-// recv receives into b and the thread's message, waiting for something unless it may not wait; with MSG_WAITALL a
-// stream is waited for until b is full.
+// recv receives into b and the thread's message, waiting for something unless it may not wait; a stream is waited for until
+// there is as much as SO_RCVLOWAT says, or, with MSG_WAITALL, until b is full.
+//
+// DEVIATION: MSG_PEEK and MSG_TRUNC of TCP are satisfied with less.
 func (c *Call) recv(o *vfs.OpenFile, s net.Socket, b *mm.Buffer, flags int) (uint64, error) {
 	const notAll = unix.MSG_PEEK | unix.MSG_TRUNC | unix.MSG_OOB | unix.MSG_ERRQUEUE
 	m := &c.sock.message
-	_, typ, _ := s.Kind()
-	all := flags&unix.MSG_WAITALL != 0 && flags&notAll == 0 && typ == unix.SOCK_STREAM
-	total, err := recvSome(s, b, m, flags, all)
+	family, typ, _ := s.Kind()
+	least, room := 1, b.Len()
+	if typ == unix.SOCK_STREAM && flags&notAll == 0 {
+		least = b.Len()
+		if flags&unix.MSG_WAITALL == 0 {
+			least = min(least, s.RecvLowat())
+		}
+	}
+	var total uint64
+	err := recvSome(s, b, m, flags, least, &total)
 	if err == unix.EAGAIN && flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) == 0 && !o.Nonblock() {
 		limit := s.RecvTimeout()
 		err = vfs.Wait(c.Thread, s, waiter.ReadableEvents, c.until(limit), func() error {
-			n, err := recvSome(s, b, m, flags, all)
-			total += n
-			return err
+			return recvSome(s, b, m, flags, least, &total)
 		})
+		if room == 0 && err != nil && typ == unix.SOCK_STREAM && family != unix.AF_UNIX && family != unix.AF_VSOCK {
+			err = nil // tcp_recvmsg waits once for nothing, however the wait ends
+		}
 		err = waitError(err, limit)
 	}
 	if total > 0 {
@@ -123,14 +133,18 @@ func (c *Call) recv(o *vfs.OpenFile, s net.Socket, b *mm.Buffer, flags int) (uin
 	return 0, err
 }
 
-// recvSome receives once, or, for all, until b is full or the stream at its end.
-func recvSome(s net.Socket, b *mm.Buffer, m *net.Message, flags int, all bool) (total uint64, err error) {
+// recvSome receives until total is at least least, or the stream at its end. An error that comes after data is left for
+// the next call to tell.
+func recvSome(s net.Socket, b *mm.Buffer, m *net.Message, flags, least int, total *uint64) error {
 	for {
+		if *total > 0 && s.Readiness(waiter.EventErr)&waiter.EventErr != 0 {
+			return nil
+		}
 		m.Flags = flags
 		n, err := s.Recv(b, m)
-		total += uint64(n)
-		if err != nil || n == 0 || !all || b.Len() == 0 {
-			return total, err
+		*total += uint64(n)
+		if err != nil || n == 0 || *total >= uint64(least) {
+			return err
 		}
 	}
 }

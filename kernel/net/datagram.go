@@ -58,6 +58,9 @@ func (s *datagramSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 	}
 	if failed {
 		r |= waiter.EventErr
+		if s.recall(unix.SOL_SOCKET, unix.SO_SELECT_ERR_QUEUE) != 0 {
+			r |= waiter.EventPri
+		}
 	}
 	if s.shut.read() {
 		r |= waiter.ReadableEvents | waiter.EventRdHUp
@@ -141,7 +144,7 @@ func (s *datagramSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 	flags := m.Flags
 	m.Flags = 0
 	if flags&unix.MSG_ERRQUEUE != 0 {
-		return 0, unix.EAGAIN // nothing is ever queued there
+		return s.recvError(dst, m)
 	}
 	d, ok, err := s.queue.take(flags&unix.MSG_PEEK != 0)
 	if err != nil || !ok {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"wick/packet"
@@ -177,8 +178,24 @@ type sendControl struct {
 type datagramSink interface {
 	// It returns why the datagram was dropped, "" if it wasn't.
 	deliver(d received) (drop string)
-	// fail reports an ICMP error about something that the endpoint has sent.
-	fail(err error)
+	// wantsErrors tells whether all ICMP errors are wanted, with what they quote; if not, only those that are hard, and only
+	// while the endpoint is connected.
+	wantsErrors(ipv6 bool) bool
+	// fail reports an ICMP error about something that the endpoint has sent; it is quoted if that is wanted.
+	fail(e icmpError, quoted bool)
+}
+
+// icmpError is an ICMP error about a datagram.
+type icmpError struct {
+	err       unix.Errno
+	ipv6      bool
+	typ, code uint8
+	info      uint32 // the MTU, if the datagram was too big
+
+	// What it quotes.
+	to       endpoint // of the datagram
+	offender endpoint // who has sent the error
+	data     []byte   // of the datagram, as much as is quoted
 }
 
 // received is one datagram with what is known about it.
@@ -225,6 +242,7 @@ const (
 	optMulticastHops
 	optMulticastLoop
 	optMTUDiscover
+	optMTUDiscover6
 	optNoDelay
 	optCork
 	optQuickAck

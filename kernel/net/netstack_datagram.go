@@ -57,7 +57,7 @@ type datagramOptions struct {
 	hopLimit                                                 int16 // -1: default
 	multicastTTL                                             uint8
 	multicastHops                                            int16 // -1: 1
-	mtuDiscover                                              int
+	mtuDiscover, mtuDiscover6                                int   // IPV6_PMTUDISC_ have the values of IP_PMTUDISC_
 	icmpFilter                                               uint32
 	multicastNIC                                             tcpip.NICID
 	multicastAddr                                            tcpip.Address
@@ -66,7 +66,7 @@ type datagramOptions struct {
 // newDatagram implements engine.
 func (n *netstack) newDatagram(p protocol, number uint8, ipv6 bool, rx datagramSink) (datagram, error) {
 	d := &ipDatagram{n: n, kind: p, ipv6: ipv6, rx: rx}
-	d.opts = datagramOptions{hopLimit: -1, multicastTTL: 1, multicastHops: -1, mtuDiscover: unix.IP_PMTUDISC_WANT}
+	d.opts = datagramOptions{hopLimit: -1, multicastTTL: 1, multicastHops: -1, mtuDiscover: unix.IP_PMTUDISC_WANT, mtuDiscover6: unix.IPV6_PMTUDISC_WANT}
 	switch {
 	case p == protocolUDP:
 		d.transport = header.UDPProtocolNumber

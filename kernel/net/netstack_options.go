@@ -39,6 +39,8 @@ func (d *ipDatagram) setOption(o option, v int) error {
 		d.opts.noMulticastLoop = v == 0
 	case optMTUDiscover:
 		d.opts.mtuDiscover = v
+	case optMTUDiscover6:
+		d.opts.mtuDiscover6 = v
 	case optICMPFilter:
 		d.opts.icmpFilter = uint32(v)
 	default:

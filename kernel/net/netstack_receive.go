@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 
-	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -129,20 +128,6 @@ func metadata(pkt *stack.PacketBuffer) received {
 	r.from = endpointOf(tcpip.FullAddress{Addr: src, NIC: pkt.NICID})
 	r.to = netipOf(dst)
 	return r
-}
-
-// HandleError implements stack.TransportEndpoint: an ICMP error about a datagram of ours. As without IP_RECVERR on
-// Linux, only the fatal ones count, and only for connected endpoints [ip(7)].
-func (d *ipDatagram) HandleError(e stack.TransportError, _ *stack.PacketBuffer) {
-	if !d.hasPeer.Load() {
-		return
-	}
-	switch e.Kind() {
-	case stack.DestinationPortUnreachableTransportError:
-		d.rx.fail(unix.ECONNREFUSED)
-	case stack.DestinationProtoUnreachableTransportError:
-		d.rx.fail(unix.ENOPROTOOPT)
-	}
 }
 
 // Abort implements stack.TransportEndpoint.

@@ -245,11 +245,11 @@ func (d *ipDatagram) transmit(src source, r *stack.Route, id stack.TransportEndp
 
 // checkSize refuses what no IP packet, or no unfragmented one if that is asked for, can hold.
 func (d *ipDatagram) checkSize(size int, r *stack.Route, o *datagramOptions) error {
-	most := math.MaxUint16 - header.IPv4MinimumSize
+	most, discover := math.MaxUint16-header.IPv4MinimumSize, o.mtuDiscover
 	if r.NetProto() == header.IPv6ProtocolNumber {
-		most = math.MaxUint16
+		most, discover = math.MaxUint16, o.mtuDiscover6
 	}
-	strict := o.mtuDiscover == unix.IP_PMTUDISC_DO || o.mtuDiscover == unix.IP_PMTUDISC_PROBE
+	strict := discover == unix.IP_PMTUDISC_DO || discover == unix.IP_PMTUDISC_PROBE
 	if size > most || strict && size > int(r.MTU()) { // the route's MTU is without the IP header
 		return unix.EMSGSIZE
 	}

@@ -2,6 +2,7 @@ package net
 
 import (
 	"io"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -20,11 +21,15 @@ type tcpStream struct {
 
 	more atomic.Bool // the last write had MSG_MORE: data may be held back
 	cork atomic.Bool // TCP_CORK
+
+	ipv6        bool
+	tos, tclass atomic.Uint32 // IP_TOS and IPV6_TCLASS, of which the engine knows that of the connection's network only
+	sentTOS     atomic.Uint32 // what the engine knows
 }
 
 // newStream implements engine.
 func (n *netstack) newStream(ipv6 bool, q *waiter.Queue) stream {
-	s := &tcpStream{n: n, q: q}
+	s := &tcpStream{n: n, q: q, ipv6: ipv6}
 	ep, err := n.stack.NewEndpoint(tcp.ProtocolNumber, networkFamily(ipv6), s.q)
 	if err != nil {
 		panic("net: the engine has no TCP: " + err.String())
@@ -51,6 +56,7 @@ func (s *tcpStream) bind(e endpoint) error {
 }
 
 func (s *tcpStream) connect(e endpoint) error {
+	s.useTOS(e.addr)
 	return errno(s.ep.Connect(fullAddress(e)))
 }
 
@@ -65,7 +71,23 @@ func (s *tcpStream) accept() (stream, endpoint, error) {
 		return nil, endpoint{}, errno(err)
 	}
 	s.n.streams.Add(1)
-	return &tcpStream{n: s.n, ep: ep, q: q}, endpointOf(peer), nil
+	t := &tcpStream{n: s.n, ep: ep, q: q, ipv6: s.ipv6}
+	t.tos.Store(s.tos.Load())
+	t.tclass.Store(s.tclass.Load())
+	e := endpointOf(peer)
+	t.useTOS(e.addr)
+	return t, e, nil
+}
+
+// useTOS has the engine send with the type of service, or traffic class, of the network that the peer is on.
+func (s *tcpStream) useTOS(peer netip.Addr) {
+	v := s.tos.Load()
+	if s.ipv6 && !peer.Unmap().Is4() {
+		v = s.tclass.Load()
+	}
+	if s.sentTOS.Swap(v) != v {
+		s.ep.SetSockOptInt(tcpip.IPv4TOSOption, int(v)) // one value for both networks
+	}
 }
 
 func (s *tcpStream) local() endpoint {
@@ -248,10 +270,6 @@ func streamInt(o option) (tcpip.SockOptInt, bool) {
 		return tcpip.IPv4TTLOption, true
 	case optHopLimit:
 		return tcpip.IPv6HopLimitOption, true
-	case optTOS:
-		return tcpip.IPv4TOSOption, true
-	case optTClass:
-		return tcpip.IPv6TrafficClassOption, true
 	case optKeepCount:
 		return tcpip.KeepaliveCountOption, true
 	case optMaxSeg:
@@ -273,6 +291,15 @@ func (s *tcpStream) setOption(o option, v int) error {
 	d := time.Duration(v) * time.Millisecond
 	ops := s.ep.SocketOptions()
 	switch o {
+	case optTOS, optTClass:
+		const ecn = 3 // which is TCP's own [RFC 3168 5]
+		if o == optTOS {
+			s.tos.Store(uint32(v &^ ecn))
+		} else {
+			s.tclass.Store(uint32(v &^ ecn))
+		}
+		peer, _ := s.peer()
+		s.useTOS(peer.addr)
 	case optV6Only:
 		ops.SetV6Only(v != 0)
 	case optReuseAddr:
@@ -335,6 +362,10 @@ func (s *tcpStream) option(o option) (int, error) {
 	}
 	ops := s.ep.SocketOptions()
 	switch o {
+	case optTOS:
+		return int(s.tos.Load()), nil
+	case optTClass:
+		return int(s.tclass.Load()), nil
 	case optV6Only:
 		return boolOption(ops.GetV6Only()), nil
 	case optReuseAddr:

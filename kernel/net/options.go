@@ -51,6 +51,14 @@ func intOption(b []byte) (int, error) {
 	return int(int32(binary.NativeEndian.Uint32(b))), nil
 }
 
+// onlyValue is an option that can have no other value than the one.
+func onlyValue(b []byte, only int, refusal error) error {
+	if i, err := intOption(b); err != nil || i == only {
+		return err
+	}
+	return refusal
+}
+
 // byteOrInt reads the value of an option that may be an int or a char, as those of the IP level [ip(7)].
 func byteOrInt(b []byte) (int, error) {
 	switch {
@@ -128,17 +136,25 @@ func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		if i < 0 {
-			i = math.MaxInt32
-		}
-		return true, b.keep(unix.SOL_SOCKET, name, max(i, 1))
+		b.rcvLowat.Store(int32(lowat(i)))
+		return true, nil
 	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_OOBINLINE, unix.SO_NO_CHECK:
 		i, err := intOption(v)
 		if err != nil {
 			return true, err
 		}
 		return true, b.keep(unix.SOL_SOCKET, name, boolOption(i != 0))
-	case unix.SO_PRIORITY, unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_INCOMING_CPU, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
+	case unix.SO_ZEROCOPY: // DEVIATION: there is no sending without a copy, which programs would wait to be told the end of
+		return true, onlyValue(v, 0, unix.EOPNOTSUPP)
+	case unix.SO_PEEK_OFF: // DEVIATION: MSG_PEEK always looks at the beginning
+		return true, onlyValue(v, -1, unix.EOPNOTSUPP)
+	case unix.SO_INCOMING_CPU:
+		i, err := intOption(v)
+		if err != nil {
+			return true, err
+		}
+		return true, b.keep(unix.SOL_SOCKET, name, i+1) // -1 is the default
+	case unix.SO_PRIORITY, unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_RXQ_OVFL, unix.SO_MARK,
 		unix.SO_PREFER_BUSY_POLL, unix.SO_TXREHASH, unix.SO_SELECT_ERR_QUEUE:
 		i, err := intOption(v)
 		if err != nil {
@@ -147,6 +163,14 @@ func (b *base) setCommon(name int, v []byte) (ok bool, err error) {
 		return true, b.keep(unix.SOL_SOCKET, name, i)
 	}
 	return false, nil
+}
+
+// lowat is what a value of SO_RCVLOWAT means, in bytes [sock_set_rcvlowat].
+func lowat(i int) int {
+	if i < 0 {
+		return math.MaxInt32
+	}
+	return max(i, 1)
 }
 
 // common reads the options of the socket level that all families have.
@@ -163,9 +187,15 @@ func (b *base) common(name int, dst []byte) (n int, ok bool, err error) {
 	case unix.SO_SNDTIMEO_OLD, unix.SO_SNDTIMEO_NEW:
 		n, err = putTimeval(dst, b.SendTimeout())
 	case unix.SO_RCVLOWAT:
-		n, err = putInt(dst, max(1, b.recall(unix.SOL_SOCKET, name)))
+		n, err = putInt(dst, int(max(b.rcvLowat.Load(), 1)))
+	case unix.SO_SNDLOWAT:
+		n, err = putInt(dst, 1)
+	case unix.SO_PEEK_OFF:
+		n, err = putInt(dst, -1)
+	case unix.SO_INCOMING_CPU:
+		n, err = putInt(dst, b.recall(unix.SOL_SOCKET, name)-1)
 	case unix.SO_DEBUG, unix.SO_DONTROUTE, unix.SO_PRIORITY, unix.SO_OOBINLINE, unix.SO_NO_CHECK,
-		unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_INCOMING_CPU, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
+		unix.SO_PASSSEC, unix.SO_BUSY_POLL, unix.SO_ZEROCOPY, unix.SO_RXQ_OVFL, unix.SO_MARK,
 		unix.SO_PREFER_BUSY_POLL, unix.SO_TXREHASH, unix.SO_SELECT_ERR_QUEUE:
 		n, err = putInt(dst, b.recall(unix.SOL_SOCKET, name))
 	default:

@@ -88,6 +88,13 @@ func (s *datagramSocket) setIPv4(name int, v []byte) error {
 		}
 		s.ctl.set(controlIPv4(name), i != 0)
 		return nil
+	case unix.IP_RECVERR:
+		i, err := byteOrInt(v)
+		if err != nil {
+			return err
+		}
+		s.queue.setWantErrors(false, i != 0)
+		return nil
 	case unix.IP_HDRINCL:
 		if s.typ != unix.SOCK_RAW {
 			return unix.ENOPROTOOPT
@@ -167,6 +174,9 @@ func (s *datagramSocket) setIPv6Datagram(name int, v []byte) error {
 	case unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVTCLASS:
 		s.ctl.set(controlIPv6(name), i != 0)
 		return nil
+	case unix.IPV6_RECVERR:
+		s.queue.setWantErrors(true, i != 0)
+		return nil
 	case unix.IPV6_MULTICAST_HOPS:
 		if i < -1 || i > maxTTL {
 			return unix.EINVAL
@@ -200,6 +210,8 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 		switch name {
 		case unix.IP_PKTINFO, unix.IP_RECVTTL, unix.IP_RECVTOS, unix.IP_RECVORIGDSTADDR:
 			return putByteOrInt(dst, boolOption(s.ctl.has(controlIPv4(name))))
+		case unix.IP_RECVERR:
+			return putByteOrInt(dst, boolOption(s.queue.wantsErrors(false)))
 		case unix.IP_MULTICAST_TTL:
 			return s.endpointInt(optMulticastTTL, dst)
 		case unix.IP_MULTICAST_LOOP:
@@ -229,6 +241,8 @@ func (s *datagramSocket) getIPv6Datagram(name int, dst []byte) (int, error) {
 	switch name {
 	case unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVTCLASS:
 		return putInt(dst, boolOption(s.ctl.has(controlIPv6(name))))
+	case unix.IPV6_RECVERR:
+		return putInt(dst, boolOption(s.queue.wantsErrors(true)))
 	case unix.IPV6_MULTICAST_HOPS:
 		v, err := s.ep.option(optMulticastHops)
 		if err != nil {

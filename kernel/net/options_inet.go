@@ -3,14 +3,36 @@ package net
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
+
+// putMTU is IP_MTU and IPV6_MTU: that of the interface that leads to the peer.
+func (s *inet) putMTU(ep optioner, dst []byte) (int, error) {
+	peer, err := ep.peer()
+	if err != nil {
+		return 0, unix.ENOTCONN
+	}
+	holds := func(l linkInfo, a netip.Addr) bool {
+		return slices.ContainsFunc(l.addrs, func(p netip.Prefix) bool { return p.Addr() == a.Unmap() })
+	}
+	local := ep.local().addr
+	links := s.stack.linkInfos()
+	for _, l := range links[1:] {
+		if holds(l, local) && !holds(l, peer.addr) {
+			return putInt(dst, l.mtu)
+		}
+	}
+	return putInt(dst, links[0].mtu) // what is for the machine itself goes by the loopback interface
+}
 
 // optioner is the endpoint of an inet socket, as far as options go.
 type optioner interface {
 	setOption(o option, v int) error
 	option(o option) (int, error)
+	local() endpoint
+	peer() (endpoint, error)
 }
 
 // unknownLevel is what getsockopt(2) says of a level that the socket doesn't have; IPv4 and IPv6 differ.
@@ -133,10 +155,18 @@ func (s *inet) setIP(ep optioner, name int, v []byte) error {
 		}
 		s.keep(unix.IPPROTO_IP, name, i+1)
 		return ep.setOption(optMTUDiscover, min(i, unix.IP_PMTUDISC_PROBE))
+	case unix.IP_MINTTL: // DEVIATION: nothing is dropped for its TTL
+		if i < 0 || i > maxTTL {
+			return unix.EINVAL
+		}
+		if i != 0 {
+			return unix.ENOPROTOOPT
+		}
+		return nil
 	case unix.IP_RECVERR, unix.IP_FREEBIND, unix.IP_TRANSPARENT, unix.IP_BIND_ADDRESS_NO_PORT, unix.IP_MULTICAST_ALL,
 		unix.IP_NODEFRAG:
 		return s.keep(unix.IPPROTO_IP, name, boolOption(i != 0))
-	case unix.IP_MINTTL, unix.IP_LOCAL_PORT_RANGE:
+	case unix.IP_LOCAL_PORT_RANGE:
 		return s.keep(unix.IPPROTO_IP, name, i)
 	}
 	return unix.ENOPROTOOPT
@@ -169,6 +199,10 @@ func (s *inet) ip(ep optioner, name int, dst []byte) (int, error) {
 			v = unix.IP_PMTUDISC_WANT + 1
 		}
 		return putByteOrInt(dst, v-1)
+	case unix.IP_MTU:
+		return s.putMTU(ep, dst)
+	case unix.IP_HDRINCL:
+		return putByteOrInt(dst, 0)
 	case unix.IP_RECVERR, unix.IP_FREEBIND, unix.IP_TRANSPARENT, unix.IP_BIND_ADDRESS_NO_PORT, unix.IP_MULTICAST_ALL,
 		unix.IP_NODEFRAG, unix.IP_MINTTL, unix.IP_LOCAL_PORT_RANGE:
 		return putByteOrInt(dst, s.recall(unix.IPPROTO_IP, name))
@@ -198,8 +232,18 @@ func (s *inet) setIPv6(ep optioner, name int, v []byte) error {
 			return unix.EINVAL
 		}
 		return ep.setOption(optTClass, max(i, 0))
-	case unix.IPV6_MTU_DISCOVER, unix.IPV6_RECVERR, unix.IPV6_FREEBIND, unix.IPV6_DONTFRAG, unix.IPV6_AUTOFLOWLABEL,
-		unix.IPV6_ADDR_PREFERENCES, unix.IPV6_MULTICAST_ALL, unix.IPV6_TRANSPARENT:
+	case unix.IPV6_MTU_DISCOVER:
+		if i < unix.IPV6_PMTUDISC_DONT || i > unix.IPV6_PMTUDISC_OMIT {
+			return unix.EINVAL
+		}
+		s.keep(unix.IPPROTO_IPV6, name, i+1)
+		if err := ep.setOption(optMTUDiscover6, min(i, unix.IPV6_PMTUDISC_PROBE)); err != unix.ENOPROTOOPT {
+			return err
+		}
+		return nil // TCP never sends what doesn't fit
+	case unix.IPV6_RECVERR, unix.IPV6_FREEBIND, unix.IPV6_DONTFRAG, unix.IPV6_TRANSPARENT:
+		return s.keep(unix.IPPROTO_IPV6, name, boolOption(i != 0))
+	case unix.IPV6_AUTOFLOWLABEL, unix.IPV6_ADDR_PREFERENCES, unix.IPV6_MULTICAST_ALL:
 		return s.keep(unix.IPPROTO_IPV6, name, i)
 	}
 	return unix.ENOPROTOOPT
@@ -218,7 +262,15 @@ func (s *inet) ipv6(ep optioner, name int, dst []byte) (int, error) {
 		o = optHopLimit
 	case unix.IPV6_TCLASS:
 		o = optTClass
-	case unix.IPV6_MTU_DISCOVER, unix.IPV6_RECVERR, unix.IPV6_FREEBIND, unix.IPV6_DONTFRAG, unix.IPV6_AUTOFLOWLABEL,
+	case unix.IPV6_MTU:
+		return s.putMTU(ep, dst)
+	case unix.IPV6_MTU_DISCOVER:
+		v := s.recall(unix.IPPROTO_IPV6, name)
+		if v == 0 {
+			v = unix.IPV6_PMTUDISC_WANT + 1
+		}
+		return putInt(dst, v-1)
+	case unix.IPV6_RECVERR, unix.IPV6_FREEBIND, unix.IPV6_DONTFRAG, unix.IPV6_AUTOFLOWLABEL,
 		unix.IPV6_ADDR_PREFERENCES, unix.IPV6_MULTICAST_ALL, unix.IPV6_TRANSPARENT:
 		return putInt(dst, s.recall(unix.IPPROTO_IPV6, name))
 	default:

@@ -72,6 +72,83 @@ type recorder streamSocket
 
 func (r *recorder) setOption(o option, v int) error { return (*streamSocket)(r).setRecorded(o, v) }
 func (r *recorder) option(o option) (int, error)    { return (*streamSocket)(r).stream().option(o) }
+func (r *recorder) local() endpoint                 { return (*streamSocket)(r).stream().local() }
+func (r *recorder) peer() (endpoint, error)         { return (*streamSocket)(r).stream().peer() }
+
+// setIPv4 sets an option of IPPROTO_IP. Those about datagrams mean nothing to a connection, but can be set, as on Linux.
+func (s *streamSocket) setIPv4(name int, v []byte) error {
+	switch name {
+	case unix.IP_PKTINFO, unix.IP_RECVTTL, unix.IP_RECVTOS, unix.IP_RECVORIGDSTADDR:
+		i, err := byteOrInt(v)
+		if err != nil {
+			return err
+		}
+		return s.keep(unix.IPPROTO_IP, name, boolOption(i != 0))
+	case unix.IP_MULTICAST_TTL:
+		return unix.EINVAL
+	case unix.IP_MULTICAST_LOOP:
+		i, err := byteOrInt(v)
+		if err != nil || len(v) == 0 {
+			return unix.EINVAL
+		}
+		return s.keep(unix.IPPROTO_IP, name, boolOption(i == 0))
+	}
+	return s.setIP((*recorder)(s), name, v)
+}
+
+// getIPv4 reads an option of IPPROTO_IP.
+func (s *streamSocket) getIPv4(name int, dst []byte) (int, error) {
+	switch name {
+	case unix.IP_PKTINFO, unix.IP_RECVTTL, unix.IP_RECVTOS, unix.IP_RECVORIGDSTADDR:
+		return putByteOrInt(dst, s.recall(unix.IPPROTO_IP, name))
+	case unix.IP_MULTICAST_TTL:
+		return putByteOrInt(dst, 1)
+	case unix.IP_MULTICAST_LOOP:
+		return putByteOrInt(dst, 1-s.recall(unix.IPPROTO_IP, name))
+	}
+	return s.ip((*recorder)(s), name, dst)
+}
+
+// setIPv6Stream sets an option of IPPROTO_IPV6.
+func (s *streamSocket) setIPv6Stream(name int, v []byte) error {
+	if s.family == unix.AF_INET6 {
+		i, err := intOption(v)
+		switch name {
+		case unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVTCLASS:
+			if err != nil {
+				return err
+			}
+			return s.keep(unix.IPPROTO_IPV6, name, boolOption(i != 0))
+		case unix.IPV6_MULTICAST_LOOP:
+			if err != nil || i != 0 && i != 1 {
+				return unix.EINVAL
+			}
+			return s.keep(unix.IPPROTO_IPV6, name, 1-i)
+		case unix.IPV6_MULTICAST_HOPS:
+			return unix.ENOPROTOOPT
+		case unix.IPV6_V6ONLY:
+			if s.stream().local().port != 0 {
+				return unix.EINVAL
+			}
+		}
+	}
+	return s.setIPv6((*recorder)(s), name, v)
+}
+
+// getIPv6Stream reads an option of IPPROTO_IPV6.
+func (s *streamSocket) getIPv6Stream(name int, dst []byte) (int, error) {
+	if s.family == unix.AF_INET6 {
+		switch name {
+		case unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT, unix.IPV6_RECVTCLASS:
+			return putInt(dst, s.recall(unix.IPPROTO_IPV6, name))
+		case unix.IPV6_MULTICAST_HOPS:
+			return putInt(dst, 1)
+		case unix.IPV6_MULTICAST_LOOP:
+			return putInt(dst, 1-s.recall(unix.IPPROTO_IPV6, name))
+		}
+	}
+	return s.ipv6((*recorder)(s), name, dst)
+}
 
 // SetOption implements Socket.
 func (s *streamSocket) SetOption(level, name int, v []byte) error {
@@ -85,6 +162,12 @@ func (s *streamSocket) SetOption(level, name int, v []byte) error {
 				return err
 			}
 			return s.setRecorded(optLingerMS, ms)
+		case unix.SO_RCVLOWAT:
+			i, err := intOption(v)
+			if err != nil {
+				return err
+			}
+			return s.setRecvLowat(lowat(i))
 		case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
 			return s.setBuffer(name, v)
 		case unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
@@ -96,12 +179,9 @@ func (s *streamSocket) SetOption(level, name int, v []byte) error {
 		}
 		return s.setSocketLevel(ep, name, v)
 	case unix.IPPROTO_IP:
-		return s.setIP(ep, name, v)
+		return s.setIPv4(name, v)
 	case unix.IPPROTO_IPV6:
-		if name == unix.IPV6_V6ONLY && s.stream().local().port != 0 {
-			return unix.EINVAL
-		}
-		return s.setIPv6(ep, name, v)
+		return s.setIPv6Stream(name, v)
 	case unix.IPPROTO_TCP:
 		return s.setTCP(name, v)
 	}
@@ -211,14 +291,13 @@ func (s *streamSocket) setTCP(name int, v []byte) error {
 
 // Option implements Socket.
 func (s *streamSocket) Option(level, name int, dst []byte) (int, error) {
-	ep := (*recorder)(s)
 	switch level {
 	case unix.SOL_SOCKET:
 		return s.getSocket(name, dst)
 	case unix.IPPROTO_IP:
-		return s.ip(ep, name, dst)
+		return s.getIPv4(name, dst)
 	case unix.IPPROTO_IPV6:
-		return s.ipv6(ep, name, dst)
+		return s.getIPv6Stream(name, dst)
 	case unix.IPPROTO_TCP:
 		return s.getTCP(name, dst)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -139,6 +140,16 @@ func (r *trace) Poll(fd int, events int16) {
 func (r *trace) Await(fd int, events int16) {
 	if r.poll(fd, events, int(testPatience.Milliseconds())) == 0 {
 		r.log("event %#x never came", events)
+	}
+}
+
+// await waits until a condition holds that no event tells of.
+func (r *trace) await(what string, holds func() bool) {
+	for end := time.Now().Add(testPatience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			r.log("%s never came", what)
+			return
+		}
 	}
 }
 

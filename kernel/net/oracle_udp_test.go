@@ -245,6 +245,14 @@ func TestOptionOracle(t *testing.T) {
 		{unix.IPPROTO_IP, unix.IP_TTL}, {unix.IPPROTO_IP, unix.IP_TOS}, {unix.IPPROTO_IP, unix.IP_MTU_DISCOVER},
 		{unix.IPPROTO_IP, unix.IP_RECVERR}, {unix.IPPROTO_IP, 9999},
 		{unix.IPPROTO_IPV6, unix.IPV6_V6ONLY}, {unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS}, {unix.IPPROTO_IPV6, unix.IPV6_TCLASS},
+		{unix.SOL_SOCKET, unix.SO_SNDLOWAT}, {unix.SOL_SOCKET, unix.SO_INCOMING_CPU},
+		{unix.IPPROTO_IP, unix.IP_PKTINFO}, {unix.IPPROTO_IP, unix.IP_RECVTTL}, {unix.IPPROTO_IP, unix.IP_RECVTOS},
+		{unix.IPPROTO_IP, unix.IP_RECVORIGDSTADDR}, {unix.IPPROTO_IP, unix.IP_MULTICAST_TTL},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP}, {unix.IPPROTO_IP, unix.IP_MTU}, {unix.IPPROTO_IP, unix.IP_HDRINCL},
+		{unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER}, {unix.IPPROTO_IPV6, unix.IPV6_RECVERR},
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO}, {unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT},
+		{unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS}, {unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS},
+		{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP},
 		{77, 1},
 	}
 	tcp := []opt{
@@ -255,8 +263,7 @@ func TestOptionOracle(t *testing.T) {
 	udp := []opt{
 		{unix.SOL_SOCKET, unix.SO_RCVLOWAT},
 		{unix.SOL_SOCKET, unix.SO_RCVBUF}, {unix.SOL_SOCKET, unix.SO_SNDBUF},
-		{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL}, {unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP}, {unix.IPPROTO_IP, unix.IP_PKTINFO},
-		{unix.IPPROTO_IP, unix.IP_RECVTTL}, {unix.IPPROTO_IP, unix.IP_RECVTOS}, {unix.IPPROTO_TCP, unix.TCP_NODELAY},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY},
 	}
 	for _, c := range []struct {
 		name        string
@@ -282,6 +289,41 @@ func TestOptionOracle(t *testing.T) {
 			})
 		}
 	}
+	for name, typ := range map[string]int{"TCP": unix.SOCK_STREAM, "UDP": unix.SOCK_DGRAM} {
+		compare(t, name+", the two versions' type of service", func(r *trace) {
+			fd := r.Socket(unix.AF_INET6, typ, 0)
+			r.SetInt(fd, unix.IPPROTO_IP, unix.IP_TOS, 0x10)
+			r.GetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS)
+			r.SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 0x20)
+			r.GetInt(fd, unix.IPPROTO_IP, unix.IP_TOS)
+			r.GetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS)
+		})
+		compare(t, name+", MTU to the peer", func(r *trace) {
+			l := r.Socket(unix.AF_INET6, typ, 0)
+			r.Bind(l, sa6("::1", 0))
+			sa := r.Name(l)
+			if typ == unix.SOCK_STREAM {
+				r.Listen(l, 1)
+			}
+			fd := r.Socket(unix.AF_INET6, typ, 0)
+			r.Connect(fd, sa)
+			r.GetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU)
+		})
+	}
+	compare(t, "what can have one value only", func(r *trace) {
+		a, _ := r.Pair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		u := r.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
+		for _, fd := range []int{a, u} {
+			r.GetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF)
+			r.SetInt(fd, unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1)
+			r.GetInt(fd, unix.SOL_SOCKET, unix.SO_SNDLOWAT)
+			r.SetInt(fd, unix.SOL_SOCKET, unix.SO_ZEROCOPY, 0)
+		}
+		for _, name := range []int{unix.SO_REUSEPORT, unix.SO_ZEROCOPY} {
+			r.SetInt(a, unix.SOL_SOCKET, name, 1)
+			r.GetInt(a, unix.SOL_SOCKET, name)
+		}
+	})
 	compare(t, "buffers of streams", func(r *trace) {
 		fd := r.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		for _, o := range []int{unix.SO_RCVBUF, unix.SO_SNDBUF} {

@@ -18,6 +18,8 @@ type datagramQueue struct {
 	dropped atomic.Uint64 // datagrams that found the queue full, or no memory
 	stamp   atomic.Bool   // note the time of arrival
 
+	wantErrors4, wantErrors6 atomic.Bool // IP_RECVERR, IPV6_RECVERR
+
 	mu     sync.Mutex
 	ring   []received // guarded by mu, as all below; the first is at head
 	head   int
@@ -25,7 +27,8 @@ type datagramQueue struct {
 	cost   int
 	limit  int
 	err    error // an ICMP error that nobody has been told yet
-	closed bool  // take in nothing more
+	errors errorQueue
+	closed bool // take in nothing more
 }
 
 // Why deliver drops datagrams.
@@ -86,14 +89,6 @@ func (q *datagramQueue) growLocked() {
 	q.ring, q.head = ring, 0
 }
 
-// fail implements datagramSink.
-func (q *datagramQueue) fail(err error) {
-	q.mu.Lock()
-	q.err = err
-	q.mu.Unlock()
-	q.wait.Notify(waiter.EventErr | waiter.ReadableEvents | waiter.WritableEvents)
-}
-
 // takeError returns the pending error and clears it.
 func (q *datagramQueue) takeError() error {
 	q.mu.Lock()
@@ -144,7 +139,7 @@ func (q *datagramQueue) next() int {
 func (q *datagramQueue) state() (readable, failed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.count > 0 || q.closed, q.err != nil
+	return q.count > 0 || q.closed, q.err != nil || len(q.errors.waiting) > 0
 }
 
 // setLimit bounds the memory of the queue, in bytes.
@@ -178,6 +173,6 @@ func (q *datagramQueue) drop() {
 		q.head = (q.head + 1) & (len(q.ring) - 1)
 		q.count--
 	}
-	q.ring, q.cost, q.head = nil, 0, 0
+	q.ring, q.cost, q.head, q.errors = nil, 0, 0, errorQueue{}
 	q.mu.Unlock()
 }

@@ -45,6 +45,10 @@ type Socket interface {
 	// Kind tells what socket(2) was told.
 	Kind() (family, typ, protocol int)
 
+	// RecvLowat is SO_RCVLOWAT of a stream, in bytes: what a read that may wait waits for, unless it asks for less. It is 1 of
+	// other sockets.
+	RecvLowat() int
+
 	// RecvTimeout and SendTimeout are SO_RCVTIMEO and SO_SNDTIMEO; 0 is for ever.
 	RecvTimeout() time.Duration
 	SendTimeout() time.Duration
@@ -75,6 +79,7 @@ type base struct {
 	inode         uint64
 	rcvTimeoutNS  atomic.Int64
 	sndTimeoutNS  atomic.Int64
+	rcvLowat      atomic.Int32 // SO_RCVLOWAT, 0: 1
 	timestamp     atomic.Int32 // SO_TIMESTAMP or SO_TIMESTAMPNS, 0: off
 	passedOptions              // options that are stored and given back, but change nothing
 }
@@ -94,6 +99,14 @@ func (b *base) closed() { b.stack.open.Add(-1) }
 
 // Kind implements Socket.
 func (b *base) Kind() (family, typ, protocol int) { return b.family, b.typ, b.protocol }
+
+// RecvLowat implements Socket. Linux stores the option for datagrams too, which have no use for it.
+func (b *base) RecvLowat() int {
+	if b.typ != unix.SOCK_STREAM {
+		return 1
+	}
+	return int(max(b.rcvLowat.Load(), 1))
+}
 
 // RecvTimeout implements Socket.
 func (b *base) RecvTimeout() time.Duration { return time.Duration(b.rcvTimeoutNS.Load()) }

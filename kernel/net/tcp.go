@@ -17,6 +17,7 @@ type streamSocket struct {
 	shut     shutState
 	gone     atomic.Bool // the failure of the connection has been told
 	accepted bool
+	arrived  arrivals // counted while SO_RCVLOWAT is set
 
 	mu      sync.Mutex       // serialises what replaces ep
 	bound   endpoint         // guarded by mu: what bind was told, if isBound
@@ -76,7 +77,7 @@ func (s *streamSocket) Readiness(mask waiter.EventMask) waiter.EventMask {
 		}
 	default:
 		readable, writable, ended := ep.ready()
-		if readable {
+		if readable && s.readableLowat(ep) {
 			r |= in
 		}
 		if s.shut.write() || writable && !s.stack.shortage.holds(s.wait) {
@@ -281,8 +282,18 @@ func (s *streamSocket) Accept(dst []byte) (Socket, []byte, error) {
 	}
 	t.wait = conn.queue()
 	t.ep.Store(&streamBox{conn})
+	s.inherit(t)
 	peer.addr = s.recvAddress(peer.addr)
 	return t, s.appendAddr(dst, peer), nil
+}
+
+// inherit gives a connection its listener's options of reads and writes, which the engine doesn't know of [sk_clone_lock].
+func (s *streamSocket) inherit(t *streamSocket) {
+	t.rcvTimeoutNS.Store(s.rcvTimeoutNS.Load())
+	t.sndTimeoutNS.Store(s.sndTimeoutNS.Load())
+	if n := s.RecvLowat(); n > 1 {
+		t.setRecvLowat(n)
+	}
 }
 
 // LocalAddr implements Socket.
@@ -319,6 +330,9 @@ func (s *streamSocket) recv(dst vfs.Dst, peek bool) (int64, error) {
 	ep := s.stream()
 	if dst.Len() == 0 && ep.readable() > 0 {
 		return 0, nil
+	}
+	if !peek {
+		s.arrived.n.Store(0) // before the read: what comes during it counts
 	}
 	n, err := ep.read(dst, peek)
 	if err == unix.EAGAIN && s.shut.read() {
@@ -409,7 +423,10 @@ func (s *streamSocket) Shutdown(how int) error {
 		s.wait.Notify(waiter.ReadableEvents | waiter.WritableEvents | waiter.EventHUp)
 		return err
 	}
-	if err := ep.shutdown(read, write); err != nil {
+	// With unread data the engine would reset a connection that is shut for both, before it is closed. Data that comes after
+	// the end of reading resets it only if both halves are shut.
+	both := (read || s.shut.read()) && (write || s.shut.write())
+	if err := ep.shutdown(both && ep.readable() == 0, write); err != nil {
 		return err
 	}
 	s.shut.set(how)

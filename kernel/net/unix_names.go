@@ -285,6 +285,9 @@ func (s *unixSocket) SetOption(level, name int, v []byte) error {
 	if level != unix.SOL_SOCKET {
 		return unix.EOPNOTSUPP
 	}
+	if name == unix.SO_ZEROCOPY {
+		return unix.EOPNOTSUPP
+	}
 	if ok, err := s.setCommon(name, v); ok {
 		return err
 	}
@@ -303,7 +306,9 @@ func (s *unixSocket) SetOption(level, name int, v []byte) error {
 			name = unix.SO_SNDBUF
 		}
 		return s.keep(level, name, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
-	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
+	case unix.SO_REUSEPORT:
+		return onlyValue(v, 0, unix.EOPNOTSUPP)
+	case unix.SO_REUSEADDR, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		i, err := intOption(v)
 		if err != nil {

@@ -95,7 +95,7 @@ func (s *vsockSocket) connReadiness(c *vsock.Conn) (r waiter.EventMask) {
 			r |= waiter.EventHUp
 		}
 	}
-	if status.Readable > 0 {
+	if status.Readable >= s.RecvLowat() {
 		r |= waiter.ReadableEvents
 	}
 	if !s.shut.write() && (status.Broken || status.Writable && !s.stack.shortage.holds(s.wait)) {

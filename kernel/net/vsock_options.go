@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 // solVsock is SOL_VSOCK, the level of the options since Linux 6.7; AF_VSOCK, which was it before, still is.
@@ -72,7 +73,23 @@ func (s *vsockSocket) bufAllocLocked() uint32 {
 	return uint32(min(s.buffer, uint64(s.stack.options.MaxBuffer), math.MaxUint32))
 }
 
+// setRecvLowat is SO_RCVLOWAT, which can't be more than the peer may send [vsock_set_rcvlowat].
+func (s *vsockSocket) setRecvLowat(n int) error {
+	s.mu.Lock()
+	most := int(s.bufAllocLocked())
+	s.mu.Unlock()
+	if n > most {
+		return unix.EINVAL
+	}
+	s.rcvLowat.Store(int32(n))
+	s.wait.Notify(waiter.ReadableEvents)
+	return nil
+}
+
 func (s *vsockSocket) setSocketOption(name int, v []byte) error {
+	if i, err := intOption(v); name == unix.SO_RCVLOWAT && err == nil {
+		return s.setRecvLowat(lowat(i))
+	}
 	if ok, err := s.setCommon(name, v); ok {
 		return err
 	}

@@ -93,6 +93,13 @@ func (e *Epoll) enqueue(it *item) {
 	e.queue.Notify(waiter.ReadableEvents)
 }
 
+// Watched is the length of the interest list.
+func (e *Epoll) Watched() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.items)
+}
+
 // Collect fills events with what is ready and returns how many: unix.EAGAIN if nothing is. It looks only at
 // the ready list and doesn't allocate.
 func (e *Epoll) Collect(events []EpollEvent) (int, error) {

@@ -388,6 +388,84 @@ static void accept_after_end_everywhere(void)
 	accept_after_end(AF_UNIX, SOCK_SEQPACKET, (struct sockaddr *)&l, size, (struct sockaddr *)&c);
 }
 
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	EQUAL(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* receive_low: a read of r waits for SO_RCVLOWAT bytes, or as long as SO_RCVTIMEO; less is there when the time is over. */
+static void receive_low(int w, int r)
+{
+	const struct timeval limit = {.tv_usec = 100000};
+	const int low = 6;
+	char buf[20];
+	long start;
+
+	EQUAL(setsockopt(r, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low), 0);
+	EQUAL(setsockopt(r, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+	for (int how = 0; how < 3; how++) {
+		struct iovec v = {buf, sizeof buf};
+		struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+
+		EQUAL(write(w, "abc", 3), 3);
+		start = milliseconds();
+		EQUAL(how == 0 ? read(r, buf, sizeof buf) : how == 1 ? recv(r, buf, sizeof buf, 0) : recvmsg(r, &m, 0), 3);
+		CHECK(milliseconds() - start >= 99);
+		EQUAL(memcmp(buf, "abc", 3), 0);
+	}
+	EQUAL(setsockopt(r, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){0}, sizeof limit), 0);
+	EQUAL(write(w, "abcdef", 6), 6);
+	EQUAL(read(r, buf, sizeof buf), 6);
+	EQUAL(write(w, "abc", 3), 3);
+	EQUAL(read(r, buf, 2), 2); /* no more than was asked for */
+	EQUAL(write(w, "d", 1), 1);
+	EQUAL(shutdown(w, SHUT_WR), 0);
+	EQUAL(read(r, buf, sizeof buf), 2); /* the end ends it too */
+	EQUAL(read(r, buf, sizeof buf), 0);
+	close(w);
+	close(r);
+}
+
+static void receive_low_everywhere(void)
+{
+	struct sockaddr_in at;
+	int pair[2], l = bound(SOCK_STREAM, &at), c = socket(AF_INET, SOCK_STREAM, 0), s;
+
+	EQUAL(listen(l, 1), 0);
+	EQUAL(connect(c, (struct sockaddr *)&at, sizeof at), 0);
+	s = accept(l, NULL, NULL);
+	CHECK(s >= 0);
+	receive_low(c, s);
+	close(l);
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	receive_low(pair[0], pair[1]);
+}
+
+/* receive_nothing: recv of nothing waits for something, and is no failure when that doesn't come. */
+static void receive_nothing(void)
+{
+	struct sockaddr_in at;
+	const struct timeval limit = {.tv_usec = 50000};
+	int l = bound(SOCK_STREAM, &at), c = socket(AF_INET, SOCK_STREAM, 0), s;
+	char byte;
+
+	EQUAL(listen(l, 1), 0);
+	EQUAL(connect(c, (struct sockaddr *)&at, sizeof at), 0);
+	s = accept(l, NULL, NULL);
+	CHECK(s >= 0);
+	ERRNO(recv(s, &byte, 0, MSG_DONTWAIT), EAGAIN);
+	EQUAL(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+	EQUAL(recv(s, &byte, 0, 0), 0);
+	ERRNO(recv(s, &byte, 1, 0), EAGAIN);
+	EQUAL(read(s, &byte, 0), 0);
+	close(c);
+	close(s);
+	close(l);
+}
+
 static const struct check_case cases[] = {
 	{"udp", udp},
 	{"messages", messages},
@@ -396,6 +474,8 @@ static const struct check_case cases[] = {
 	{"options", options},
 	{"resolver", resolver},
 	{"threads-share", threads_share},
+	{"receive-low", receive_low_everywhere},
+	{"receive-nothing", receive_nothing},
 	{"accept-after-end", accept_after_end_everywhere},
 	{"peer-udp", peer_udp},
 	{"peer-tcp", peer_tcp},

@@ -20,6 +20,7 @@ func main() {
 		check.Case{Name: "close-removes", Run: closeRemoves},
 		check.Case{Name: "duplicate-stays", Run: duplicateStays},
 		check.Case{Name: "fair", Run: fair},
+		check.Case{Name: "all-ready", Run: allReady},
 		check.Case{Name: "wait-while-changing", Run: waitWhileChanging},
 		check.Case{Name: "one-event-one-waiter", Run: oneEventOneWaiter},
 		check.Case{Name: "nested", Run: nested},

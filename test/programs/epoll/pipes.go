@@ -207,6 +207,24 @@ func fair(t *check.T) {
 	}
 }
 
+// allReady: fewer events than were asked for would mean that there are no more.
+func allReady(t *check.T) {
+	const files = 600
+	ep := newWatch(t)
+	r, w := pipe(t)
+	write(t, w, "x")
+	for range files {
+		fd, err := unix.FcntlInt(uintptr(r), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatalf("dup: %v", err)
+		}
+		defer unix.Close(fd)
+		ep.add(fd, unix.EPOLLIN|unix.EPOLLET)
+	}
+	check.Equal(t, "events", len(ep.wait(files+1, 0)), files)
+	check.Equal(t, "events after all were collected", len(ep.wait(files+1, 0)), 0)
+}
+
 func waitWhileChanging(t *check.T) {
 	ep := newWatch(t)
 	for range 20 {
