@@ -187,7 +187,7 @@ func (s *datagramSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	var to endpoint
 	if len(m.Addr) > 0 {
 		var err error
-		if to, err = s.parse(m.Addr, true); err != nil {
+		if to, err = s.parseDestination(m.Addr); err != nil {
 			return 0, err
 		}
 	}
@@ -199,6 +199,15 @@ func (s *datagramSocket) Send(src vfs.Src, m *Message) (int64, error) {
 		return 0, err
 	}
 	return s.send(src, to, &c)
+}
+
+// parseDestination reads the address of a Send. For old programs AF_UNSPEC is AF_INET for UDP over IPv4 [udp_sendmsg].
+func (s *datagramSocket) parseDestination(b []byte) (endpoint, error) {
+	family, err := sockaddrFamily(b)
+	if err == nil && family == unix.AF_UNSPEC && s.family == unix.AF_INET && s.protocol == unix.IPPROTO_UDP {
+		return parseSockaddrIn(b)
+	}
+	return s.parse(b, true)
 }
 
 func (s *datagramSocket) send(src vfs.Src, to endpoint, c *sendControl) (int64, error) {

@@ -75,6 +75,27 @@ func TestStreamOracle(t *testing.T) {
 		r.Bind(fd, sa)
 		r.Name(fd)
 	})
+	compare(t, "bind mapped on IPv6 only", func(r *trace) {
+		fd := r.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+		r.SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+		r.Bind(fd, sa6("::ffff:127.0.0.1", 0))
+		r.Bind(fd, sa6("::1", 0))
+	})
+	compare(t, "connected AF_UNIX stream to one that doesn't listen", func(r *trace) {
+		name := func(n string) []byte { return append([]byte{unix.AF_UNIX, 0, 0}, "wick-oracle-"+n...) }
+		l := r.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		r.Bind(l, name("l"))
+		r.Listen(l, 5)
+		idle := r.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		r.Bind(idle, name("idle"))
+		c := r.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		r.Connect(c, name("l"))
+		r.Connect(c, name("idle"))
+		r.Connect(c, name("nobody"))
+		r.Connect(c, name("l"))
+		r.Connect(l, name("idle"))
+		r.Connect(l, name("l"))
+	})
 	compare(t, "bind loopback subnet", func(r *trace) {
 		fd := r.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 		r.Bind(fd, sa4("127.1.2.3", 0))

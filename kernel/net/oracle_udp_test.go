@@ -30,6 +30,10 @@ func TestDatagramOracle(t *testing.T) {
 		r.Send(fd, "x", sa4("127.0.0.1", 9)[:15], 0)
 		r.Send(fd, "x", sa4("127.0.0.1", 9)[:1], 0)
 		r.Send(fd, "x", sa6("::1", 9), 0)
+		r.Send(fd, "x", make([]byte, 16), 0)
+		old := sa4("127.0.0.1", 9)
+		old[0] = unix.AF_UNSPEC
+		r.Send(fd, "x", old, 0)
 		r.Send(fd, strings.Repeat("x", 65508), sa4("127.0.0.1", 9), 0)
 		r.Send(fd, strings.Repeat("x", 65507), sa4("127.0.0.1", 9), 0)
 		r.Send(fd, "x", sa4("127.0.0.1", 9), unix.MSG_OOB)

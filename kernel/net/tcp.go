@@ -133,6 +133,11 @@ func (s *streamSocket) Bind(addr []byte) error {
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
 		return unix.EADDRNOTAVAIL
 	}
+	if e.addr.Is4In6() {
+		if v, err := s.stream().option(optV6Only); err == nil && v != 0 {
+			return unix.EINVAL
+		}
+	}
 	if err := s.stream().bind(e); err != nil {
 		return err
 	}
@@ -394,7 +399,7 @@ func (d *discard) Write(b []byte) (int, error) {
 // Send implements Socket. A destination is ignored, as is ancillary data that has no meaning for a stream.
 func (s *streamSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	if m.Flags&unix.MSG_OOB != 0 {
-		return 0, unix.EOPNOTSUPP // DEVIATION: no urgent data
+		return 0, unix.EOPNOTSUPP // DEVIATION: no urgent data; a peer's stays in the stream, whatever SO_OOBINLINE says
 	}
 	if len(m.Addr) > 0 && s.stream().state() == streamEstablished && m.Flags&unix.MSG_FASTOPEN != 0 {
 		return 0, unix.EISCONN

@@ -190,6 +190,9 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	s.mu.Lock()
 	state, name := s.state, s.name
 	s.mu.Unlock()
+	if state != unixIdle && !listener.listening() {
+		return unix.ECONNREFUSED
+	}
 	switch state {
 	case unixConnected:
 		return unix.EISCONN
@@ -224,6 +227,13 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	s.mu.Unlock()
 	listener.wait.Notify(waiter.ReadableEvents)
 	return nil
+}
+
+// listening tells whether connections are taken.
+func (s *unixSocket) listening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == unixListening && !s.readShut
 }
 
 // hasRoomForConnectionLocked has s told when the backlog gets shorter.
