@@ -310,7 +310,6 @@ func TestManyConnections(t *testing.T) {
 func TestTimeWaitIsBounded(t *testing.T) {
 	w := newOurs(t)
 	l := listenOn(t, w, unix.AF_INET, sa4("127.0.0.1", 80), 10)
-	most := 0
 	for range 4000 {
 		c, err := dial(w, unix.AF_INET, sa4("127.0.0.1", 80))
 		check(t, err)
@@ -321,11 +320,10 @@ func TestTimeWaitIsBounded(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		c.Close()
-		most = max(most, int(w.s.engine.(*netstack).stack.Stats().TCP.CurrentConnected.Value()))
 	}
-	if most > 3000 {
-		t.Errorf("%d finished connections are remembered", most)
-	}
+	settle(t, "far fewer connections remembered than within a minute", func() bool {
+		return w.s.engine.(*netstack).stack.Stats().TCP.CurrentConnected.Value() <= 300
+	})
 	for n, want := range map[int64]time.Duration{0: time.Minute, 255: time.Minute, 256: 10 * time.Second, 5000: timeWaitLeast} {
 		if got := timeWait(n, time.Minute); got != want {
 			t.Errorf("with %d connections each is kept for %v, want %v", n, got, want)
