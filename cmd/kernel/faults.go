@@ -25,7 +25,7 @@ func (k *kernel) underTest() {
 }
 
 func commit(fault string) {
-	const enoughCalls = 1000
+	const enoughCalls = 16 * 1000 // a thousand at least: threads take up to 16 numbers for one call
 	for record.Made() < enoughCalls {
 		time.Sleep(time.Millisecond)
 	}
