@@ -43,7 +43,8 @@ func newVsockConnect() *cobra.Command {
 		Short: "Connect standard input and output with a port of a machine",
 		Long: `Connect connects to a vsock port of the machine whose device has the socket PATH, sends standard input, and
 writes what comes to standard output. The end of standard input ends that direction only. Connect ends when
-both directions have ended, or the program in the machine has closed the connection.`,
+both directions have ended, or the program in the machine has closed the connection; it fails if that was before all of
+standard input was taken.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			port, err := vsockhost.ParsePort(args[1])
@@ -127,6 +128,13 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
+// sendDelay is how long a write may take to fail after the other side has closed the connection: it is about to, or there is
+// none, as nothing has come from standard input.
+const sendDelay = 100 * time.Millisecond
+
+// errUnsent tells that the other side has closed the connection before it got everything.
+var errUnsent = errors.New("the connection was closed before all of standard input was taken")
+
 // connectStdio moves data both ways until both are at their end, or the other side has closed the connection.
 func connectStdio(ctx context.Context, c *hybrid.Conn, in io.Reader, out io.Writer) error {
 	defer c.Close()
@@ -134,12 +142,18 @@ func connectStdio(ctx context.Context, c *hybrid.Conn, in io.Reader, out io.Writ
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(c, in)
-		if err == nil {
-			err = c.CloseWrite()
+		if closed(err) {
+			err = errUnsent
+		} else if err == nil {
+			if err = c.CloseWrite(); closed(err) {
+				err = nil // everything was sent
+			}
 		}
 		sent <- err
 	}()
-	if _, err := io.Copy(out, c); err != nil {
+	if _, err := io.Copy(out, c); closed(err) {
+		return errUnsent
+	} else if err != nil {
 		return err
 	}
 	hung := make(chan struct{})
@@ -151,13 +165,20 @@ func connectStdio(ctx context.Context, c *hybrid.Conn, in io.Reader, out io.Writ
 	}()
 	select {
 	case err := <-sent:
-		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN) {
-			return nil // nobody wants the rest, as with a pipe
-		}
 		return err
 	case <-hung: // standard input may never end
+	}
+	select {
+	case err := <-sent:
+		return err
+	case <-time.After(sendDelay):
 		return ctx.Err()
 	}
+}
+
+// closed tells whether an error of a socket is that the other side has closed it.
+func closed(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
 }
 
 // hungUp tells whether the other side has closed a socket.

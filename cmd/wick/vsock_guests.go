@@ -118,14 +118,18 @@ func (g *servedGuest) check(others []servedGuest) error {
 	return nil
 }
 
-// samePath tells whether two paths lead to one place, as far as their names tell.
+// samePath tells whether two paths lead to one place, as far as their names and the links to their folders tell.
 func samePath(a, b string) bool { return fullPath(a) == fullPath(b) }
 
 func fullPath(path string) string {
-	if full, err := filepath.Abs(path); err == nil {
-		return full
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return path
 	}
-	return path
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(full)); err == nil {
+		return filepath.Join(dir, filepath.Base(full))
+	}
+	return full
 }
 
 // isPort tells whether a socket has a name that makes it a port of the host for the guest whose socket is path.

@@ -100,6 +100,28 @@ func TestVsockConnectSendsOn(t *testing.T) {
 	}
 }
 
+// TestVsockConnectTellsWhatIsUnsent: who closes before the end of standard input has not got all of it.
+func TestVsockConnectTellsWhatIsUnsent(t *testing.T) {
+	path := guestSocket(t, func(c *net.UnixConn, _ uint32) { io.ReadFull(c, make([]byte, 1000)) })
+	if _, err := vsockCommand(bytes.NewReader(make([]byte, 64<<20)), "connect", path, "80"); !errors.Is(err, errUnsent) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestVsockServeSeesThroughLinks: a socket has one place, by whatever folder it is named.
+func TestVsockServeSeesThroughLinks(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(".", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"link/p", "link/p_7"} {
+		_, err := parseGuests([]string{"cid=8,socket=" + dir + "/q8,path=" + dir + "/p", "cid=9,socket=" + dir + "/q9,path=" + dir + "/" + other})
+		if err == nil {
+			t.Errorf("%s is taken", other)
+		}
+	}
+}
+
 // dialWhenThere connects to a socket that is about to be made.
 func dialWhenThere(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
