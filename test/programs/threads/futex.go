@@ -15,7 +15,7 @@ func futexErrors(t *check.T) {
 	word := new(uint32)
 	check.Equal(t, "wait for another value", wait(word, 1, -1), syscall.EAGAIN)
 	start := time.Now()
-	check.Equal(t, "wait with time-out", wait(word, 0, 20*time.Millisecond), syscall.ETIMEDOUT)
+	check.Equal(t, "wait with time-out", uninterrupted(func() syscall.Errno { return wait(word, 0, 20*time.Millisecond) }), syscall.ETIMEDOUT)
 	if took := time.Since(start); took < 20*time.Millisecond {
 		t.Errorf("a time-out of 20 ms took %v", took)
 	}
@@ -35,6 +35,16 @@ func futexErrors(t *check.T) {
 	check.Equal(t, "requeue with another value", errno, syscall.EAGAIN)
 }
 
+// uninterrupted sleeps until it is not the runtime's preemption signal that ends the sleep, as it ends one with a time-out
+// [futex(2), EINTR].
+func uninterrupted(sleep func() syscall.Errno) syscall.Errno {
+	for {
+		if errno := sleep(); errno != syscall.EINTR {
+			return errno
+		}
+	}
+}
+
 // sleepers starts n goroutines that wait on a futex, and returns a function that waits for the end of all, and
 // the count of those that have ended.
 func sleepers(t *check.T, n int, sleep func() syscall.Errno) (join func(), ended *atomic.Int32) {
@@ -42,17 +52,10 @@ func sleepers(t *check.T, n int, sleep func() syscall.Errno) (join func(), ended
 	ended = new(atomic.Int32)
 	for range n {
 		wg.Go(func() {
-			for {
-				errno := sleep()
-				if errno == syscall.EINTR {
-					continue // the runtime's preemption signal
-				}
-				if errno != 0 {
-					t.Errorf("futex wait: %v", errno)
-				}
-				ended.Add(1)
-				return
+			if errno := uninterrupted(sleep); errno != 0 {
+				t.Errorf("futex wait: %v", errno)
 			}
+			ended.Add(1)
 		})
 	}
 	return wg.Wait, ended
