@@ -68,9 +68,15 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, time.Millisecond)
+}
+
+func newWorldWith(t testing.TB, lookAgain time.Duration) *world {
+	t.Helper()
 	ours, theirs := vhosttest.Pair(t)
 	w := &world{FrontEnd: vhosttest.New(t, theirs, 2, 16), device: &upper{stopped: make(chan error, 10)}, ended: make(chan error, 1)}
 	w.device.backend = vhostuser.New(ours, w.device)
+	w.device.backend.LookAgain = lookAgain
 	done := make(chan struct{})
 	go func() {
 		w.ended <- w.device.backend.Serve()
@@ -166,6 +172,18 @@ func TestReplyAck(t *testing.T) {
 	if b, err := w.Answer(vhosttest.SetVringNum); err != nil || binary.NativeEndian.Uint64(b) == 0 {
 		t.Errorf("a ring of 3: % x, %v", b, err)
 	}
+}
+
+// A guest that misses that it should notify isn't forgotten.
+func TestLostNotification(t *testing.T) {
+	w := newWorldWith(t, 500*time.Millisecond)
+	w.Start(basic | vhosttest.EventIdx)
+	q := w.Queues[0]
+	w.offer(q, "hello")
+	w.want(q, "HELLO")
+	copy(w.Memory[q.Buffer(0):], "again")
+	q.OfferQuietly(0)
+	w.want(q, "AGAIN")
 }
 
 // A buffer of the guest may lie in two regions.

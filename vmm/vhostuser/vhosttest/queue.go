@@ -106,11 +106,16 @@ func PutDesc(b []byte, addr uint64, size uint32, flags, next uint16) {
 
 // Offer makes a descriptor available, and notifies the device.
 func (q *Queue) Offer(head uint16) {
+	q.OfferQuietly(head)
+	q.Notify()
+}
+
+// OfferQuietly makes a descriptor available, and doesn't notify the device.
+func (q *Queue) OfferQuietly(head uint16) {
 	le := binary.LittleEndian
 	le.PutUint16(q.f.Memory[q.avail+4+2*uint64(q.nextAvail%q.Size):], head)
 	q.nextAvail++
 	q.SetIndex(q.nextAvail)
-	q.Notify()
 }
 
 // SetIndex sets the index of the available ring.
