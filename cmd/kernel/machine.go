@@ -9,7 +9,7 @@ import (
 	"wick/kernel/mm"
 )
 
-// machine is ground as mm.Machine, hw.Ports and hw.Allocator.
+// machine is ground as mm.Machine, hw.Ports and hw.Memory.
 type machine struct{}
 
 // frames are free frames at hand, so that not every page fault needs a call of ground.
@@ -60,7 +60,10 @@ func (machine) Out16(port uint16, v uint16)        { ground.Out16(port, v) }
 func (machine) Out32(port uint16, v uint32)        { ground.Out32(port, v) }
 func (machine) OutBytes(port uint16, bytes []byte) { ground.OutBytes(port, bytes) }
 
-// AllocDMA implements hw.Allocator.
+// Barrier implements hw.Memory.
+func (machine) Barrier() { ground.Barrier() }
+
+// AllocDMA implements hw.Allocator, and so hw.Memory.
 func (machine) AllocDMA(size int) (hw.DMA, error) {
 	pages := (size + mm.PageSize - 1) / mm.PageSize
 	pa, memory, ok := ground.AllocDMA(pages)

@@ -12,6 +12,7 @@ func outBytes(port, address, n uint64)
 func rdmsr(reg uint64) uint64
 func wrmsr(reg, v uint64)
 func rdtsc() uint64
+func barrier()
 func rdrand() (v uint64, ok bool)
 func cpuid(leaf, subleaf uint64) (a, b, c, d uint32)
 func readCR3() uint64

@@ -43,6 +43,9 @@ func AllocDMA(pages int) (pa uint64, memory []byte, ok bool) {
 	return pa, physical(pa, uint64(pages)*pageSize), true
 }
 
+// Barrier is a full barrier between the CPU and devices: what was stored before it can be seen when anything is loaded after it.
+func Barrier() { barrier() }
+
 // userFlags are the flags that a program may have set [SDM1 3.4.3]: CF PF AF ZF SF TF DF OF AC ID.
 const userFlags = 0x240dd5
 

@@ -50,6 +50,16 @@ type Allocator interface {
 	AllocDMA(size int) (DMA, error)
 }
 
+// Memory is memory that the machine and a device look into at the same time, without registers between them.
+type Memory interface {
+	Allocator
+
+	// Barrier is a full barrier: devices can see what was stored before it when anything is loaded after it. An atomic store
+	// does not suffice. QEMU translates the barrier of a machine with one CPU to nothing (tcg_gen_mb), though its devices
+	// run beside that CPU.
+	Barrier()
+}
+
 // Interrupt is one interrupt line, or a message that a device writes.
 type Interrupt interface {
 	// Wait blocks until the interrupt has fired, also if it did before the call. A line that is a level is then

@@ -232,9 +232,8 @@ func (q *Queue) Publish() (notified bool) {
 	for ; q.published != q.added; q.published++ {
 		q.chains[q.order[int(q.published)%len(q.order)]].published = true
 	}
-	// This is a full barrier: the device sees the chains if it sees the index, and what it wants to know is loaded after the
-	// index can be seen [virtio 2.7.13.3-4].
-	q.storeAvail()
+	q.storeAvail()            // the device sees the chains if it sees the index [virtio 2.7.13.3]
+	q.device.memory.Barrier() // the index can be seen before what the device wants to know is loaded [virtio 2.7.13.4.1]
 	if !q.wantsNotify(old) {
 		return false
 	}
@@ -310,11 +309,12 @@ func (q *Queue) release(first uint16, count int) {
 // interrupt may come [virtio 2.7.7.1, 2.7.14].
 func (q *Queue) EnableInterrupts() (pending bool) {
 	if q.device.features.Has(FeatureEventIdx) {
-		q.usedEvent.Store(uint32(q.used)) // a full barrier
+		q.usedEvent.Store(uint32(q.used))
 	} else {
 		q.flags &^= availNoInterrupt
 		q.storeAvail()
 	}
+	q.device.memory.Barrier()
 	return q.Pending()
 }
 

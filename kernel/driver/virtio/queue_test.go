@@ -226,6 +226,66 @@ func TestNotifications(t *testing.T) {
 	}
 }
 
+// TestDeviceFallsAsleepWhileTheDriverPublishes, and has not seen the new index: only what the driver loads behind its barrier
+// tells it so.
+func TestDeviceFallsAsleepWhileTheDriverPublishes(t *testing.T) {
+	for name, features := range variants {
+		m := virtiotest.New(1, features, nil, 8)
+		q := queue(t, open(t, m), 8, 1)
+		side := m.Queues[0]
+		side.Quiet = true
+		side.Signal()
+		s, _ := memory(t, m, 16)
+		publish := func() bool {
+			t.Helper()
+			if err := q.Add(0, []Segment{s}, nil); err != nil {
+				t.Fatal(err)
+			}
+			return q.Publish()
+		}
+		publish()
+		if _, ok := side.Pop(); !ok || publish() {
+			t.Fatalf("%s: the device is not awake", name)
+		}
+		if _, ok := side.Pop(); !ok {
+			t.Fatalf("%s: the second chain cannot be seen", name)
+		}
+		m.OnBarrier = func() {
+			if n := side.Available(); n != 1 {
+				t.Errorf("%s: %d chains can be seen behind the barrier, want 1", name, n)
+			}
+			side.Sleep()
+		}
+		if !publish() {
+			t.Errorf("%s: the device sleeps and wasn't notified", name)
+		}
+	}
+}
+
+// TestChainUsedWhileInterruptsAreEnabled, for which no interrupt comes: the driver finds it behind its barrier.
+func TestChainUsedWhileInterruptsAreEnabled(t *testing.T) {
+	for name, features := range variants {
+		m := virtiotest.New(1, features, nil, 8)
+		q := queue(t, open(t, m), 8, 1)
+		s, _ := memory(t, m, 16)
+		if err := q.Add(0, []Segment{s}, nil); err != nil {
+			t.Fatal(err)
+		}
+		q.Publish()
+		c, ok := m.Queues[0].Pop()
+		if !ok {
+			t.Fatalf("%s: the device doesn't see the chain", name)
+		}
+		m.OnBarrier = func() {
+			m.Queues[0].Push(c.ID, 0)
+			m.Queues[0].Signal()
+		}
+		if !q.EnableInterrupts() {
+			t.Errorf("%s: the chain isn't seen as pending", name)
+		}
+	}
+}
+
 // TestInterruptsOnlyWhenWanted also crosses the wrap-around of the indices.
 func TestInterruptsOnlyWhenWanted(t *testing.T) {
 	for name, features := range variants {

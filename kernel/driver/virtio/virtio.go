@@ -99,14 +99,14 @@ const maxPolls = 100_000
 // Device is a device that a driver has taken over.
 type Device struct {
 	transport Transport
-	memory    hw.Allocator
+	memory    hw.Memory
 	features  Features
 }
 
 // Open resets the device and negotiates features [virtio 3.1.1]: those that choose returns of what the device offers, nil
 // standing for none, and those of this package. It becomes live with Start, when the driver has made its queues. If the
 // driver can't go on, it calls Fail.
-func Open(t Transport, memory hw.Allocator, choose func(offered Features) Features) (*Device, error) {
+func Open(t Transport, memory hw.Memory, choose func(offered Features) Features) (*Device, error) {
 	d := &Device{transport: t, memory: memory}
 	if err := d.Reset(); err != nil {
 		return nil, err

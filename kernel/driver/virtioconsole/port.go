@@ -53,7 +53,7 @@ var (
 // Config is what a Port is made of.
 type Config struct {
 	Transport virtio.Transport
-	Memory    hw.Allocator
+	Memory    hw.Memory
 	Name      string // of the port
 }
 
@@ -113,7 +113,7 @@ func New(c Config, timeout time.Duration) (*Port, error) {
 	return p, nil
 }
 
-func (p *Port) setUp(memory hw.Allocator) error {
+func (p *Port) setUp(memory hw.Memory) error {
 	if !p.device.Features().Has(featureMultiport) {
 		return ErrNoPorts
 	}
@@ -140,7 +140,7 @@ func (p *Port) setUp(memory hw.Allocator) error {
 	return p.tell(controlDeviceReady, badPort, 1)
 }
 
-func (l *lane) init(d *virtio.Device, memory hw.Allocator, queue uint16, buffers, size int, receives bool) (err error) {
+func (l *lane) init(d *virtio.Device, memory hw.Memory, queue uint16, buffers, size int, receives bool) (err error) {
 	if l.queue, err = d.NewQueue(queue, virtio.QueueConfig{Size: buffers, Segments: 1}); err != nil {
 		return err
 	}

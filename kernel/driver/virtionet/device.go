@@ -73,7 +73,7 @@ const (
 // Config is what a Device is made of.
 type Config struct {
 	Transport virtio.Transport
-	Memory    hw.Allocator
+	Memory    hw.Memory
 	Tap       Tap // or nil
 
 	// Sizes of the queues, in buffers of 2 KiB, powers of two; 0 for the default.

@@ -28,7 +28,7 @@ type rxQueue struct {
 	length int    // of the frame with its header, also if that is too much for frame
 }
 
-func (r *rxQueue) init(d *virtio.Device, memory hw.Allocator, size int) (err error) {
+func (r *rxQueue) init(d *virtio.Device, memory hw.Memory, size int) (err error) {
 	if size == 0 {
 		size = defaultRxBuffers
 	}

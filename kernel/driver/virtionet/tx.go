@@ -45,7 +45,7 @@ type txQueue struct {
 func buffersFor(length int) int { return (headerSize + length + bufferSize - 1) / bufferSize }
 
 // init makes the queue, for frames of maxFrame bytes and for longer ones if the card cuts them.
-func (t *txQueue) init(d *virtio.Device, memory hw.Allocator, size, maxFrame int) (err error) {
+func (t *txQueue) init(d *virtio.Device, memory hw.Memory, size, maxFrame int) (err error) {
 	offload := d.Features().Has(hostOffloads)
 	if size == 0 {
 		size = defaultTxBuffers

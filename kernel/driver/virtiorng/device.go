@@ -34,7 +34,7 @@ var (
 // Config is what a Device is made of.
 type Config struct {
 	Transport virtio.Transport
-	Memory    hw.Allocator
+	Memory    hw.Memory
 
 	// CheckInterval is how often a reader looks without an interrupt, in case one was lost; 0 for the default.
 	CheckInterval time.Duration
@@ -79,7 +79,7 @@ func New(c Config) (*Device, error) {
 	return d, nil
 }
 
-func (d *Device) setUp(memory hw.Allocator) (err error) {
+func (d *Device) setUp(memory hw.Memory) (err error) {
 	if d.queue, err = d.device.NewQueue(requestQueue, virtio.QueueConfig{Size: 2, Segments: 1}); err != nil {
 		return err
 	}

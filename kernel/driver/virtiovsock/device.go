@@ -37,7 +37,7 @@ const (
 // Config is what a Device is made of.
 type Config struct {
 	Transport virtio.Transport
-	Memory    hw.Allocator
+	Memory    hw.Memory
 	Tap       Tap // or nil
 	// Settle, if not nil, is told of each packet that has been received, after Tap, what has become of it: why it was dropped,
 	// "" if it wasn't.
@@ -119,7 +119,7 @@ func New(c Config) (*Device, error) {
 	return d, nil
 }
 
-func (d *Device) setUp(memory hw.Allocator) error {
+func (d *Device) setUp(memory hw.Memory) error {
 	if err := d.readCID(); err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ type pool struct {
 	free    []int // buffers that the device hasn't got; of the tx queue only
 }
 
-func (p *pool) init(d *virtio.Device, memory hw.Allocator, queue uint16, count, size int) (err error) {
+func (p *pool) init(d *virtio.Device, memory hw.Memory, queue uint16, count, size int) (err error) {
 	if p.queue, err = d.NewQueue(queue, virtio.QueueConfig{Size: count, Segments: 1}); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ const (
 	pageSize  = 4096
 )
 
-// AllocDMA implements hw.Allocator.
+// AllocDMA implements hw.Memory.
 func (d *Device) AllocDMA(size int) (hw.DMA, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -28,7 +28,7 @@ const (
 	causeConfig = 1 << 1
 )
 
-// Device is a device with its memory and its interrupt line. It implements hw.Allocator and hw.Interrupt; MMIO and PCI
+// Device is a device with its memory and its interrupt line. It implements hw.Memory and hw.Interrupt; MMIO and PCI
 // return its registers. It is safe for concurrent use.
 type Device struct {
 	Kind     uint32 // type of device
@@ -49,6 +49,8 @@ type Device struct {
 	OnUnmask func()             // before the line is unmasked
 	OnStatus func(status uint8) // after the driver has written the status
 	OnConfig func()             // before the configuration space is read
+	// OnBarrier is called by Barrier: what the driver has stored can be seen, and what the device does can be seen by the driver.
+	OnBarrier func()
 
 	mu         sync.Mutex
 	status     uint8  // guarded by mu
@@ -80,6 +82,13 @@ func New(kind uint32, features uint64, config []byte, queues ...int) *Device {
 		d.Queues = append(d.Queues, &Queue{device: d, index: i, most: most})
 	}
 	return d
+}
+
+// Barrier implements hw.Memory.
+func (d *Device) Barrier() {
+	if d.OnBarrier != nil {
+		d.OnBarrier()
+	}
 }
 
 // resetLocked does what a reset does.

@@ -105,9 +105,7 @@ func (q *Queue) Pop() (c Chain, ok bool) {
 		if !q.liveLocked() || q.Quiet {
 			return Chain{}, false
 		}
-		if q.eventIdxLocked() {
-			q.device.wordLocked(q.usedRing + 4 + 8*uint64(q.size)).Store(uint32(q.next))
-		}
+		q.askLocked()
 		if q.availableLocked() == 0 { // it may have come before the driver saw that
 			return Chain{}, false
 		}
@@ -119,6 +117,22 @@ func (q *Queue) Pop() (c Chain, ok bool) {
 		panic(fmt.Sprintf("virtiotest: queue %d: head %d of %d descriptors", q.index, id, q.size))
 	}
 	return q.walkLocked(id), true
+}
+
+// Sleep asks to be notified of the chain after those that have been popped, whether it is there already or not.
+func (q *Queue) Sleep() {
+	q.device.mu.Lock()
+	q.askLocked()
+	q.device.mu.Unlock()
+	q.Quiet = false
+	q.Signal()
+}
+
+// askLocked sets avail_event, where there is one.
+func (q *Queue) askLocked() {
+	if q.eventIdxLocked() {
+		q.device.wordLocked(q.usedRing + 4 + 8*uint64(q.size)).Store(uint32(q.next))
+	}
 }
 
 // Flags of descriptors [virtio 2.7.5].
