@@ -30,6 +30,10 @@ UNIT := $$(go list ./... | grep -v '^wick/test/')
 QEMU := qemu-system-x86_64=qemu-system-x86
 GCC := gcc=gcc /usr/include/stdlib.h=libc6-dev
 
+# Runs tests as go test does, and at the end says again which have failed, with what they printed.
+GOTEST := go tool -modfile=tools/test.mod gotestsum --format standard-quiet --
+GOTEST_V := go tool -modfile=tools/test.mod gotestsum --format standard-verbose --
+
 STEP = @printf '\n== %s\n'
 
 .PHONY: build
@@ -94,14 +98,14 @@ check:
 unit:
 	$(STEP) 'unit tests, with the race detector'
 	@tools/need $(QEMU) $(GCC) tshark=tshark tcpdump=tcpdump
-	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 go test -race -timeout 15m $(UNIT)
+	WICK_REQUIRE_TSHARK=1 CGO_ENABLED=1 $(GOTEST) -race -timeout 15m $(UNIT)
 
 .PHONY: vmtest
 vmtest: build out/test/kernel-faults.img
 	$(STEP) 'tests in virtual machines'
 	@tools/need $(QEMU) $(GCC) tshark=tshark musl-gcc=musl-tools gdb=gdb socat=socat
-	go test -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
-	WICK_VM=1 go test -v -count=1 -timeout 45m ./test/vm
+	$(GOTEST) -timeout 15m $$(go list ./test/... | grep -v '^wick/test/vm$$')
+	WICK_VM=1 $(GOTEST_V) -count=1 -timeout 45m ./test/vm
 
 .PHONY: test
 test: build check unit vmtest test-kvm
@@ -111,7 +115,7 @@ test: build check unit vmtest test-kvm
 test-kvm: build
 	$(STEP) 'tests with KVM'
 	@tools/need $(QEMU) $(GCC) dpkg-deb=dpkg
-	WICK_VM=1 WICK_KVM=1 go test -v -count=1 -timeout 30m -run '^TestKVM$$' ./test/vm
+	WICK_VM=1 WICK_KVM=1 $(GOTEST_V) -count=1 -timeout 30m -run '^TestKVM$$' ./test/vm
 
 SOAKTIME ?= 30m
 .PHONY: soak
