@@ -118,9 +118,13 @@ func CheckForwards(forwards []Forward) error {
 	return nil
 }
 
-// CheckGDB tells whether the debugger's port on 127.0.0.1 is to be had.
-func CheckGDB(port uint16) error {
-	return checkFree(false, netip.AddrPortFrom(loopback, port))
+// GDBPort returns a port on 127.0.0.1 for a debugger: port if it is to be had, any free one for 0.
+func GDBPort(port uint16) (uint16, error) {
+	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, port)))
+	if err != nil {
+		return 0, portError(false, netip.AddrPortFrom(loopback, port), err)
+	}
+	return l.Addr().(*net.TCPAddr).AddrPort().Port(), l.Close()
 }
 
 // checkFree binds a port and gives it back. TCP ports that wait for the end of old connections

@@ -73,8 +73,11 @@ func TestCheckForwards(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", tt.forward, err, tt.want)
 		}
 	}
-	if err := CheckGDB(tcp); err == nil || !strings.Contains(err.Error(), "is taken") {
+	if _, err := GDBPort(tcp); err == nil || !strings.Contains(err.Error(), "is taken") {
 		t.Errorf("gdb: got %v", err)
+	}
+	if port, err := GDBPort(0); port == 0 || port == tcp || err != nil {
+		t.Errorf("any port for gdb: got %d, %v", port, err)
 	}
 
 	l.Close() // so that its port is free

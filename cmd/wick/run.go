@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -34,6 +33,7 @@ type runFlags struct {
 	vsock   vsockFlags
 	dump    string
 	gdb     uint16
+	debug   bool // gdb has been given
 	verbose bool
 	timing  bool
 }
@@ -84,9 +84,7 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
   echo hello | wick run ./filter | wc -c`,
 		Args: programArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if f.gdb == 0 && cmd.Flags().Changed("gdb") {
-				return errors.New("--gdb: 0 is not a port (1 to 65535)")
-			}
+			f.debug = cmd.Flags().Changed("gdb")
 			return f.run(args)
 		},
 	}
@@ -95,7 +93,7 @@ Environment: WICK_QEMU names another QEMU, WICK_KERNEL another kernel image than
 	cmd.Flags().Lookup("dump").NoOptDefVal = "line"
 	f.capture.add(cmd.Flags())
 	f.vsock.add(cmd.Flags())
-	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`")
+	cmd.Flags().Uint16Var(&f.gdb, "gdb", 0, "wait for a debugger at 127.0.0.1:`PORT`; 0 picks a free one")
 	cmd.Flags().BoolVar(&f.timing, "timing", false, "print how long the start took, part by part, after the program's first output")
 	cmd.Flags().BoolVar(&f.machine.SerialLink, "serial-link", false, "talk to the kernel over its second serial port")
 	cmd.Flags().MarkHidden("serial-link") // for tests of the kernel
@@ -131,11 +129,10 @@ func (f *runFlags) run(args []string) error {
 	if err := vmm.CheckForwards(f.machine.Forwards); err != nil {
 		return fmt.Errorf("--publish: %w", err)
 	}
-	if f.gdb != 0 {
-		if err := vmm.CheckGDB(f.gdb); err != nil {
+	if f.debug {
+		if f.machine.GDB, err = vmm.GDBPort(f.gdb); err != nil {
 			return fmt.Errorf("--gdb: %w", err)
 		}
-		f.machine.GDB = f.gdb
 	}
 	if f.machine.Pcap, err = f.capture.openQEMU(args[0]); err != nil {
 		return err
@@ -299,7 +296,7 @@ func (f *runFlags) bundle(p *preflight.Program, args []string, terminal *session
 	}
 	cfg.Dump, cfg.Verbose, cfg.Timing = f.dump, f.verbose, f.timing
 	cfg.Capture, cfg.SnapLen = f.capture.path != "", uint32(f.capture.snapLen)
-	cfg.FixedAddresses = f.gdb != 0 // breakpoints are set before the program is loaded
+	cfg.FixedAddresses = f.debug // breakpoints are set before the program is loaded
 	cfg.Seed = make([]byte, 32)
 	rand.Read(cfg.Seed) // never fails
 	cfg.Now = time.Now()
@@ -337,8 +334,8 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 	if terminal != nil {
 		defer terminal.Restore()
 	}
-	if f.gdb != 0 {
-		fmt.Fprintf(os.Stderr, "wick: the machine waits for a debugger: gdb -ex 'target remote 127.0.0.1:%d'\n", f.gdb)
+	if f.debug {
+		fmt.Fprintf(os.Stderr, "wick: the machine waits for a debugger: gdb -ex 'target remote 127.0.0.1:%d'\n", f.machine.GDB)
 	}
 	ports := askPorts(vm)
 	s := &session.Session{
@@ -354,7 +351,7 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 	if c != nil {
 		s.Capture = c
 	}
-	if f.gdb == 0 {
+	if !f.debug {
 		s.BootTimeout = bootTimeout
 	}
 	report := func(t session.Times) string { return "wick: " + t.Report(began, vm.Started) }
