@@ -2,11 +2,11 @@
 // Gigabit Ethernet Controllers Software Developer's Manual", 317453, cited as [8254x].
 //
 // One goroutine receives: it waits for the interrupt, hands each frame on, and gives the
-// descriptors back in batches. Transmit runs on the goroutine of whoever sends, never waits, and
+// descriptors back in batches. Another looks now and then whether an interrupt was lost. Transmit runs on the goroutine of whoever sends, never waits, and
 // leaves it to a later call to see what the card has sent. All buffers are in DMA memory; no
 // frame costs an allocation.
 //
-// Device.tx.mu is the only lock.
+// Device.rx.mu and Device.tx.mu guard the rings; the first may be held when the second is taken, as who receives may send.
 package e1000
 
 import (
@@ -14,6 +14,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"wick/kernel/hw"
 	"wick/packet"
@@ -49,7 +50,12 @@ type Config struct {
 	// of memory.
 	RxDescriptors int
 	TxDescriptors int
+
+	CheckInterval time.Duration // how often lost interrupts are looked for; 0: a second
 }
+
+// defaultCheckInterval costs a load from memory each time.
+const defaultCheckInterval = time.Second
 
 // Default sizes of the rings, and the largest. A full receive window of TCP is some 50 frames and many connections share
 // the ring. QEMU has sent a frame when the store of TDT returns, so the transmit ring stays empty; it takes the longest segment.
@@ -99,9 +105,12 @@ type Device struct {
 	receiver atomic.Pointer[receiver]
 	screen   atomic.Pointer[func(frame []byte) (drop string)]
 
-	start sync.Once
-	done  chan struct{}
-	err   error // why the receiving goroutine has ended; set before done is closed
+	check   time.Duration // Config.CheckInterval
+	start   sync.Once
+	ended   chan struct{} // closed when there will be no interrupts any more
+	watched chan struct{} // closed when watch has ended, after that
+	done    chan struct{}
+	err     error // why the receiving goroutine has ended; set before done is closed
 }
 
 // New resets and sets up a card. It receives from then on, into its ring, and hands frames on once
@@ -111,7 +120,11 @@ type Device struct {
 // once, after all else, and New should be called as early in the boot as can be.
 func New(c Config) (*Device, error) {
 	d := &Device{
-		registers: c.Registers, interrupt: c.Interrupt, tap: c.Tap, whole: c.WholeFrames, done: make(chan struct{}),
+		registers: c.Registers, interrupt: c.Interrupt, tap: c.Tap, whole: c.WholeFrames, check: c.CheckInterval,
+		ended: make(chan struct{}), watched: make(chan struct{}), done: make(chan struct{}),
+	}
+	if d.check == 0 {
+		d.check = defaultCheckInterval
 	}
 	if err := d.reset(); err != nil {
 		return nil, err

@@ -2,23 +2,26 @@ package e1000
 
 import (
 	"runtime"
+	"sync"
 
 	"wick/kernel/hw"
 	"wick/packet"
 )
 
-// rxRing is the receive ring. Only the receiving goroutine uses it.
+// rxRing is the receive ring.
 //
 // The card owns the descriptors from RDH to RDT-1. The one at RDT is never filled, so that RDH =
 // RDT means that it owns none [8254x 3.2.6].
 type rxRing struct {
 	ring
+	mu          sync.Mutex // of all that follows; the receiver runs with it
 	descriptors []rxDesc
-	next        int  // descriptor that the card fills next
-	tail        int  // what RDT holds
-	owed        int  // descriptors before next that haven't been given back
-	batch       int  // how many are given back at once: see giveBack
-	inFrame     bool // the descriptors up to the next EOP belong to a frame that has been dropped
+	next        int    // descriptor that the card fills next
+	tail        int    // what RDT holds
+	owed        int    // descriptors before next that haven't been given back
+	batch       int    // how many are given back at once: see giveBack
+	taken       uint64 // descriptors in all
+	inFrame     bool   // the descriptors up to the next EOP belong to a frame that has been dropped
 }
 
 func (r *rxRing) init(memory hw.Allocator, size int) error {
@@ -38,8 +41,8 @@ func (r *rxRing) init(memory hw.Allocator, size int) error {
 	return nil
 }
 
-// Attach sets the function that gets each received frame. It runs on the receiving goroutine, and the
-// frame is valid only until it returns. With nil, frames are dropped.
+// Attach sets the function that gets each received frame. It runs on one goroutine at a time, and the frame is valid only until
+// it returns. With nil, frames are dropped.
 func (d *Device) Attach(receive func(frame []byte)) {
 	if receive == nil {
 		d.AttachOffload(nil, nil)
@@ -56,7 +59,10 @@ func (d *Device) AttachOffload(receive func(frame []byte, checksum packet.Checks
 	} else {
 		d.receiver.Store(&receiver{receive, batchEnd})
 	}
-	d.start.Do(func() { go d.run() })
+	d.start.Do(func() {
+		go d.run()
+		go d.watch()
+	})
 }
 
 // receiver is who gets the frames.
@@ -76,14 +82,16 @@ func (d *Device) run() {
 	for {
 		d.service()
 		if d.err = d.interrupt.Unmask(); d.err != nil {
-			return
+			break
 		}
 		if d.err = d.interrupt.Wait(); d.err != nil {
 			d.service() // what came before the end
-			return
+			break
 		}
 		d.counters.add(Interrupts, 1)
 	}
+	close(d.ended)
+	<-d.watched
 }
 
 // service does what the card has asked for. The causes are cleared before the ring is looked at: a
@@ -94,7 +102,10 @@ func (d *Device) service() {
 		if load(d, regICR)&causeLSC != 0 {
 			d.updateLink()
 		}
-		if !d.drain() {
+		d.rx.mu.Lock()
+		some := d.drainLocked()
+		d.rx.mu.Unlock()
+		if !some {
 			return
 		}
 		// Let those run who got the frames, then look for more: under load that is
@@ -103,9 +114,9 @@ func (d *Device) service() {
 	}
 }
 
-// drain takes all received frames out of the ring and gives the descriptors back. It tells whether
+// drainLocked takes all received frames out of the ring and gives the descriptors back. It tells whether
 // there were any.
-func (d *Device) drain() bool {
+func (d *Device) drainLocked() bool {
 	r := &d.rx
 	some := false
 	for {
@@ -118,6 +129,7 @@ func (d *Device) drain() bool {
 		d.accept(w, r.buffer(r.next))
 		descriptor.writeback.Store(0)
 		r.next = r.after(r.next)
+		r.taken++
 		if r.owed++; r.owed >= r.batch && !r.exhausted() {
 			d.giveBack()
 		}

@@ -3,6 +3,7 @@ package e1000
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"wick/kernel/driver/e1000/e1000test"
 	"wick/packet"
@@ -236,6 +237,39 @@ func TestLostAndFalseInterruptsDoNoHarm(t *testing.T) {
 	deliver(t, m, frame(60, 3)) // then the next one brings it
 	m.Interrupt()
 	expect(t, received, frame(60, 2), frame(60, 3))
+}
+
+// TestLostInterrupt: the card's interrupts don't arrive; the frames do.
+func TestLostInterrupt(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, func(c *Config) { c.CheckInterval = time.Millisecond })
+	received := attach(d)
+	deliver(t, m, frame(60, 0))
+	expect(t, received, frame(60, 0))
+	m.LoseInterrupts(1 << 30)
+	// Some frames come while the driver looks anyway.
+	for i := 0; d.Counters()[InterruptsLost] < 3; i++ {
+		if i == 1_000_000 {
+			t.Fatal("no lost interrupt was counted")
+		}
+		deliver(t, m, frame(60, i))
+		expect(t, received, frame(60, i))
+	}
+}
+
+// TestLooksInARow: what is in the ring at two looks has lost its interrupt only if there was time for that one between them.
+func TestLooksInARow(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, func(c *Config) { c.CheckInterval = time.Hour })
+	deliver(t, m, frame(60, 0)) // nobody receives
+	first, lost := d.lookForLost(look{})
+	if again, twice := d.lookForLost(first); again != first || lost || twice {
+		t.Errorf("looks right behind each other found lost interrupts: %v, %v", lost, twice)
+	}
+	first.at = first.at.Add(-d.check)
+	if _, lost := d.lookForLost(first); !lost {
+		t.Error("a look an hour later found no lost interrupt")
+	}
 }
 
 func TestDroppedFrames(t *testing.T) {
