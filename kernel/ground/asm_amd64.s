@@ -58,6 +58,7 @@ fromKernel:
 	PUSHQ CX
 	MOVQ cpu_cur(GS), CX
 	SAVE(CX)
+	LOADSS
 	XMMSAVE(thread_xmm, CX)
 	POPQ thread_cx(CX)
 	POPQ thread_vec(CX)
@@ -81,6 +82,7 @@ noSMAP:
 	MOVQ cpu_cur(GS), CX
 	MOVQ thread_user(CX), CX
 	SAVE(CX)
+	LOADSS
 	POPQ userRegs_CX(CX)
 	POPQ userRegs_Vec(CX)
 	POPQ userRegs_Err(CX)
@@ -119,6 +121,7 @@ pageFault:
 	PUSHQ R13
 	PUSHQ R14
 	PUSHQ R15
+	LOADSS
 	SUBQ $256, SP
 	XMMSAVE(0, SP)
 	MOVL $const_msrFSBase, CX

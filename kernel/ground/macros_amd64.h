@@ -36,6 +36,11 @@
 #define SETFS(value) \
 	MOVQ value, AX; MOVQ AX, DX; SHRQ $32, DX; MOVL $const_msrFSBase, CX; WRMSR
 
+// Loads SS as it is after SYSCALL. An interrupt leaves it null [SDM3 6.14.4], which is all the same to 64-bit code; but QEMU
+// translates code once for each kind of SS, and all that runs until the next SYSCALL would be translated twice. Clobbers AX.
+#define LOADSS \
+	MOVL $const_selKernelData, AX; MOVW AX, SS
+
 // First words of Go code on a stack of ground.
 #define GOSTATE(g) \
 	MOVQ g, R14; XORL BP, BP; XORPS X15, X15; CLD
