@@ -32,17 +32,16 @@ func syscall(t *task.Thread) {
 
 // do does the system call of a number and returns the value for RAX.
 func (c *Call) do(number uint64) uint64 {
-	if number >= tableSize || table[number].do == nil {
+	if number >= tableSize || table[number] == nil {
 		c.Kernel.unimplemented(number)
 		return errnoResult(unix.ENOSYS)
 	}
-	e := &table[number]
 	if keeping.has(number) {
 		if err := c.refused(); err != nil {
 			return c.fail(err)
 		}
 	}
-	v, err := e.do(c)
+	v, err := table[number](c)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -153,16 +153,16 @@ func TestInterruptedCallsGoOnAsSignal7Says(t *testing.T) {
 				want = unix.EAGAIN
 			}
 			// The signal is sent from inside the call, so that it can't come before or after it.
-			do := table[c.number].do
+			do := table[c.number]
 			sent := false
-			table[c.number].do = func(call *Call) (uint64, error) {
+			table[c.number] = func(call *Call) (uint64, error) {
 				if !sent {
 					sent = true
 					call.Thread.SendInfo(task.UserInfo(unix.SIGUSR1, task.SiTkill, 1))
 				}
 				return do(call)
 			}
-			defer func() { table[c.number].do = do }()
+			defer func() { table[c.number] = do }()
 			p.returns(want, c.number, c.args...)
 			p.run()
 			if len(handled) != 1 {

@@ -11,15 +11,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_EXECVE, "execve", func(c *Call) (uint64, error) {
-		return c.execve(atCwd, c.Args[0], c.Args[1], c.Args[2], 0)
-	})
-	register(unix.SYS_EXECVEAT, "execveat", func(c *Call) (uint64, error) {
-		return c.execve(c.Args[0], c.Args[1], c.Args[2], c.Args[3], uint32(c.Args[4]))
-	})
-}
-
 const (
 	maxInterpreters = 5         // of scripts that are interpreters of scripts
 	scriptLine      = 256       // bytes of a file that are looked at for a script (BINPRM_BUF_SIZE)

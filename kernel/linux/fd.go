@@ -7,21 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_CLOSE, "close", (*Call).close)
-	register(unix.SYS_CLOSE_RANGE, "close_range", (*Call).closeRange)
-	register(unix.SYS_DUP, "dup", (*Call).dup)
-	register(unix.SYS_DUP2, "dup2", (*Call).dup2)
-	register(unix.SYS_DUP3, "dup3", (*Call).dup3)
-	register(unix.SYS_FCNTL, "fcntl", (*Call).fcntl)
-	register(unix.SYS_FLOCK, "flock", (*Call).flock)
-	register(unix.SYS_PIPE, "pipe", func(c *Call) (uint64, error) { return c.pipe(0) })
-	register(unix.SYS_PIPE2, "pipe2", func(c *Call) (uint64, error) { return c.pipe(uint32(c.Args[1])) })
-	register(unix.SYS_EVENTFD, "eventfd", func(c *Call) (uint64, error) { return c.eventfd(0) })
-	register(unix.SYS_EVENTFD2, "eventfd2", func(c *Call) (uint64, error) { return c.eventfd(uint32(c.Args[1])) })
-	register(unix.SYS_MEMFD_CREATE, "memfd_create", (*Call).memfdCreate)
-}
-
 func (c *Call) close() (uint64, error) { return 0, c.FDs.Close(int(int32(c.Args[0]))) }
 
 // closeRange is close_range(2): first, last, flags. Threads always share their descriptors here, and

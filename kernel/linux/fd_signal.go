@@ -8,11 +8,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_SIGNALFD, "signalfd", func(c *Call) (uint64, error) { return c.signalfd(0) })
-	register(unix.SYS_SIGNALFD4, "signalfd4", func(c *Call) (uint64, error) { return c.signalfd(uint32(c.Args[3])) })
-}
-
 // signalfd is signalfd4(2): fd, mask, sizemask, flags.
 //
 // DEVIATION: poll and epoll see the signals of the process that has made the file, and of its first thread. On Linux they see

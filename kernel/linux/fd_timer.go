@@ -7,12 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_TIMERFD_CREATE, "timerfd_create", (*Call).timerfdCreate)
-	register(unix.SYS_TIMERFD_SETTIME, "timerfd_settime", (*Call).timerfdSettime)
-	register(unix.SYS_TIMERFD_GETTIME, "timerfd_gettime", (*Call).timerfdGettime)
-}
-
 // timerfdCreate is timerfd_create(2): clockid, flags.
 func (c *Call) timerfdCreate() (uint64, error) {
 	flags := uint32(c.Args[1])

@@ -12,20 +12,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_READ, "read", (*Call).read)
-	register(unix.SYS_WRITE, "write", (*Call).write)
-	register(unix.SYS_READV, "readv", (*Call).readv)
-	register(unix.SYS_WRITEV, "writev", (*Call).writev)
-	register(unix.SYS_PREAD64, "pread64", (*Call).pread)
-	register(unix.SYS_PWRITE64, "pwrite64", (*Call).pwrite)
-	register(unix.SYS_PREADV, "preadv", (*Call).preadv)
-	register(unix.SYS_PWRITEV, "pwritev", (*Call).pwritev)
-	register(unix.SYS_PREADV2, "preadv2", (*Call).preadv2)
-	register(unix.SYS_PWRITEV2, "pwritev2", (*Call).pwritev2)
-	register(unix.SYS_LSEEK, "lseek", (*Call).lseek)
-}
-
 // transferState is what a thread's calls reuse, so that they don't allocate.
 type transferState struct {
 	buffer  mm.Buffer

@@ -10,12 +10,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_SENDFILE, "sendfile", (*Call).sendfile)
-	register(unix.SYS_COPY_FILE_RANGE, "copy_file_range", (*Call).copyFileRange)
-	register(unix.SYS_SPLICE, "splice", (*Call).splice)
-}
-
 // copyChunk is how many bytes go through the kernel at a time.
 const copyChunk = 32 << 10
 

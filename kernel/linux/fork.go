@@ -7,17 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_CLONE, "clone", (*Call).clone)
-	register(unix.SYS_CLONE3, "clone3", (*Call).clone3)
-	register(unix.SYS_FORK, "fork", func(c *Call) (uint64, error) {
-		return c.newProcess(&task.CloneArgs{Flags: uint64(unix.SIGCHLD)}, 0)
-	})
-	register(unix.SYS_VFORK, "vfork", func(c *Call) (uint64, error) {
-		return c.newProcess(&task.CloneArgs{Flags: unix.CLONE_VM | unix.CLONE_VFORK | uint64(unix.SIGCHLD)}, 0)
-	})
-}
-
 // clone makes threads and processes; the argument order is that of x86-64, clone(2).
 func (c *Call) clone() (uint64, error) {
 	a := task.CloneArgs{Flags: uint64(uint32(c.Args[0])), Stack: c.Args[1], ParentTID: c.Args[2], ChildTID: c.Args[3], TLS: c.Args[4]}
@@ -143,7 +132,7 @@ func (p *Process) forked() *Process {
 // options are the functions of a process for its task.Process.
 func (p *Process) options() task.Options {
 	return task.Options{
-		Syscall: syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
+		Syscall: p.Kernel.syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
 		Log: p.Kernel.logReport, Trace: appendRecent,
 	}
 }

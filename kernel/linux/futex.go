@@ -7,12 +7,6 @@ import (
 	"wick/kernel/task"
 )
 
-func init() {
-	register(unix.SYS_FUTEX, "futex", (*Call).futex)
-	register(unix.SYS_SET_ROBUST_LIST, "set_robust_list", (*Call).setRobustList)
-	register(unix.SYS_GET_ROBUST_LIST, "get_robust_list", (*Call).getRobustList)
-}
-
 // Commands of futex(2) [linux/futex.h].
 const (
 	futexWait       = 0

@@ -8,10 +8,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_IOCTL, "ioctl", (*Call).ioctl)
-}
-
 // Requests that all descriptors know [asm-generic/ioctls.h].
 const (
 	fioclex  = 0x5451

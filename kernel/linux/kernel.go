@@ -54,6 +54,9 @@ type Kernel struct {
 	// Short tells whether the kernel's own memory is short, so that nothing more should be kept for programs. May be nil.
 	Short func() bool
 
+	// syscall is the function of that name. Start sets it: fork needs it, and can't name it, since the table names fork.
+	syscall func(t *task.Thread)
+
 	loading sync.Mutex // held while execve loads a program
 
 	zeroOnce sync.Once // see monotonicZero

@@ -55,6 +55,7 @@ func (k *Kernel) Start(prog Program) (*Process, error) {
 	if err != nil {
 		return nil, &task.LoadError{Path: prog.Path, Reason: "finds no memory for its address space", Errno: unix.ENOMEM}
 	}
+	k.syscall = syscall
 	p := &Process{Kernel: k, FDs: prog.FDs, Paths: prog.Paths}
 	u, err := p.load(space, &prog)
 	if err != nil {

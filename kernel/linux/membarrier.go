@@ -2,10 +2,6 @@ package linux
 
 import "golang.org/x/sys/unix"
 
-func init() {
-	register(unix.SYS_MEMBARRIER, "membarrier", (*Call).membarrier)
-}
-
 // Commands of membarrier(2) [linux/membarrier.h]. The one that registers for a command is the next bit.
 const (
 	membarrierQuery                    = 0

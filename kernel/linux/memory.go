@@ -7,22 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_MMAP, "mmap", mmap)
-	register(unix.SYS_MUNMAP, "munmap", munmap)
-	register(unix.SYS_MPROTECT, "mprotect", mprotect)
-	register(unix.SYS_MADVISE, "madvise", madvise)
-	register(unix.SYS_MREMAP, "mremap", mremap)
-	register(unix.SYS_BRK, "brk", brk)
-	register(unix.SYS_MSYNC, "msync", msync)
-	register(unix.SYS_MINCORE, "mincore", mincore)
-	register(unix.SYS_MLOCK, "mlock", mlock)
-	register(unix.SYS_MLOCK2, "mlock2", mlock2)
-	register(unix.SYS_MUNLOCK, "munlock", munlock)
-	register(unix.SYS_MLOCKALL, "mlockall", mlockall)
-	register(unix.SYS_MUNLOCKALL, "munlockall", munlockall)
-}
-
 // mappable is a file that can be mapped into memory. A vfs.File without it is ENODEV.
 type mappable interface {
 	// Mapping returns the contents; see mm.Backing for what its methods must not do. Only a mm.SharedBacking can be

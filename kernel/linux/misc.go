@@ -7,12 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	register(unix.SYS_UNAME, "uname", (*Call).uname)
-	register(unix.SYS_SYSINFO, "sysinfo", (*Call).sysinfo)
-	register(unix.SYS_GETRANDOM, "getrandom", (*Call).getrandom)
-}
-
 // What uname tells. The release is that of the Linux whose system calls these are, for programs that compare it.
 const (
 	unameSystem  = "Linux"

@@ -5,23 +5,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_OPEN, "open", func(c *Call) (uint64, error) {
-		return c.open(atCwd, c.Args[0], uint32(c.Args[1]), uint32(c.Args[2]))
-	})
-	register(unix.SYS_OPENAT, "openat", func(c *Call) (uint64, error) {
-		return c.open(c.Args[0], c.Args[1], uint32(c.Args[2]), uint32(c.Args[3]))
-	})
-	register(unix.SYS_CREAT, "creat", func(c *Call) (uint64, error) {
-		return c.open(atCwd, c.Args[0], unix.O_CREAT|unix.O_WRONLY|unix.O_TRUNC, uint32(c.Args[1]))
-	})
-	register(unix.SYS_OPENAT2, "openat2", (*Call).openat2)
-	register(unix.SYS_GETCWD, "getcwd", (*Call).getcwd)
-	register(unix.SYS_CHDIR, "chdir", (*Call).chdir)
-	register(unix.SYS_FCHDIR, "fchdir", (*Call).fchdir)
-	register(unix.SYS_GETDENTS64, "getdents64", (*Call).getdents64)
-}
-
 // pathMax is PATH_MAX: the longest path in bytes, its NUL included.
 const pathMax = 4096
 

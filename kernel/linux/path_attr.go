@@ -8,38 +8,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_CHMOD, "chmod", func(c *Call) (uint64, error) { return c.chmodAt(atCwd, c.Args[0], c.Args[1], 0) })
-	register(unix.SYS_FCHMOD, "fchmod", (*Call).fchmod)
-	register(unix.SYS_FCHMODAT, "fchmodat", func(c *Call) (uint64, error) {
-		return c.chmodAt(c.Args[0], c.Args[1], c.Args[2], 0)
-	})
-	register(sysFchmodat2, "fchmodat2", (*Call).fchmodat2)
-	register(unix.SYS_CHOWN, "chown", func(c *Call) (uint64, error) {
-		return c.chownAt(atCwd, c.Args[0], c.Args[1], c.Args[2], 0)
-	})
-	register(unix.SYS_LCHOWN, "lchown", func(c *Call) (uint64, error) {
-		return c.chownAt(atCwd, c.Args[0], c.Args[1], c.Args[2], unix.AT_SYMLINK_NOFOLLOW)
-	})
-	register(unix.SYS_FCHOWN, "fchown", (*Call).fchown)
-	register(unix.SYS_FCHOWNAT, "fchownat", (*Call).fchownat)
-	register(unix.SYS_UTIME, "utime", (*Call).utime)
-	register(unix.SYS_UTIMES, "utimes", func(c *Call) (uint64, error) { return c.utimesAt(atCwd, c.Args[0], c.Args[1]) })
-	register(unix.SYS_FUTIMESAT, "futimesat", func(c *Call) (uint64, error) {
-		return c.utimesAt(c.Args[0], c.Args[1], c.Args[2])
-	})
-	register(unix.SYS_UTIMENSAT, "utimensat", (*Call).utimensat)
-	register(unix.SYS_TRUNCATE, "truncate", (*Call).truncate)
-	register(unix.SYS_FTRUNCATE, "ftruncate", (*Call).ftruncate)
-	register(unix.SYS_FALLOCATE, "fallocate", (*Call).fallocate)
-	register(unix.SYS_FADVISE64, "fadvise64", (*Call).fadvise)
-	register(unix.SYS_READAHEAD, "readahead", (*Call).readahead)
-	register(unix.SYS_FSYNC, "fsync", (*Call).fsync)
-	register(unix.SYS_FDATASYNC, "fdatasync", (*Call).fsync)
-	register(unix.SYS_SYNCFS, "syncfs", (*Call).syncfs)
-	register(unix.SYS_SYNC, "sync", zero)
-}
-
 // sysFchmodat2 is the number of fchmodat2(2), of Linux 6.6.
 const sysFchmodat2 = 452
 

@@ -5,45 +5,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_MKDIR, "mkdir", func(c *Call) (uint64, error) { return c.mkdirAt(atCwd, c.Args[0], c.Args[1]) })
-	register(unix.SYS_MKDIRAT, "mkdirat", func(c *Call) (uint64, error) {
-		return c.mkdirAt(c.Args[0], c.Args[1], c.Args[2])
-	})
-	register(unix.SYS_MKNOD, "mknod", func(c *Call) (uint64, error) { return c.mknodAt(atCwd, c.Args[0], c.Args[1]) })
-	register(unix.SYS_MKNODAT, "mknodat", func(c *Call) (uint64, error) {
-		return c.mknodAt(c.Args[0], c.Args[1], c.Args[2])
-	})
-	register(unix.SYS_RMDIR, "rmdir", func(c *Call) (uint64, error) {
-		return c.unlinkAt(atCwd, c.Args[0], unix.AT_REMOVEDIR)
-	})
-	register(unix.SYS_UNLINK, "unlink", func(c *Call) (uint64, error) { return c.unlinkAt(atCwd, c.Args[0], 0) })
-	register(unix.SYS_UNLINKAT, "unlinkat", func(c *Call) (uint64, error) {
-		return c.unlinkAt(c.Args[0], c.Args[1], uint32(c.Args[2]))
-	})
-	register(unix.SYS_RENAME, "rename", func(c *Call) (uint64, error) {
-		return c.renameAt(atCwd, c.Args[0], atCwd, c.Args[1], 0)
-	})
-	register(unix.SYS_RENAMEAT, "renameat", func(c *Call) (uint64, error) {
-		return c.renameAt(c.Args[0], c.Args[1], c.Args[2], c.Args[3], 0)
-	})
-	register(unix.SYS_RENAMEAT2, "renameat2", func(c *Call) (uint64, error) {
-		return c.renameAt(c.Args[0], c.Args[1], c.Args[2], c.Args[3], uint32(c.Args[4]))
-	})
-	register(unix.SYS_LINK, "link", func(c *Call) (uint64, error) {
-		return c.linkAt(atCwd, c.Args[0], atCwd, c.Args[1], 0)
-	})
-	register(unix.SYS_LINKAT, "linkat", func(c *Call) (uint64, error) {
-		return c.linkAt(c.Args[0], c.Args[1], c.Args[2], c.Args[3], uint32(c.Args[4]))
-	})
-	register(unix.SYS_SYMLINK, "symlink", func(c *Call) (uint64, error) {
-		return c.symlinkAt(c.Args[0], atCwd, c.Args[1])
-	})
-	register(unix.SYS_SYMLINKAT, "symlinkat", func(c *Call) (uint64, error) {
-		return c.symlinkAt(c.Args[0], c.Args[1], c.Args[2])
-	})
-}
-
 func (c *Call) mkdirAt(dirfd, addr, mode uint64) (uint64, error) {
 	dir, path, err := c.pathAt(dirfd, addr)
 	if err != nil {

@@ -5,29 +5,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_STAT, "stat", func(c *Call) (uint64, error) { return c.statAt(atCwd, c.Args[0], c.Args[1], 0) })
-	register(unix.SYS_LSTAT, "lstat", func(c *Call) (uint64, error) {
-		return c.statAt(atCwd, c.Args[0], c.Args[1], unix.AT_SYMLINK_NOFOLLOW)
-	})
-	register(unix.SYS_FSTAT, "fstat", (*Call).fstat)
-	register(unix.SYS_NEWFSTATAT, "newfstatat", (*Call).newfstatat)
-	register(unix.SYS_STATX, "statx", (*Call).statx)
-	register(unix.SYS_STATFS, "statfs", (*Call).statfs)
-	register(unix.SYS_FSTATFS, "fstatfs", (*Call).fstatfs)
-	register(unix.SYS_ACCESS, "access", func(c *Call) (uint64, error) { return c.accessAt(atCwd, c.Args[0], c.Args[1], 0) })
-	register(unix.SYS_FACCESSAT, "faccessat", func(c *Call) (uint64, error) {
-		return c.accessAt(c.Args[0], c.Args[1], c.Args[2], 0)
-	})
-	register(unix.SYS_FACCESSAT2, "faccessat2", (*Call).faccessat2)
-	register(unix.SYS_READLINK, "readlink", func(c *Call) (uint64, error) {
-		return c.readlinkAt(atCwd, c.Args[0], c.Args[1], c.Args[2])
-	})
-	register(unix.SYS_READLINKAT, "readlinkat", func(c *Call) (uint64, error) {
-		return c.readlinkAt(c.Args[0], c.Args[1], c.Args[2], c.Args[3])
-	})
-}
-
 // sizeofStat is the size of struct stat in bytes [arch/x86/include/uapi/asm/stat.h].
 const sizeofStat = 144
 

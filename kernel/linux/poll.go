@@ -9,13 +9,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_POLL, "poll", (*Call).poll)
-	register(unix.SYS_PPOLL, "ppoll", (*Call).ppoll)
-	register(unix.SYS_SELECT, "select", (*Call).selectFDs)
-	register(unix.SYS_PSELECT6, "pselect6", (*Call).pselect)
-}
-
 // pollState is what a thread's polls reuse.
 type pollState struct {
 	items   []polled

@@ -9,15 +9,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_EPOLL_CREATE, "epoll_create", (*Call).epollCreate)
-	register(unix.SYS_EPOLL_CREATE1, "epoll_create1", (*Call).epollCreate1)
-	register(unix.SYS_EPOLL_CTL, "epoll_ctl", (*Call).epollCtl)
-	register(unix.SYS_EPOLL_WAIT, "epoll_wait", (*Call).epollWait)
-	register(unix.SYS_EPOLL_PWAIT, "epoll_pwait", (*Call).epollPwait)
-	register(unix.SYS_EPOLL_PWAIT2, "epoll_pwait2", (*Call).epollPwait2)
-}
-
 // epollCreate is epoll_create(2), whose size must be positive and means nothing.
 func (c *Call) epollCreate() (uint64, error) {
 	if int32(c.Args[0]) <= 0 {

@@ -9,39 +9,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_GETPID, "getpid", func(c *Call) (uint64, error) { return uint64(c.PID), nil })
-	register(unix.SYS_GETPPID, "getppid", func(c *Call) (uint64, error) { return uint64(c.ParentID()), nil })
-	register(unix.SYS_GETPGRP, "getpgrp", func(c *Call) (uint64, error) { return c.groupOf(0, false) })
-	register(unix.SYS_GETPGID, "getpgid", func(c *Call) (uint64, error) { return c.groupOf(c.Args[0], false) })
-	register(unix.SYS_GETSID, "getsid", func(c *Call) (uint64, error) { return c.groupOf(c.Args[0], true) })
-	register(unix.SYS_SETSID, "setsid", (*Call).setsid)
-	register(unix.SYS_SETPGID, "setpgid", (*Call).setpgid)
-	register(unix.SYS_GETUID, "getuid", zero)
-	register(unix.SYS_GETEUID, "geteuid", zero)
-	register(unix.SYS_GETGID, "getgid", zero)
-	register(unix.SYS_GETEGID, "getegid", zero)
-	register(unix.SYS_GETGROUPS, "getgroups", zero)
-	register(unix.SYS_GETRESUID, "getresuid", (*Call).getresuid)
-	register(unix.SYS_GETRESGID, "getresgid", (*Call).getresuid)
-	for _, call := range [...]struct {
-		number int
-		name   string
-		ids    int
-	}{
-		{unix.SYS_SETUID, "setuid", 1}, {unix.SYS_SETREUID, "setreuid", 2}, {unix.SYS_SETRESUID, "setresuid", 3},
-		{unix.SYS_SETGID, "setgid", 1}, {unix.SYS_SETREGID, "setregid", 2}, {unix.SYS_SETRESGID, "setresgid", 3},
-	} {
-		register(call.number, call.name, func(c *Call) (uint64, error) { return c.setIDs(call.ids) })
-	}
-	register(unix.SYS_SETFSUID, "setfsuid", zero)
-	register(unix.SYS_SETFSGID, "setfsgid", zero)
-	register(unix.SYS_SETGROUPS, "setgroups", (*Call).setgroups)
-	register(unix.SYS_CAPGET, "capget", (*Call).capget)
-	register(unix.SYS_UMASK, "umask", (*Call).setUmask)
-	register(unix.SYS_EXIT_GROUP, "exit_group", (*Call).exitGroup)
-}
-
 // All processes are root's, with all capabilities.
 
 func zero(*Call) (uint64, error) { return 0, nil }

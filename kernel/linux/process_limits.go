@@ -7,17 +7,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_GETRLIMIT, "getrlimit", func(c *Call) (uint64, error) {
-		return c.rlimit(c.Args[0], 0, c.Args[1])
-	})
-	register(unix.SYS_SETRLIMIT, "setrlimit", func(c *Call) (uint64, error) {
-		return c.rlimit(c.Args[0], c.Args[1], 0)
-	})
-	register(unix.SYS_PRLIMIT64, "prlimit64", (*Call).prlimit64)
-	register(unix.SYS_GETRUSAGE, "getrusage", (*Call).getrusage)
-}
-
 // Resources of getrlimit(2).
 const (
 	rlimitStack      = 3

@@ -7,26 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	register(unix.SYS_SCHED_YIELD, "sched_yield", (*Call).schedYield)
-	register(unix.SYS_SCHED_GETAFFINITY, "sched_getaffinity", (*Call).schedGetaffinity)
-	register(unix.SYS_SCHED_SETAFFINITY, "sched_setaffinity", (*Call).schedSetaffinity)
-	register(unix.SYS_SCHED_GETPARAM, "sched_getparam", (*Call).schedGetparam)
-	register(unix.SYS_SCHED_SETPARAM, "sched_setparam", (*Call).schedSetparam)
-	register(unix.SYS_SCHED_GETSCHEDULER, "sched_getscheduler", (*Call).schedGetscheduler)
-	register(unix.SYS_SCHED_SETSCHEDULER, "sched_setscheduler", (*Call).schedSetscheduler)
-	register(unix.SYS_SCHED_RR_GET_INTERVAL, "sched_rr_get_interval", (*Call).schedRRGetInterval)
-	register(unix.SYS_SCHED_GET_PRIORITY_MAX, "sched_get_priority_max", func(c *Call) (uint64, error) {
-		return c.priorityRange(99)
-	})
-	register(unix.SYS_SCHED_GET_PRIORITY_MIN, "sched_get_priority_min", func(c *Call) (uint64, error) {
-		return c.priorityRange(1)
-	})
-	register(unix.SYS_GETPRIORITY, "getpriority", (*Call).getpriority)
-	register(unix.SYS_SETPRIORITY, "setpriority", (*Call).setpriority)
-	register(unix.SYS_GETCPU, "getcpu", (*Call).getcpu)
-}
-
 func (c *Call) schedYield() (uint64, error) {
 	runtime.Gosched()
 	return 0, nil

@@ -8,22 +8,6 @@ import (
 	"wick/kernel/task"
 )
 
-func init() {
-	register(unix.SYS_RT_SIGACTION, "rt_sigaction", (*Call).rtSigaction)
-	register(unix.SYS_RT_SIGPROCMASK, "rt_sigprocmask", (*Call).rtSigprocmask)
-	register(unix.SYS_RT_SIGRETURN, "rt_sigreturn", (*Call).rtSigreturn)
-	register(unix.SYS_RT_SIGPENDING, "rt_sigpending", (*Call).rtSigpending)
-	register(unix.SYS_RT_SIGTIMEDWAIT, "rt_sigtimedwait", (*Call).rtSigtimedwait)
-	register(unix.SYS_RT_SIGSUSPEND, "rt_sigsuspend", (*Call).rtSigsuspend)
-	register(unix.SYS_RT_SIGQUEUEINFO, "rt_sigqueueinfo", (*Call).rtSigqueueinfo)
-	register(unix.SYS_RT_TGSIGQUEUEINFO, "rt_tgsigqueueinfo", (*Call).rtTgsigqueueinfo)
-	register(unix.SYS_SIGALTSTACK, "sigaltstack", (*Call).sigaltstack)
-	register(unix.SYS_KILL, "kill", (*Call).kill)
-	register(unix.SYS_TKILL, "tkill", (*Call).tkill)
-	register(unix.SYS_TGKILL, "tgkill", (*Call).tgkill)
-	register(unix.SYS_PAUSE, "pause", (*Call).pause)
-}
-
 // Sizes of structures, in bytes.
 const (
 	sigsetSize    = 8

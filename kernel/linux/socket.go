@@ -8,19 +8,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_SOCKET, "socket", (*Call).newSocket)
-	register(unix.SYS_SOCKETPAIR, "socketpair", (*Call).socketpair)
-	register(unix.SYS_BIND, "bind", (*Call).bind)
-	register(unix.SYS_LISTEN, "listen", (*Call).listen)
-	register(unix.SYS_ACCEPT, "accept", func(c *Call) (uint64, error) { return c.accept(0) })
-	register(unix.SYS_ACCEPT4, "accept4", func(c *Call) (uint64, error) { return c.accept(int(int32(c.Args[3]))) })
-	register(unix.SYS_CONNECT, "connect", (*Call).connect)
-	register(unix.SYS_GETSOCKNAME, "getsockname", func(c *Call) (uint64, error) { return c.socketName(net.Socket.LocalAddr) })
-	register(unix.SYS_GETPEERNAME, "getpeername", func(c *Call) (uint64, error) { return c.socketName(net.Socket.PeerAddr) })
-	register(unix.SYS_SHUTDOWN, "shutdown", (*Call).shutdown)
-}
-
 // socketState is what a thread's calls on sockets reuse, so that they don't allocate.
 type socketState struct {
 	addr    [net.MaxSockaddr]byte

@@ -10,11 +10,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_SENDTO, "sendto", (*Call).sendto)
-	register(unix.SYS_RECVFROM, "recvfrom", (*Call).recvfrom)
-}
-
 // sendto is sendto(2): fd, buffer, length, flags, address, its length.
 func (c *Call) sendto() (uint64, error) {
 	o, s, err := c.socket()

@@ -11,13 +11,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_SENDMSG, "sendmsg", (*Call).sendmsg)
-	register(unix.SYS_RECVMSG, "recvmsg", (*Call).recvmsg)
-	register(unix.SYS_SENDMMSG, "sendmmsg", (*Call).sendmmsg)
-	register(unix.SYS_RECVMMSG, "recvmmsg", (*Call).recvmmsg)
-}
-
 // struct msghdr: name 8, its length 4, padding 4, iovec 8, their number 8, control 8, its length 8, flags 4,
 // padding 4. struct mmsghdr has a length of 4 and padding of 4 after it [bits/socket.h].
 const (

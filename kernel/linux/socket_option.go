@@ -4,11 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	register(unix.SYS_SETSOCKOPT, "setsockopt", (*Call).setsockopt)
-	register(unix.SYS_GETSOCKOPT, "getsockopt", (*Call).getsockopt)
-}
-
 // maxSockopt bounds the values of socket options, in bytes; the longest that is known is struct tcp_info.
 const maxSockopt = 512
 

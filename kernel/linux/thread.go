@@ -4,14 +4,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func init() {
-	register(unix.SYS_EXIT, "exit", (*Call).exit)
-	register(unix.SYS_GETTID, "gettid", (*Call).gettid)
-	register(unix.SYS_SET_TID_ADDRESS, "set_tid_address", (*Call).setTIDAddress)
-	register(unix.SYS_ARCH_PRCTL, "arch_prctl", (*Call).archPrctl)
-	register(unix.SYS_PRCTL, "prctl", (*Call).prctl)
-}
-
 func (c *Call) exit() (uint64, error) {
 	c.Thread.Exit(int(int32(c.Args[0])))
 	return 0, nil

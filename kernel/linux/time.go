@@ -7,19 +7,6 @@ import (
 	"wick/kernel/task"
 )
 
-func init() {
-	register(unix.SYS_CLOCK_GETTIME, "clock_gettime", (*Call).clockGettime)
-	register(unix.SYS_CLOCK_GETRES, "clock_getres", (*Call).clockGetres)
-	register(unix.SYS_CLOCK_NANOSLEEP, "clock_nanosleep", (*Call).clockNanosleep)
-	register(unix.SYS_NANOSLEEP, "nanosleep", (*Call).nanosleep)
-	register(unix.SYS_GETTIMEOFDAY, "gettimeofday", (*Call).gettimeofday)
-	register(unix.SYS_TIME, "time", (*Call).time)
-	register(unix.SYS_TIMES, "times", (*Call).times)
-	register(unix.SYS_ALARM, "alarm", (*Call).alarm)
-	register(unix.SYS_SETITIMER, "setitimer", (*Call).setitimer)
-	register(unix.SYS_GETITIMER, "getitimer", (*Call).getitimer)
-}
-
 const (
 	coarseResolution = 4 * time.Millisecond  // that of Linux with HZ=250
 	clockTick        = 10 * time.Millisecond // USER_HZ is 100

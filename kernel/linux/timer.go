@@ -7,14 +7,6 @@ import (
 	"wick/kernel/task"
 )
 
-func init() {
-	register(unix.SYS_TIMER_CREATE, "timer_create", (*Call).timerCreate)
-	register(unix.SYS_TIMER_SETTIME, "timer_settime", (*Call).timerSettime)
-	register(unix.SYS_TIMER_GETTIME, "timer_gettime", (*Call).timerGettime)
-	register(unix.SYS_TIMER_GETOVERRUN, "timer_getoverrun", (*Call).timerGetoverrun)
-	register(unix.SYS_TIMER_DELETE, "timer_delete", (*Call).timerDelete)
-}
-
 // Ways of sigev_notify, sigevent(3) [asm-generic/siginfo.h]. SIGEV_THREAD is what a C library makes of SIGEV_THREAD_ID.
 const (
 	sigevSignal   = 0

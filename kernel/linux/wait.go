@@ -9,13 +9,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-func init() {
-	register(unix.SYS_WAIT4, "wait4", (*Call).wait4)
-	register(unix.SYS_WAITID, "waitid", (*Call).waitid)
-	register(unix.SYS_PIDFD_OPEN, "pidfd_open", (*Call).pidfdOpen)
-	register(unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal", (*Call).pidfdSendSignal)
-}
-
 // Options of wait4(2) and waitid(2) [linux/wait.h].
 const (
 	waitNohang   = 1
