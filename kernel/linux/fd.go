@@ -122,7 +122,7 @@ func (c *Call) fcntl() (uint64, error) {
 	case unix.F_GETLEASE:
 		return unix.F_UNLCK, nil
 	case unix.F_GETPIPE_SZ, unix.F_SETPIPE_SZ:
-		p, ok := o.File().(*vfs.PipeEnd)
+		p, ok := vfs.PipeOf(o.File())
 		if !ok {
 			return 0, unix.EBADF
 		}

@@ -25,26 +25,72 @@ type pipe struct {
 	born   time.Time
 
 	mu      sync.Mutex
-	ring    []page // guarded by mu; its pages together are the capacity
+	ring    []page // guarded by mu; its pages together are the capacity; nil while nobody has the pipe open
 	head    int    // guarded by mu: where the oldest byte is
 	n       int    // guarded by mu: bytes held
 	readers int    // guarded by mu: open descriptions of the read end
 	writers int    // guarded by mu
+
+	everReaders uint64 // guarded by mu: how often the read end has been opened
+	everWriters uint64 // guarded by mu
 }
 
-// PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it was opened with O_RDWR.
+// PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it, or its name, was opened with O_RDWR.
 type PipeEnd struct {
 	pipe          *pipe
 	reads, writes bool
+	quietUntil    uint64 // poll(2) tells no end before everWriters has come to this
 }
 
 // NewPipe returns the ends of a new pipe.
 func (fs *FS) NewPipe() (r, w *PipeEnd) { return newPipe(&fs.memory) }
 
 func newPipe(m *memory) (r, w *PipeEnd) {
-	p := &pipe{memory: m, readers: 1, writers: 1, ino: anonymousInode(), born: time.Now()}
+	p := &pipe{memory: m, readers: 1, writers: 1, everReaders: 1, everWriters: 1, ino: anonymousInode(), born: time.Now()}
 	p.ring = make([]page, PipeSize/pageSize)
 	return &PipeEnd{pipe: p, reads: true}, &PipeEnd{pipe: p, writes: true}
+}
+
+// joinLocked counts a new end, by the access mode in the flags of open(2): unix.EINVAL for none.
+func (e *PipeEnd) joinLocked(flags uint32) error {
+	switch flags & unix.O_ACCMODE {
+	case unix.O_RDONLY:
+		e.reads = true
+	case unix.O_WRONLY:
+		e.writes = true
+	case unix.O_RDWR:
+		e.reads, e.writes = true, true
+	default:
+		return unix.EINVAL
+	}
+	p := e.pipe
+	if p.ring == nil {
+		p.ring = make([]page, PipeSize/pageSize)
+	}
+	if e.reads {
+		p.readers++
+		p.everReaders++
+	}
+	if e.writes {
+		p.writers++
+		p.everWriters++
+	}
+	return nil
+}
+
+// leaveLocked ends what joinLocked has begun. With the last end the bytes go.
+func (e *PipeEnd) leaveLocked() {
+	p := e.pipe
+	if e.reads {
+		p.readers--
+	}
+	if e.writes {
+		p.writers--
+	}
+	if p.readers == 0 && p.writers == 0 {
+		p.memory.freePages(p.ring...)
+		p.ring, p.head, p.n = nil, 0, 0
+	}
 }
 
 var lastAnonymousInode atomic.Uint64
@@ -191,7 +237,7 @@ func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
 		if p.n > 0 {
 			ready |= waiter.ReadableEvents
 		}
-		if p.writers == 0 {
+		if p.writers == 0 && p.everWriters >= e.quietUntil {
 			ready |= waiter.EventHUp
 		}
 	}
@@ -219,16 +265,7 @@ func (e *PipeEnd) EventUnregister(entry *waiter.Entry) { e.pipe.queue.EventUnreg
 func (e *PipeEnd) Close() error {
 	p := e.pipe
 	p.mu.Lock()
-	if e.reads {
-		p.readers--
-	}
-	if e.writes {
-		p.writers--
-	}
-	if p.readers == 0 && p.writers == 0 {
-		p.memory.freePages(p.ring...)
-		p.ring, p.head, p.n = nil, 0, 0
-	}
+	e.leaveLocked()
 	p.mu.Unlock()
 	p.queue.Notify(waiter.EventHUp | waiter.EventErr | waiter.ReadableEvents | waiter.WritableEvents)
 	return nil
@@ -240,22 +277,8 @@ func (e *PipeEnd) Reopen(flags uint32) (File, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := &PipeEnd{pipe: p}
-	switch flags & unix.O_ACCMODE {
-	case unix.O_RDONLY:
-		end.reads = true
-	case unix.O_WRONLY:
-		if p.readers == 0 && flags&unix.O_NONBLOCK != 0 {
-			return nil, unix.ENXIO // fifo(7)
-		}
-		end.writes = true
-	default:
-		end.reads, end.writes = true, true
-	}
-	if end.reads {
-		p.readers++
-	}
-	if end.writes {
-		p.writers++
+	if err := end.joinLocked(flags); err != nil {
+		return nil, err
 	}
 	return end, nil
 }
