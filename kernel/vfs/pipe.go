@@ -33,13 +33,17 @@ type pipe struct {
 
 	everReaders uint64 // guarded by mu: how often the read end has been opened
 	everWriters uint64 // guarded by mu
+
+	taken   uint64   // guarded by mu: bytes that have left the ring
+	packets []packet // guarded by mu: those of the bytes held that are packets, the oldest first; see pipe_packet.go
 }
 
 // PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it, or its name, was opened with O_RDWR.
 type PipeEnd struct {
 	pipe          *pipe
 	reads, writes bool
-	quietUntil    uint64 // poll(2) tells no end before everWriters has come to this
+	quietUntil    uint64      // poll(2) tells no end before everWriters has come to this
+	packets       atomic.Bool // O_DIRECT: each write is a packet
 }
 
 // NewPipe returns the ends of a new pipe.
@@ -89,7 +93,7 @@ func (e *PipeEnd) leaveLocked() {
 	}
 	if p.readers == 0 && p.writers == 0 {
 		p.memory.freePages(p.ring...)
-		p.ring, p.head, p.n = nil, 0, 0
+		p.ring, p.head, p.n, p.packets = nil, 0, 0, nil
 	}
 }
 
@@ -126,14 +130,20 @@ func (e *PipeEnd) Read(dst Dst, _ int64) (int64, error) {
 	return total, err
 }
 
-// takeLocked moves bytes from the ring to dst. Bytes that dst could not take stay.
+// takeLocked moves bytes from the ring to dst, up to the end of the first packet. Bytes that dst could not take stay, unless
+// they are the rest of a packet.
 func (p *pipe) takeLocked(dst Dst) (total int64, err error) {
-	for p.n > 0 && dst.Len() > 0 && err == nil {
-		piece := p.pieceLocked(p.head, min(p.n, dst.Len()))
+	left := p.readableLocked()
+	for left > 0 && dst.Len() > 0 && err == nil {
+		piece := p.pieceLocked(p.head, min(left, dst.Len()))
 		var n int
 		n, err = dst.Write(piece)
 		p.dropLocked(n)
+		left -= n
 		total += int64(n)
+	}
+	if err == nil {
+		p.dropRestLocked()
 	}
 	return total, err
 }
@@ -148,6 +158,8 @@ func (p *pipe) pieceLocked(position, n int) []byte {
 // dropLocked forgets the n oldest bytes.
 func (p *pipe) dropLocked(n int) {
 	p.n -= n
+	p.taken += uint64(n)
+	p.dropPacketsLocked()
 	p.head = (p.head + n) % p.capacityLocked()
 	if p.n == 0 {
 		p.head = 0 // so that a pipe that never holds much needs one page only
@@ -157,7 +169,7 @@ func (p *pipe) dropLocked(n int) {
 func (p *pipe) capacityLocked() int { return len(p.ring) * pageSize }
 
 // Write puts bytes into the pipe: all of them if there are PipeBuf or fewer, else as many as there is room
-// for; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE), unix.ENOMEM.
+// for, or as fit into a packet; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE), unix.ENOMEM.
 func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 	want := src.Len()
 	if want == 0 {
@@ -169,7 +181,11 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 		p.mu.Unlock()
 		return 0, unix.EPIPE
 	}
-	room := p.capacityLocked() - p.n
+	packet := e.packets.Load()
+	if packet {
+		want = min(want, PipeBuf)
+	}
+	room := p.roomLocked()
 	if room == 0 || want <= PipeBuf && room < want {
 		p.mu.Unlock()
 		return 0, unix.EAGAIN
@@ -180,6 +196,9 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 		return 0, err
 	}
 	total, err := p.putLocked(src, n)
+	if packet {
+		p.endPacketLocked(int(total))
+	}
 	p.mu.Unlock()
 	if total > 0 {
 		// Each write tells, not only the one that ends emptiness: programs with edge-triggered
@@ -225,7 +244,7 @@ func (p *pipe) putLocked(src Src, n int) (total int64, err error) {
 
 // fullLocked tells whether writers must wait. As on Linux, a pipe counts as writable when an atomic
 // write of PipeBuf bytes would succeed.
-func (p *pipe) fullLocked() bool { return p.capacityLocked()-p.n < PipeBuf }
+func (p *pipe) fullLocked() bool { return p.roomLocked() < PipeBuf }
 
 // Readiness tells POLLIN, POLLHUP of the read end; POLLOUT, POLLERR of the write end, see poll(2).
 func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
@@ -315,7 +334,7 @@ func (e *PipeEnd) SetCapacity(size int) (int, error) {
 	}
 	p := e.pipe
 	p.mu.Lock()
-	if capacity < p.n {
+	if capacity < p.n || capacity/pageSize < len(p.packets) {
 		p.mu.Unlock()
 		return 0, unix.EBUSY
 	}
@@ -332,17 +351,17 @@ func (e *PipeEnd) SetCapacity(size int) (int, error) {
 	return capacity, nil
 }
 
-// moveLocked moves the bytes held to a new ring.
+// moveLocked moves the bytes held, which may be packets, to a new ring.
 func (p *pipe) moveLocked(capacity int) error {
 	moved := pipe{memory: p.memory, ring: make([]page, capacity/pageSize)}
 	if _, err := moved.makeLocked(p.n); err != nil {
 		p.memory.freePages(moved.ring...)
 		return err
 	}
-	for p.n > 0 {
-		b := Bytes(p.pieceLocked(p.head, p.n))
+	for at := 0; at < p.n; {
+		b := Bytes(p.pieceLocked((p.head+at)%p.capacityLocked(), p.n-at))
 		n, _ := moved.putLocked(&b, len(b)) // there is room, and the kernel's memory doesn't fault
-		p.dropLocked(int(n))
+		at += int(n)
 	}
 	p.memory.freePages(p.ring...)
 	p.ring, p.head, p.n = moved.ring, 0, moved.n

@@ -39,6 +39,8 @@ func main() {
 		check.Case{Name: "pipe-nonblock", Run: pipeNonblock},
 		check.Case{Name: "pipe-broken", Run: pipeBroken},
 		check.Case{Name: "pipe-bulk", Run: pipeBulk},
+		check.Case{Name: "pipe-packets", Run: pipePackets},
+		check.Case{Name: "pipe-packets-and-bytes", Run: pipePacketsAndBytes},
 		check.Case{Name: "fifo-attributes", Run: fifoAttributes},
 		check.Case{Name: "fifo-open", Run: fifoOpen},
 		check.Case{Name: "fifo-nonblock", Run: fifoNonblock},
