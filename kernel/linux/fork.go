@@ -131,6 +131,7 @@ func (c *Call) newProcess(a *task.CloneArgs, pidfdAt uint64) (uint64, error) {
 func (p *Process) forked() *Process {
 	child := &Process{Kernel: p.Kernel, FDs: p.FDs.Fork(), Paths: p.Paths.Fork()}
 	child.umask.Store(p.umask.Load())
+	child.keepCaps.Store(p.keepCaps.Load())
 	child.nice.Store(p.nice.Load())
 	child.barriers.Store(p.barriers.Load())
 	child.execute(p.executed)

@@ -27,7 +27,7 @@ func (c *Call) sendto() (uint64, error) {
 		return 0, err
 	}
 	m := &c.sock.message
-	*m = net.Message{PID: c.PID}
+	*m = net.Message{Sender: c.sender()}
 	if c.Args[4] != 0 {
 		if m.Addr, err = c.sockaddr(c.Args[4], c.Args[5]); err != nil {
 			return 0, err

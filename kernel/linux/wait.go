@@ -200,7 +200,7 @@ func (c *Call) pidfdSendSignal() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	info := task.UserInfo(sig, task.SiUser, c.PID)
+	info := task.UserInfo(sig, task.SiUser, c.PID, c.who().UID)
 	if c.Args[2] != 0 {
 		if info, err = c.queueInfo(0, c.Args[2]); err != nil {
 			return 0, err
@@ -209,9 +209,13 @@ func (c *Call) pidfdSendSignal() (uint64, error) {
 			return 0, unix.EPERM
 		}
 	}
-	switch {
-	case p.Gone():
+	if p.Gone() {
 		return 0, unix.ESRCH
+	}
+	err = c.maySignal(p, sig)
+	switch {
+	case err != nil:
+		return 0, err
 	case sig == 0:
 		return 0, nil
 	case p == c.Process.Process:

@@ -103,9 +103,9 @@ func (i *Info) Signal() unix.Signal { return unix.Signal(i.Signo) }
 // Addr returns the address of a fault's Info (si_addr).
 func (i *Info) Addr() uint64 { return i.Data[0] }
 
-// UserInfo returns the Info of kill (SiUser) or tgkill (SiTkill) by a process of user root.
-func UserInfo(sig unix.Signal, code int32, pid int) Info {
-	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(uint32(pid))}}
+// UserInfo returns the Info of kill (SiUser) or tgkill (SiTkill) by a process of user uid.
+func UserInfo(sig unix.Signal, code int32, pid int, uid uint32) Info {
+	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(uint32(pid)) | uint64(uid)<<32}}
 }
 
 // faultInfo returns the Info of an exception at addr.

@@ -18,7 +18,9 @@ func (p *Paths) MakeFIFO(at *Dir, path string, perm uint32) error {
 		return err
 	}
 	pipe := &pipe{memory: &p.fs.memory}
-	l.dir.addLocked(l.name, p.fs.newSpecial(devRoot, unix.S_IFIFO|perm&0o7777, pipe.openFIFO))
+	n := p.fs.newSpecial(devRoot, unix.S_IFIFO|perm&0o7777, pipe.openFIFO)
+	p.own(l.dir, &n.inode)
+	l.dir.addLocked(l.name, n)
 	return nil
 }
 

@@ -9,6 +9,7 @@ type Suite struct {
 	C    string // name of a C program, or ""
 
 	Network bool // it needs a network card
+	Root    bool // it needs to be root's
 
 	// Flags and Env are what the program needs to find its peers.
 	Flags func(p Peers) []string
@@ -59,6 +60,7 @@ var Suites = []Suite{
 	{Name: "c-clocks", C: "clocks"},
 	{Name: "c-limits", C: "limits", Heavy: []string{"mappings", "queue-bytes", "datagrams"}},
 	{Name: "c-linux", C: "linux"},
+	{Name: "c-ids", C: "ids", Root: true},
 	{Name: "c-sockets", C: "sockets", Network: true, Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},
 }
 
