@@ -145,7 +145,7 @@ func (p *Process) forked() *Process {
 func (p *Process) options() task.Options {
 	return task.Options{
 		Syscall: syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
-		Log: p.Kernel.logReport, Trace: appendRecent,
+		Log: p.Kernel.logReport, Trace: appendRecent, User: func() uint32 { return p.who().UID },
 	}
 }
 

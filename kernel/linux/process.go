@@ -148,8 +148,9 @@ func (p *Process) info(prog *running) *vfs.ProcessInfo {
 			group, session = p.Group()
 			return p.ParentID(), group, session
 		},
-		Zombie: p.Zombie,
-		Umask:  p.Umask,
+		Zombie:  p.Zombie,
+		Stopped: p.Stopped,
+		Umask:   p.Umask,
 	}
 }
 

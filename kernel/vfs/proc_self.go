@@ -29,6 +29,7 @@ type ProcessInfo struct {
 	Limits  func() (stack, files, addressSpace uint64) // soft limits, ^0: none
 	Kin     func() (parent, group, session int)        // ids
 	Zombie  func() bool                                // whether it has ended
+	Stopped func() bool                                // whether a signal has stopped it
 	Umask   func() uint32
 
 	paths *Paths // by SetProcess
@@ -139,6 +140,9 @@ func (info *ProcessInfo) kin() (parent, group, session int) {
 func (info *ProcessInfo) state() (letter, word string) {
 	if info.Zombie != nil && info.Zombie() {
 		return "Z", "zombie"
+	}
+	if info.Stopped != nil && info.Stopped() {
+		return "T", "stopped"
 	}
 	return "R", "running"
 }

@@ -48,6 +48,7 @@ var Suites = []Suite{
 	{Name: "processes", Go: "processes"},
 	{Name: "c-processes", C: "processes"},
 	{Name: "c-children", C: "children"},
+	{Name: "c-stops", C: "stops"},
 	{Name: "c-storm", C: "storm", Heavy: []string{"children", "copies", "in-a-row"}},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
