@@ -17,8 +17,10 @@ func (d *ipDatagram) setOption(o option, v int) error {
 		d.opts.v6Only = v != 0
 	case optReuseAddr:
 		d.opts.reuseAddr = v != 0
+		d.shareLocked()
 	case optReusePort:
 		d.opts.reusePort = v != 0
+		d.shareLocked()
 	case optBroadcast:
 		d.opts.broadcast = v != 0
 	case optBindToDevice:

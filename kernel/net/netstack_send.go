@@ -72,11 +72,12 @@ func (d *ipDatagram) findRouteLocked(e endpoint, c *sendControl) (*stack.Route, 
 		switch {
 		case d.bindAddr.BitLen() != 0:
 			dst = d.bindAddr
-		case network == header.IPv4ProtocolNumber:
+		case network == header.IPv4ProtocolNumber, d.first == header.IPv4ProtocolNumber:
 			dst = header.IPv4Loopback
 		default:
 			dst = header.IPv6Loopback
 		}
+		network = networkFamily(dst.BitLen() != 8*header.IPv4AddressSize)
 	}
 	nic := tcpip.NICID(e.scope)
 	if d.bindNIC != 0 {
@@ -103,7 +104,10 @@ func (d *ipDatagram) findRouteLocked(e endpoint, c *sendControl) (*stack.Route, 
 			}
 		}
 	}
-	if src.BitLen() != 0 && src.BitLen() != dst.BitLen() {
+	switch from4 := src.BitLen() == 8*header.IPv4AddressSize || src.BitLen() == 0 && d.first == header.IPv4ProtocolNumber; {
+	case from4 && network == header.IPv6ProtocolNumber:
+		return nil, 0, unix.EAFNOSUPPORT // Linux has an IPv4 source address then [ip6_dst_lookup_tail]
+	case src.BitLen() != 0 && src.BitLen() != dst.BitLen():
 		return nil, 0, unix.ENETUNREACH
 	}
 	if header.IsV4MulticastAddress(dst) || header.IsV6MulticastAddress(dst) {

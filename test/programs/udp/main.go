@@ -27,6 +27,8 @@ func main() {
 		check.Case{Name: "segments-by-message", Run: segmentsByMessage},
 		check.Case{Name: "segments-refused", Run: segmentsRefused},
 		check.Case{Name: "port-in-use", Run: portInUse},
+		check.Case{Name: "port-shared-after-bind", Run: portSharedAfterBind},
+		check.Case{Name: "ipv6-reconnect", Run: ipv6Reconnect},
 		check.Case{Name: "deadlines", Run: deadlines},
 		check.Case{Name: "errors", Run: errnos},
 
