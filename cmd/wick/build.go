@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -92,8 +93,16 @@ func (f *machineFlags) build(out io.Writer, dir string, args []string) error {
 	}); err != nil {
 		return err
 	}
+	bundled, err := os.Stat(filepath.Join(dir, bundleName))
+	if err != nil {
+		return err
+	}
+	leastMiB, err := f.enoughMemory(size + bundled.Size())
+	if err != nil {
+		return err
+	}
 	if err := writeFile(dir, scriptName, 0o777, func(w io.Writer) error {
-		_, err := io.WriteString(w, f.script())
+		_, err := io.WriteString(w, f.script(leastMiB))
 		return err
 	}); err != nil {
 		return err
@@ -130,8 +139,8 @@ func writeFile(dir, name string, mode os.FileMode, write func(io.Writer) error) 
 }
 
 // script returns a shell script that boots the image wherever it lies, with more options of QEMU
-// if it gets some.
-func (f *machineFlags) script() string {
+// if it gets some. It refuses a machine with less memory than leastMiB.
+func (f *machineFlags) script(leastMiB int64) string {
 	const here, socket = "@here@", "@socket@" // stand for the script's directory and $VSOCK, which only the script knows
 	line := f.commandLine(here+"/"+kernelName, here+"/"+bundleName)
 	vsock := shellLine(f.machine.VsockArgs("path=" + socket))
@@ -145,6 +154,29 @@ func (f *machineFlags) script() string {
 #     wick vsock serve --guest cid=3,socket=SOCKET,path=PATH
 # Then wick vsock connect PATH PORT connects to a port of the machine. (A comma in SOCKET is written twice.)
 here=$(dirname "$0")
+
+# With less memory, QEMU may load one part of the image over the other, and the machine would hang without a word.
+least=` + strconv.FormatInt(leastMiB, 10) + ` # MiB
+option=
+for word; do
+	if [ "$option" = -m ]; then
+		size=${word#size=}
+		size=${size%%,*}
+		case $size in
+		'' | *[!0-9]*[!0-9]*) kib= ;; # QEMU will say what it thinks of it
+		*[kK]) kib=${size%?} ;;
+		*[mM]) kib=$((${size%?} * 1024)) ;;
+		*[gG]) kib=$((${size%?} * 1048576)) ;;
+		*[!0-9]*) kib= ;;
+		*) kib=$((size * 1024)) ;;
+		esac
+		if [ -n "$kib" ] && [ "$kib" -lt $((least * 1024)) ]; then
+			echo "wick: not enough memory: -m $word is too little for this image: at least ${least}M, better twice that" >&2
+			exit 251 # as QEMU, when the kernel tells so
+		fi
+	fi
+	option=$word
+done
 if [ -n "$VSOCK" ]; then
 	set -- ` + strings.ReplaceAll(vsock, socket, `"$VSOCK"`) + ` "$@"
 fi

@@ -119,6 +119,7 @@ func TestBuild(t *testing.T) {
 		t.Errorf("files: %v, %v", entries, err)
 	}
 	checkScript(t, dir)
+	checkScriptMemory(t, dir)
 }
 
 // checkScript runs the script with a QEMU that prints its arguments.
@@ -139,6 +140,27 @@ func checkScript(t *testing.T, dir string) {
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in %s", want, out)
+		}
+	}
+}
+
+// checkScriptMemory: the script refuses a machine that is too small for the image, however -m says so.
+func checkScriptMemory(t *testing.T, dir string) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "qemu-system-x86_64"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for memory, enough := range map[string]bool{
+		"9M": false, "9": false, "10m": true, "9216K": false, "20000k": true, "1G": true, "size=9M,slots=2,maxmem=1G": false, "size=64M": true,
+		"0": false, "nonsense": true, "": true, "1.5G": true, "64": true,
+	} {
+		cmd := exec.Command(filepath.Join(dir, scriptName), "-cpu", "9M", "-m", memory, "-m0")
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		told := strings.HasPrefix(string(out), "wick: not enough memory: -m "+memory) && strings.Contains(string(out), "at least 10M")
+		switch status := cmd.ProcessState.ExitCode(); {
+		case enough && (err != nil || len(out) > 0), !enough && (status != 251 || !told):
+			t.Errorf("-m %s: status %d, %q", memory, status, out)
 		}
 	}
 }

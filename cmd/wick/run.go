@@ -216,18 +216,26 @@ func (f *runFlags) checkMemory() error {
 	if has := hostMemory(); f.machine.Memory > has {
 		return fmt.Errorf("--memory: %s is more than this host has, which is %dM", f.memory, has>>20)
 	}
-	needed := int64(leastMemory)
+	var loaded int64
 	for _, file := range []*os.File{f.machine.Kernel, f.machine.Bundle} {
 		info, err := file.Stat()
 		if err != nil {
 			return err
 		}
-		needed += info.Size()
+		loaded += info.Size()
 	}
+	_, err := f.enoughMemory(loaded)
+	return err
+}
+
+// enoughMemory returns how much memory a machine needs, in MiB, into which so many bytes are loaded, and an error if it has less.
+func (f *machineFlags) enoughMemory(loaded int64) (leastMiB int64, err error) {
+	needed := leastMemory + loaded
+	leastMiB = (needed + 1<<20 - 1) >> 20
 	if f.machine.Memory < needed {
-		return fmt.Errorf("--memory: %s is too little for this program: at least %dM, better twice that", f.memory, (needed+1<<20-1)>>20)
+		err = fmt.Errorf("--memory: %s is too little for this program: at least %dM, better twice that", f.memory, leastMiB)
 	}
-	return nil
+	return leastMiB, err
 }
 
 // hostMemory is the memory and swap of the host in bytes.

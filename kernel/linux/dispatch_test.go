@@ -158,7 +158,7 @@ func TestInterruptedCallsGoOnAsSignal7Says(t *testing.T) {
 			table[c.number] = func(call *Call) (uint64, error) {
 				if !sent {
 					sent = true
-					call.Thread.SendInfo(task.UserInfo(unix.SIGUSR1, task.SiTkill, 1))
+					call.Thread.SendInfo(task.UserInfo(unix.SIGUSR1, task.SiTkill, 1, 0))
 				}
 				return do(call)
 			}

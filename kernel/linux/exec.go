@@ -95,7 +95,7 @@ func (c *Call) loadProgram(dirfd uint64, name string, argvAt, envpAt uint64, fla
 	if p.Space, err = c.Space.Sibling(limits); err != nil {
 		return nil, unix.ENOMEM
 	}
-	if p.Regs, err = c.Kernel.loadImage(p.Space, image.Image, p.argv, p.envp); err != nil {
+	if p.Regs, err = c.loadImage(p.Space, image.Image, p.argv, p.envp); err != nil {
 		p.Space.Release()
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (c *Call) openProgram(dirfd uint64, name string, flags uint32) (image progr
 		if o.Flags()&unix.O_PATH != 0 {
 			given, name = "/proc/self/fd/"+strconv.Itoa(int(int32(dirfd))), given
 			o.Release()
-			if o, err = c.Paths.Open(nil, given, unix.O_RDONLY, 0); err != nil {
+			if o, err = c.Paths.Open(nil, given, unix.O_RDONLY|vfs.ForExec, 0); err != nil {
 				return image, "", err
 			}
 			given = name
@@ -172,7 +172,7 @@ func (c *Call) openProgram(dirfd uint64, name string, flags uint32) (image progr
 		if err != nil {
 			return image, "", err
 		}
-		open := uint32(unix.O_RDONLY)
+		open := uint32(unix.O_RDONLY | vfs.ForExec)
 		if flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
 			open |= unix.O_NOFOLLOW
 		}
@@ -185,8 +185,11 @@ func (c *Call) openProgram(dirfd uint64, name string, flags uint32) (image progr
 		}
 	}
 	st, err := o.File().Stat()
-	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || st.Mode&0o111 == 0) {
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = unix.EACCES
+	}
+	if err == nil {
+		err = vfs.Access(c.who(), vfs.NodeOf(o.File()), unix.X_OK)
 	}
 	if err == nil {
 		image.Image, err = imageOf(o, name)
@@ -234,6 +237,7 @@ func (c *Call) become(p *loaded) error {
 	c.endExecution()
 	c.execute(p.file)
 	c.barriers.Store(0)
+	c.executeAs()
 	c.setProgram(&running{path: p.path, args: told(p.argv), env: told(p.envp), auxv: auxv(p.Space, p.Regs.SP)})
 	c.Thread.Exec(p.Options)
 	return nil

@@ -107,7 +107,7 @@ func (c *Call) fcntl() (uint64, error) {
 	case unix.F_GETLEASE:
 		return unix.F_UNLCK, nil
 	case unix.F_GETPIPE_SZ, unix.F_SETPIPE_SZ:
-		p, ok := o.File().(*vfs.PipeEnd)
+		p, ok := vfs.PipeOf(o.File())
 		if !ok {
 			return 0, unix.EBADF
 		}
@@ -207,8 +207,7 @@ func (c *Call) flock() (uint64, error) {
 
 // pipe makes a pipe and stores its two descriptors, or makes nothing.
 func (c *Call) pipe(flags uint32) (uint64, error) {
-	if flags&^(unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_DIRECT) != 0 || flags&unix.O_DIRECT != 0 {
-		// DEVIATION: no packet mode (O_DIRECT): EINVAL, as on kernels before 3.4.
+	if flags&^(unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_DIRECT) != 0 {
 		return 0, unix.EINVAL
 	}
 	var fds [2]int
@@ -231,7 +230,7 @@ func (c *Call) pipe(flags uint32) (uint64, error) {
 		return 0, err
 	}
 	r, w := c.Paths.FS().NewPipe()
-	cloexec, status := flags&unix.O_CLOEXEC != 0, flags&unix.O_NONBLOCK
+	cloexec, status := flags&unix.O_CLOEXEC != 0, flags&(unix.O_NONBLOCK|unix.O_DIRECT)
 	c.FDs.Fill(fds[0], vfs.NewOpenFile(r, unix.O_RDONLY|status), cloexec)
 	c.FDs.Fill(fds[1], vfs.NewOpenFile(w, unix.O_WRONLY|status), cloexec)
 	return 0, nil

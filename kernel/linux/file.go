@@ -184,7 +184,7 @@ func writeSome(o *vfs.OpenFile, b *mm.Buffer) (total uint64, err error) {
 // brokenPipe raises the SIGPIPE that goes with EPIPE. A pipe raises it also if something was written
 // before, a socket doesn't, pipe(7), send(2).
 func (c *Call) brokenPipe(o *vfs.OpenFile, written uint64) {
-	if _, pipe := o.File().(*vfs.PipeEnd); !pipe && written > 0 {
+	if _, pipe := vfs.PipeOf(o.File()); !pipe && written > 0 {
 		return
 	}
 	// A signal that is pending already, or ignored, is no error.

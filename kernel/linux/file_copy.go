@@ -252,8 +252,8 @@ func (c *Call) splice() (uint64, error) {
 	}
 	n := int(min(c.Args[4], copyChunk))
 	nonblock := flags&unix.SPLICE_F_NONBLOCK != 0
-	from, fromPipe := in.File().(*vfs.PipeEnd)
-	to, toPipe := out.File().(*vfs.PipeEnd)
+	from, fromPipe := vfs.PipeOf(in.File())
+	to, toPipe := vfs.PipeOf(out.File())
 	switch {
 	case fromPipe && c.Args[1] != 0, toPipe && c.Args[3] != 0:
 		return 0, unix.ESPIPE

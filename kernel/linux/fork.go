@@ -120,6 +120,7 @@ func (c *Call) newProcess(a *task.CloneArgs, pidfdAt uint64) (uint64, error) {
 func (p *Process) forked() *Process {
 	child := &Process{Kernel: p.Kernel, FDs: p.FDs.Fork(), Paths: p.Paths.Fork()}
 	child.umask.Store(p.umask.Load())
+	child.keepCaps.Store(p.keepCaps.Load())
 	child.nice.Store(p.nice.Load())
 	child.barriers.Store(p.barriers.Load())
 	child.execute(p.executed)
@@ -133,7 +134,7 @@ func (p *Process) forked() *Process {
 func (p *Process) options() task.Options {
 	return task.Options{
 		Syscall: p.Kernel.syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
-		Log: p.Kernel.logReport, Trace: appendRecent,
+		Log: p.Kernel.logReport, Trace: appendRecent, User: func() uint32 { return p.who().UID },
 	}
 }
 

@@ -53,7 +53,11 @@ func newProgram(tb testing.TB) *program {
 	k := &Kernel{Machine: machine, CPU: p.cpu, CPUs: 2, Verbose: true, Log: p.logf}
 	u := regs.New()
 	u.IP, u.SP, u.Flags, u.Root = textAt, stackAt, initialFlags, uint64(space.Root())
-	p.proc = &Process{Kernel: k, FDs: vfs.NewTable()}
+	fs, err := vfs.NewFS(nil, 0, vfs.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.proc = &Process{Kernel: k, FDs: vfs.NewTable(), Paths: fs.NewPaths()}
 	p.proc.umask.Store(defaultUmask)
 	p.proc.initLimits(100)
 	p.proc.Process = task.New(task.Options{

@@ -65,12 +65,12 @@ type Kernel struct {
 	missing [tableSize/32 + 1]atomic.Uint32 // calls whose absence is logged, a bit each
 }
 
-// Process is a task.Process with the parts that only the ABI knows: descriptors, working directory, umask.
+// Process is a task.Process with the parts that only the ABI knows: descriptors, working directory, ids, umask.
 type Process struct {
 	*task.Process
 	Kernel *Kernel
 	FDs    *vfs.Table
-	Paths  *vfs.Paths // working directory, and what /proc/self is
+	Paths  *vfs.Paths // working directory, ids, and what /proc/self is
 
 	running      atomic.Pointer[running]
 	executed     vfs.File     // the program's file; changes at execve
@@ -78,12 +78,13 @@ type Process struct {
 	ends         waiter.Queue // those who wait for the end of the process on a pidfd
 
 	umask    atomic.Uint32
+	keepCaps atomic.Bool // PR_SET_KEEPCAPS
 	nice     atomic.Int32
 	barriers atomic.Uint32 // what has been registered for membarrier
 	signals  waiter.Queue  // those who wait for signals on a signalfd
 
 	mu     sync.Mutex
-	limits [numLimits]unix.Rlimit // guarded by mu
+	limits [numLimits]unix.Rlimit // guarded by mu; mu is also held to change the ids
 }
 
 // Call is one system call of a thread, while it is being done.

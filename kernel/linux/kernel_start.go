@@ -158,12 +158,14 @@ func (p *Process) load(space *mm.Space, prog *Program) (*regs.User, error) {
 	}
 	p.execute(open.File())
 	prog.Path = image.Path
-	return p.Kernel.loadImage(space, image, prog.Args, prog.Env)
+	return p.loadImage(space, image, prog.Args, prog.Env)
 }
 
 // loadImage puts a program into an empty space and returns its first registers.
-func (k *Kernel) loadImage(space *mm.Space, image task.Image, args, env []string) (u *regs.User, err error) {
-	aux := task.AuxInfo{HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack(k.Extent)}
+func (p *Process) loadImage(space *mm.Space, image task.Image, args, env []string) (u *regs.User, err error) {
+	k, who := p.Kernel, p.who()
+	aux := task.AuxInfo{UID: who.UID, EUID: who.EUID, GID: who.GID, EGID: who.EGID,
+		HWCap: k.HWCap, HWCap2: k.HWCap2, MinSigStack: task.MinSignalStack(k.Extent)}
 	rand.Read(aux.Random[:])
 	u = regs.New()
 	if k.VDSO != nil {

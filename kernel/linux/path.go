@@ -105,6 +105,13 @@ func (c *Call) open(dirfd, addr uint64, flags, mode uint32) (uint64, error) {
 		c.FDs.Unreserve(fd)
 		return 0, err
 	}
+	if f, ok := o.File().(*vfs.FIFOEnd); ok && flags&unix.O_NONBLOCK == 0 {
+		if err := f.AwaitPartner(c.Thread); err != nil {
+			c.FDs.Unreserve(fd)
+			o.Release()
+			return 0, err
+		}
+	}
 	c.FDs.Fill(fd, o, flags&unix.O_CLOEXEC != 0)
 	return uint64(fd), nil
 }

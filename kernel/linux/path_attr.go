@@ -17,7 +17,7 @@ func (c *Call) chmodAt(dirfd, path, mode uint64, flags uint32) (uint64, error) {
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.Chmod(n, uint32(mode)&modeBits)
+	return 0, vfs.Chmod(c.who(), n, uint32(mode)&modeBits)
 }
 
 func (c *Call) fchmodat2() (uint64, error) {
@@ -34,7 +34,7 @@ func (c *Call) fchmod() (uint64, error) {
 		return 0, err
 	}
 	defer o.Release()
-	return 0, vfs.Chmod(vfs.NodeOf(o.File()), uint32(c.Args[1])&modeBits)
+	return 0, vfs.Chmod(c.who(), vfs.NodeOf(o.File()), uint32(c.Args[1])&modeBits)
 }
 
 func (c *Call) chownAt(dirfd, path, uid, gid uint64, flags uint32) (uint64, error) {
@@ -43,7 +43,7 @@ func (c *Call) chownAt(dirfd, path, uid, gid uint64, flags uint32) (uint64, erro
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.Chown(n, int32(uid), int32(gid))
+	return 0, vfs.Chown(c.who(), n, int32(uid), int32(gid))
 }
 
 func (c *Call) fchownat() (uint64, error) {
@@ -60,7 +60,7 @@ func (c *Call) fchown() (uint64, error) {
 		return 0, err
 	}
 	defer o.Release()
-	return 0, vfs.Chown(vfs.NodeOf(o.File()), int32(c.Args[1]), int32(c.Args[2]))
+	return 0, vfs.Chown(c.who(), vfs.NodeOf(o.File()), int32(c.Args[1]), int32(c.Args[2]))
 }
 
 // utimensat is utimensat(2): dirfd, path, times, flags. A path of NULL is what is open as dirfd: futimens(3).
@@ -70,14 +70,16 @@ func (c *Call) utimensat() (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	now := time.Now().UnixNano()
-	times := [2]*int64{&now, &now}
+	times, present := [2]*int64{&now, &now}, true
 	if c.Args[2] != 0 {
 		var b [2 * timespecSize]byte
 		if err := c.Space.CopyIn(b[:], c.Args[2]); err != nil {
 			return 0, err
 		}
 		for i := range times {
-			switch sec, nsec := int64(le.Uint64(b[16*i:])), int64(le.Uint64(b[16*i+8:])); {
+			sec, nsec := int64(le.Uint64(b[16*i:])), int64(le.Uint64(b[16*i+8:]))
+			present = present && nsec == unix.UTIME_NOW
+			switch {
 			case nsec == unix.UTIME_NOW:
 			case nsec == unix.UTIME_OMIT:
 				times[i] = nil
@@ -100,14 +102,14 @@ func (c *Call) utimensat() (uint64, error) {
 			return 0, err
 		}
 		defer o.Release()
-		return 0, vfs.SetTimes(vfs.NodeOf(o.File()), times[0], times[1])
+		return 0, vfs.SetTimes(c.who(), vfs.NodeOf(o.File()), times[0], times[1], present)
 	}
 	n, release, err := c.nodeAt(c.Args[0], c.Args[1], flags)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.SetTimes(n, times[0], times[1])
+	return 0, vfs.SetTimes(c.who(), n, times[0], times[1], present)
 }
 
 // instant returns a time in ns since 1970, cut to what that can hold: the years 1678 to 2262.
@@ -139,7 +141,7 @@ func (c *Call) utimesAt(dirfd, path, times uint64) (uint64, error) {
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.SetTimes(n, set[0], set[1])
+	return 0, vfs.SetTimes(c.who(), n, set[0], set[1], times == 0)
 }
 
 // utime is utime(2), with times in seconds.
@@ -158,7 +160,7 @@ func (c *Call) utime() (uint64, error) {
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.SetTimes(n, set[0], set[1])
+	return 0, vfs.SetTimes(c.who(), n, set[0], set[1], c.Args[1] == 0)
 }
 
 func (c *Call) truncate() (uint64, error) {
@@ -176,6 +178,9 @@ func (c *Call) truncate() (uint64, error) {
 	}
 	switch f := n.(type) {
 	case *vfs.Regular:
+		if err := vfs.Access(c.who(), n, unix.W_OK); err != nil {
+			return 0, err
+		}
 		return 0, f.Truncate(size)
 	case *vfs.Dir:
 		return 0, unix.EISDIR

@@ -13,7 +13,7 @@ func (c *Call) mkdirAt(dirfd, addr, mode uint64) (uint64, error) {
 	return 0, c.Paths.Mkdir(dir, path, uint32(mode)&modeBits&^c.Umask())
 }
 
-// mknodAt makes regular files only. DEVIATION: devices and named pipes are EPERM.
+// mknodAt makes regular files and named pipes. DEVIATION: devices and sockets are EPERM.
 func (c *Call) mknodAt(dirfd, addr, mode uint64) (uint64, error) {
 	dir, path, err := c.pathAt(dirfd, addr)
 	if err != nil {
@@ -22,7 +22,9 @@ func (c *Call) mknodAt(dirfd, addr, mode uint64) (uint64, error) {
 	switch uint32(mode) & unix.S_IFMT {
 	case 0, unix.S_IFREG:
 		return 0, c.Paths.MakeFile(dir, path, uint32(mode)&modeBits&^c.Umask())
-	case unix.S_IFCHR, unix.S_IFBLK, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFDIR:
+	case unix.S_IFIFO:
+		return 0, c.Paths.MakeFIFO(dir, path, uint32(mode)&modeBits&^c.Umask())
+	case unix.S_IFCHR, unix.S_IFBLK, unix.S_IFSOCK, unix.S_IFDIR:
 		return 0, unix.EPERM
 	}
 	return 0, unix.EINVAL

@@ -172,12 +172,16 @@ func (c *Call) accessAt(dirfd, path, mode uint64, flags uint32) (uint64, error) 
 	if uint32(mode)&^(unix.R_OK|unix.W_OK|unix.X_OK) != 0 {
 		return 0, unix.EINVAL
 	}
+	who := c.who()
+	if flags&unix.AT_EACCESS == 0 {
+		who = who.AsReal()
+	}
 	n, release, err := c.nodeAt(dirfd, path, flags)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
-	return 0, vfs.Access(n, uint32(mode))
+	return 0, vfs.Access(who, n, uint32(mode))
 }
 
 // readlinkAt is readlinkat(2). What doesn't fit is cut off. An empty path is the link that dirfd was opened on

@@ -170,7 +170,7 @@ func TestNames(t *testing.T) {
 	p.returns(unix.ENOENT, unix.SYS_SYMLINK, p.str(""), p.str("/t"))
 	p.returns(unix.EEXIST, unix.SYS_SYMLINK, f, p.str("/s"))
 	p.returns(0, unix.SYS_MKNOD, p.str("/n"), unix.S_IFREG|0o600)
-	p.returns(unix.EPERM, unix.SYS_MKNODAT, cwd, p.str("/m"), unix.S_IFIFO)
+	p.returns(unix.EPERM, unix.SYS_MKNODAT, cwd, p.str("/m"), unix.S_IFBLK)
 	p.returns(unix.EINVAL, unix.SYS_MKNOD, p.str("/m"), unix.S_IFLNK)
 	p.returns(unix.ENAMETOOLONG, unix.SYS_MKDIR, p.str("/"+strings.Repeat("x", 256)), 0o700)
 	p.returns(unix.ENAMETOOLONG, unix.SYS_MKDIR, p.str(strings.Repeat("/x", 2048)), 0o700)

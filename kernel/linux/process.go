@@ -9,8 +9,6 @@ import (
 	"wick/kernel/vfs"
 )
 
-// All processes are root's, with all capabilities.
-
 func zero(*Call) (uint64, error) { return 0, nil }
 
 // peer returns a process by its id, nil if there is none.
@@ -47,95 +45,6 @@ func (c *Call) setpgid() (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	return 0, c.SetGroup(int(pid), int(group))
-}
-
-// getresuid answers getresgid, too.
-func (c *Call) getresuid() (uint64, error) {
-	for _, addr := range c.Args[:3] {
-		if err := c.Space.PutUint32(addr, 0); err != nil {
-			return 0, err
-		}
-	}
-	return 0, nil
-}
-
-// setIDs does setuid(2), setresgid(2) and their kin. There are no users but root: others are unix.EINVAL, as in a
-// user namespace that they have no place in, user_namespaces(7).
-func (c *Call) setIDs(n int) (uint64, error) {
-	for _, id := range c.Args[:n] {
-		unchanged := n > 1 && uint32(id) == ^uint32(0)
-		if uint32(id) != 0 && !unchanged {
-			return 0, unix.EINVAL
-		}
-	}
-	return 0, nil
-}
-
-// maxGroups is NGROUPS_MAX.
-const maxGroups = 65536
-
-// setgroups is setgroups(2): size, list. Like getgroups it knows none: group 0 needn't be kept twice.
-func (c *Call) setgroups() (uint64, error) {
-	n := uint32(c.Args[0])
-	if n > maxGroups {
-		return 0, unix.EINVAL
-	}
-	for i := range uint64(n) {
-		var b [4]byte
-		if err := c.Space.CopyIn(b[:], c.Args[1]+4*i); err != nil {
-			return 0, err
-		}
-		if le.Uint32(b[:]) != 0 {
-			return 0, unix.EINVAL
-		}
-	}
-	return 0, nil
-}
-
-// Versions of the capability interface, capget(2), and the highest capability (CAP_CHECKPOINT_RESTORE).
-const (
-	capVersion1 = 0x19980330
-	capVersion2 = 0x20071026
-	capVersion3 = 0x20080522
-	lastCap     = 40
-)
-
-// capget tells that the program has all capabilities.
-func (c *Call) capget() (uint64, error) {
-	var head [8]byte // version, pid
-	if err := c.Space.CopyIn(head[:], c.Args[0]); err != nil {
-		return 0, err
-	}
-	words := 2
-	switch le.Uint32(head[0:]) {
-	case capVersion1:
-		words = 1
-	case capVersion2, capVersion3:
-	default:
-		if err := c.Space.PutUint32(c.Args[0], capVersion3); err != nil {
-			return 0, err
-		}
-		if c.Args[1] == 0 { // the caller asks for the version
-			return 0, nil
-		}
-		return 0, unix.EINVAL
-	}
-	switch pid := int32(le.Uint32(head[4:])); {
-	case pid < 0:
-		return 0, unix.EINVAL
-	case pid != 0 && c.Family().Thread(int(pid)) == nil:
-		return 0, unix.ESRCH
-	}
-	var data [24]byte // for each word: effective, permitted, inheritable
-	all := uint64(1)<<(lastCap+1) - 1
-	for w := range words {
-		le.PutUint32(data[12*w:], uint32(all>>(32*w)))
-		le.PutUint32(data[12*w+4:], uint32(all>>(32*w)))
-	}
-	if c.Args[1] == 0 {
-		return 0, nil
-	}
-	return 0, c.Space.CopyOut(c.Args[1], data[:12*words])
 }
 
 // defaultUmask is what a process starts with.
@@ -227,8 +136,9 @@ func (p *Process) info(prog *running) *vfs.ProcessInfo {
 			group, session = p.Group()
 			return p.ParentID(), group, session
 		},
-		Zombie: p.Zombie,
-		Umask:  p.Umask,
+		Zombie:  p.Zombie,
+		Stopped: p.Stopped,
+		Umask:   p.Umask,
 	}
 }
 

@@ -49,6 +49,9 @@ func (c *Call) prlimit64() (uint64, error) {
 		}
 		p = t.Process.Local.(*Process)
 	}
+	if !c.mayControl(p, unix.CAP_SYS_RESOURCE) {
+		return 0, unix.EPERM
+	}
 	return c.rlimitOf(p, c.Args[1], c.Args[2], c.Args[3])
 }
 
@@ -76,7 +79,11 @@ func (c *Call) rlimitOf(p *Process, resource, set, get uint64) (uint64, error) {
 	old := *limit
 	if set != 0 {
 		wanted := unix.Rlimit{Cur: le.Uint64(b[0:]), Max: le.Uint64(b[8:])}
-		if err := p.checkLimit(resource, wanted); err != nil {
+		err := p.checkLimit(resource, wanted)
+		if err == nil && wanted.Max > old.Max && !c.capable(unix.CAP_SYS_RESOURCE) {
+			err = unix.EPERM
+		}
+		if err != nil {
 			p.mu.Unlock()
 			return 0, err
 		}

@@ -166,7 +166,11 @@ func (c *Call) setpriority() (uint64, error) {
 	if err := c.niceOf(); err != nil {
 		return 0, err
 	}
-	c.nice.Store(min(max(int32(c.Args[2]), minNice), maxNice))
+	nice := min(max(int32(c.Args[2]), minNice), maxNice)
+	if nice < c.nice.Load() && !c.capable(unix.CAP_SYS_NICE) {
+		return 0, unix.EACCES
+	}
+	c.nice.Store(nice)
 	return 0, nil
 }
 

@@ -183,7 +183,7 @@ func (c *Call) rtSigqueueinfo() (uint64, error) {
 	if pid != int32(c.PID) && (info.Code >= 0 || info.Code == task.SiTkill) {
 		return 0, unix.EPERM // what only the kernel may say
 	}
-	return 0, c.Thread.Kill(int(pid), info)
+	return 0, c.Thread.Kill(int(pid), info, c.maySignal)
 }
 
 func (c *Call) rtTgsigqueueinfo() (uint64, error) {
@@ -232,7 +232,7 @@ func (c *Call) kill() (uint64, error) {
 	if pid == math.MinInt32 {
 		return 0, unix.ESRCH
 	}
-	return 0, c.Thread.Kill(int(pid), task.UserInfo(sig, task.SiUser, c.PID))
+	return 0, c.Thread.Kill(int(pid), task.UserInfo(sig, task.SiUser, c.PID, c.who().UID), c.maySignal)
 }
 
 func (c *Call) tkill() (uint64, error) {
@@ -240,7 +240,7 @@ func (c *Call) tkill() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return c.sendThread(-1, int32(c.Args[0]), task.UserInfo(sig, task.SiTkill, c.PID))
+	return c.sendThread(-1, int32(c.Args[0]), task.UserInfo(sig, task.SiTkill, c.PID, c.who().UID))
 }
 
 func (c *Call) tgkill() (uint64, error) {
@@ -252,7 +252,7 @@ func (c *Call) tgkill() (uint64, error) {
 	if pid <= 0 {
 		return 0, unix.EINVAL
 	}
-	return c.sendThread(pid, int32(c.Args[1]), task.UserInfo(sig, task.SiTkill, c.PID))
+	return c.sendThread(pid, int32(c.Args[1]), task.UserInfo(sig, task.SiTkill, c.PID, c.who().UID))
 }
 
 // sendThread sends a signal to a thread of a process, or of any (-1); number 0 only asks whether it is there.
@@ -264,6 +264,11 @@ func (c *Call) sendThread(pid, tid int32, info task.Info) (uint64, error) {
 	switch {
 	case t == nil, pid != -1 && pid != int32(t.Process.PID), t.Left():
 		return 0, unix.ESRCH
+	}
+	err := c.maySignal(t.Process, info.Signal())
+	switch {
+	case err != nil:
+		return 0, err
 	case info.Signo == 0:
 		return 0, nil
 	case t.Process == c.Process.Process:

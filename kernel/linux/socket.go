@@ -60,14 +60,15 @@ func (c *Call) newSocket() (uint64, error) {
 func (c *Call) usePaths(s net.Socket) {
 	if u, ok := s.(net.PathUser); ok {
 		u.UsePaths(c.Paths, c.Umask)
-		u.UsedBy(c.PID)
 	}
+	c.usedBy(s)
 }
 
 // usedBy tells a socket that the process connects it, or has it listen.
 func (c *Call) usedBy(s net.Socket) {
 	if u, ok := s.(net.PathUser); ok {
-		u.UsedBy(c.PID)
+		who := c.who()
+		u.UsedBy(net.Ucred{PID: c.PID, UID: who.EUID, GID: who.EGID})
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *Call) sendto() (uint64, error) {
 		return 0, err
 	}
 	m := &c.sock.message
-	*m = net.Message{PID: c.PID}
+	*m = net.Message{Sender: c.sender()}
 	if c.Args[4] != 0 {
 		if m.Addr, err = c.sockaddr(c.Args[4], c.Args[5]); err != nil {
 			return 0, err
@@ -98,24 +98,28 @@ func (c *Call) recvfrom() (uint64, error) {
 // recv receives into b and the thread's message, waiting for something unless it may not wait; a stream is waited for until
 // there is as much as SO_RCVLOWAT says, or, with MSG_WAITALL, until b is full.
 //
-// DEVIATION: MSG_PEEK and MSG_TRUNC of TCP are satisfied with less.
+// DEVIATION: MSG_TRUNC of TCP, and MSG_PEEK of other streams, are satisfied with less.
 func (c *Call) recv(o *vfs.OpenFile, s net.Socket, b *mm.Buffer, flags int) (uint64, error) {
 	const notAll = unix.MSG_PEEK | unix.MSG_TRUNC | unix.MSG_OOB | unix.MSG_ERRQUEUE
 	m := &c.sock.message
 	family, typ, _ := s.Kind()
-	least, room := 1, b.Len()
-	if typ == unix.SOCK_STREAM && flags&notAll == 0 {
+	least, room, some := 1, b.Len(), recvSome
+	peeks := typ == unix.SOCK_STREAM && flags&notAll == unix.MSG_PEEK && (family == unix.AF_INET || family == unix.AF_INET6)
+	if peeks {
+		some = peekSome
+	}
+	if typ == unix.SOCK_STREAM && flags&notAll == 0 || peeks {
 		least = b.Len()
 		if flags&unix.MSG_WAITALL == 0 {
 			least = min(least, s.RecvLowat())
 		}
 	}
 	var total uint64
-	err := recvSome(s, b, m, flags, least, &total)
+	err := some(s, b, m, flags, least, &total)
 	if err == unix.EAGAIN && flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) == 0 && !o.Nonblock() {
 		limit := s.RecvTimeout()
 		err = vfs.Wait(c.Thread, s, waiter.ReadableEvents, c.until(limit), func() error {
-			return recvSome(s, b, m, flags, least, &total)
+			return some(s, b, m, flags, least, &total)
 		})
 		if room == 0 && err != nil && typ == unix.SOCK_STREAM && family != unix.AF_UNIX && family != unix.AF_VSOCK {
 			err = nil // tcp_recvmsg waits once for nothing, however the wait ends
@@ -142,4 +146,18 @@ func recvSome(s net.Socket, b *mm.Buffer, m *net.Message, flags, least int, tota
 			return err
 		}
 	}
+}
+
+// peekSome is recvSome for MSG_PEEK, which begins anew each time.
+func peekSome(s net.Socket, b *mm.Buffer, m *net.Message, flags, least int, total *uint64) error {
+	const ended = waiter.EventErr | waiter.EventRdHUp
+	start, last := *b, s.Readiness(ended)&ended != 0 // what comes before the end is seen by the look after it
+	m.Flags = flags
+	n, err := s.Recv(b, m)
+	*total = uint64(n)
+	if err == nil && n > 0 && n < int64(least) && !last {
+		*b = start
+		err = unix.EAGAIN
+	}
+	return err
 }

@@ -74,7 +74,7 @@ func (c *Call) sendOne(o *vfs.OpenFile, s net.Socket, va uint64, flags int) (uin
 		return 0, err
 	}
 	m := &c.sock.message
-	*m = net.Message{PID: c.PID}
+	*m = net.Message{Sender: c.sender()}
 	if h.nameLen > 0 {
 		if m.Addr, err = c.sockaddr(h.name, uint64(min(h.nameLen, net.MaxSockaddr))); err != nil {
 			return 0, err
@@ -95,6 +95,12 @@ func (c *Call) sendOne(o *vfs.OpenFile, s net.Socket, va uint64, flags int) (uin
 	n, err := c.send(o, s, b, flags)
 	releaseAll(m)
 	return n, err
+}
+
+// sender is who the process is for the receivers of its messages.
+func (c *Call) sender() net.Ucred {
+	who := c.who()
+	return net.Ucred{PID: c.PID, UID: who.UID, GID: who.GID}
 }
 
 // takeRights takes references to the files whose descriptors the message wants passed [unix(7): SCM_RIGHTS].

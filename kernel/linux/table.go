@@ -21,6 +21,28 @@ const tableSize = 512
 // table has the system calls by their numbers, a paragraph for each file. It holds nothing but functions, so the compiler makes data of
 // it, and filling it costs nothing at the start. The compiler also refuses a number that is there twice.
 var table = [tableSize]handler{
+	// capabilities.go
+	unix.SYS_CAPGET: (*Call).capget,
+	unix.SYS_CAPSET: (*Call).capset,
+
+	// credentials.go
+	unix.SYS_GETUID:    func(c *Call) (uint64, error) { return uint64(c.who().UID), nil },
+	unix.SYS_GETEUID:   func(c *Call) (uint64, error) { return uint64(c.who().EUID), nil },
+	unix.SYS_GETGID:    func(c *Call) (uint64, error) { return uint64(c.who().GID), nil },
+	unix.SYS_GETEGID:   func(c *Call) (uint64, error) { return uint64(c.who().EGID), nil },
+	unix.SYS_GETRESUID: (*Call).getresuid,
+	unix.SYS_GETRESGID: (*Call).getresgid,
+	unix.SYS_SETUID:    (*Call).setuid,
+	unix.SYS_SETREUID:  (*Call).setreuid,
+	unix.SYS_SETRESUID: (*Call).setresuid,
+	unix.SYS_SETFSUID:  (*Call).setfsuid,
+	unix.SYS_SETGID:    (*Call).setgid,
+	unix.SYS_SETREGID:  (*Call).setregid,
+	unix.SYS_SETRESGID: (*Call).setresgid,
+	unix.SYS_SETFSGID:  (*Call).setfsgid,
+	unix.SYS_GETGROUPS: (*Call).getgroups,
+	unix.SYS_SETGROUPS: (*Call).setgroups,
+
 	// exec.go
 	unix.SYS_EXECVE: func(c *Call) (uint64, error) { return c.execve(atCwd, c.Args[0], c.Args[1], c.Args[2], 0) },
 	unix.SYS_EXECVEAT: func(c *Call) (uint64, error) {
@@ -202,23 +224,6 @@ var table = [tableSize]handler{
 	unix.SYS_GETSID:     func(c *Call) (uint64, error) { return c.groupOf(c.Args[0], true) },
 	unix.SYS_SETSID:     (*Call).setsid,
 	unix.SYS_SETPGID:    (*Call).setpgid,
-	unix.SYS_GETUID:     zero,
-	unix.SYS_GETEUID:    zero,
-	unix.SYS_GETGID:     zero,
-	unix.SYS_GETEGID:    zero,
-	unix.SYS_GETGROUPS:  zero,
-	unix.SYS_GETRESUID:  (*Call).getresuid,
-	unix.SYS_GETRESGID:  (*Call).getresuid,
-	unix.SYS_SETUID:     func(c *Call) (uint64, error) { return c.setIDs(1) },
-	unix.SYS_SETREUID:   func(c *Call) (uint64, error) { return c.setIDs(2) },
-	unix.SYS_SETRESUID:  func(c *Call) (uint64, error) { return c.setIDs(3) },
-	unix.SYS_SETGID:     func(c *Call) (uint64, error) { return c.setIDs(1) },
-	unix.SYS_SETREGID:   func(c *Call) (uint64, error) { return c.setIDs(2) },
-	unix.SYS_SETRESGID:  func(c *Call) (uint64, error) { return c.setIDs(3) },
-	unix.SYS_SETFSUID:   zero,
-	unix.SYS_SETFSGID:   zero,
-	unix.SYS_SETGROUPS:  (*Call).setgroups,
-	unix.SYS_CAPGET:     (*Call).capget,
 	unix.SYS_UMASK:      (*Call).setUmask,
 	unix.SYS_EXIT_GROUP: (*Call).exitGroup,
 

@@ -62,7 +62,18 @@ func (c *Call) prctl() (uint64, error) {
 		var name [threadNameSize]byte
 		copy(name[:], c.Thread.Name())
 		return 0, c.Space.CopyOut(arg, name[:])
-	case unix.PR_GET_DUMPABLE, unix.PR_GET_KEEPCAPS, unix.PR_GET_SECCOMP:
+	case unix.PR_GET_DUMPABLE, unix.PR_GET_SECCOMP:
+		return 0, nil
+	case unix.PR_GET_KEEPCAPS:
+		if c.keepCaps.Load() {
+			return 1, nil
+		}
+		return 0, nil
+	case unix.PR_SET_KEEPCAPS:
+		if arg > 1 {
+			return 0, unix.EINVAL
+		}
+		c.keepCaps.Store(arg == 1)
 		return 0, nil
 	case unix.PR_SET_PDEATHSIG:
 		sig, err := signalArg(arg, true)
@@ -74,10 +85,12 @@ func (c *Call) prctl() (uint64, error) {
 	case unix.PR_GET_PDEATHSIG:
 		return 0, c.Space.PutUint32(arg, uint32(c.DeathSignal()))
 	case unix.PR_CAPBSET_READ:
-		if arg > lastCap {
+		if arg > unix.CAP_LAST_CAP {
 			return 0, unix.EINVAL
 		}
-		return 1, nil
+		return uint64(c.who().Bounding >> arg & 1), nil
+	case unix.PR_CAPBSET_DROP:
+		return 0, c.dropBounding(arg)
 	case unix.PR_SET_TIMERSLACK: // timers have the kernel's own resolution, whatever slack is permitted
 		return 0, nil
 	case unix.PR_GET_TIMERSLACK:

@@ -23,14 +23,14 @@ const (
 
 // wait4 is wait4(2): pid, wstatus, options, rusage.
 //
-// DEVIATION: no process is ever stopped, so WUNTRACED and WCONTINUED find none. __WNOTHREAD waits for the children of all threads.
+// DEVIATION: __WNOTHREAD waits for the children of all threads.
 func (c *Call) wait4() (uint64, error) {
 	const known = waitNohang | waitStopped | waitContinue | waitNothread | waitAll | waitClone
 	pid, options := int32(c.Args[0]), uint32(c.Args[2])
 	if options&^known != 0 {
 		return 0, unix.EINVAL
 	}
-	which := task.Which{Clones: options&waitClone != 0, All: options&waitAll != 0}
+	which := whichChildren(options)
 	switch {
 	case pid == math.MinInt32:
 		return 0, unix.ESRCH
@@ -46,7 +46,7 @@ func (c *Call) wait4() (uint64, error) {
 		return 0, err
 	}
 	if c.Args[1] != 0 {
-		if err := c.Space.PutUint32(c.Args[1], waitStatus(w.Status)); err != nil {
+		if err := c.Space.PutUint32(c.Args[1], waitStatus(&w)); err != nil {
 			return 0, err
 		}
 	}
@@ -58,12 +58,25 @@ func (c *Call) wait4() (uint64, error) {
 	return uint64(w.PID), nil
 }
 
-// waitStatus is the form that a status has for wait4(2).
-func waitStatus(s task.Status) uint32 {
-	if s.Signal != 0 {
-		return uint32(s.Signal)
+// whichChildren reads what the options of both calls say.
+func whichChildren(options uint32) task.Which {
+	return task.Which{
+		Clones: options&waitClone != 0, All: options&waitAll != 0,
+		Stopped: options&waitStopped != 0, Continued: options&waitContinue != 0,
 	}
-	return uint32(s.Code) << 8
+}
+
+// waitStatus is the form that what is learnt of a child has for wait4(2).
+func waitStatus(w *task.Waited) uint32 {
+	switch {
+	case w.Stopped() != 0:
+		return uint32(w.Stopped())<<8 | 0x7f
+	case w.Continued():
+		return 0xffff
+	case w.Status.Signal != 0:
+		return uint32(w.Status.Signal)
+	}
+	return uint32(w.Status.Code) << 8
 }
 
 // Types of ids of waitid(2).
@@ -84,7 +97,8 @@ func (c *Call) waitid() (uint64, error) {
 	if options&^known != 0 || options&states == 0 {
 		return 0, unix.EINVAL
 	}
-	which := task.Which{Clones: options&waitClone != 0, All: options&waitAll != 0, Living: options&waitExited == 0}
+	which := whichChildren(options)
+	which.Living = options&waitExited == 0
 	poll := options&waitNohang != 0
 	done, err := c.waitWhom(&which, &poll)
 	if err != nil {
@@ -193,7 +207,7 @@ func (c *Call) pidfdSendSignal() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	info := task.UserInfo(sig, task.SiUser, c.PID)
+	info := task.UserInfo(sig, task.SiUser, c.PID, c.who().UID)
 	if c.Args[2] != 0 {
 		if info, err = c.queueInfo(0, c.Args[2]); err != nil {
 			return 0, err
@@ -202,9 +216,13 @@ func (c *Call) pidfdSendSignal() (uint64, error) {
 			return 0, unix.EPERM
 		}
 	}
-	switch {
-	case p.Gone():
+	if p.Gone() {
 		return 0, unix.ESRCH
+	}
+	err = c.maySignal(p, sig)
+	switch {
+	case err != nil:
+		return 0, err
 	case sig == 0:
 		return 0, nil
 	case p == c.Process.Process:

@@ -167,6 +167,10 @@ func (s *datagramSocket) parseControl(b []byte) (sendControl, error) {
 			if s.family == unix.AF_INET6 {
 				return c.parse6(kind, data)
 			}
+		case unix.IPPROTO_UDP:
+			if s.protocol == unix.IPPROTO_UDP {
+				return c.parseUDP(kind, data)
+			}
 		}
 		return nil // other levels are skipped
 	})
@@ -190,6 +194,15 @@ func (c *sendControl) parse4(kind int, data []byte) error {
 	default:
 		return unix.EINVAL
 	}
+	return nil
+}
+
+// parseUDP reads a message of IPPROTO_UDP.
+func (c *sendControl) parseUDP(kind int, data []byte) error {
+	if kind != unix.UDP_SEGMENT || len(data) != 2 {
+		return unix.EINVAL
+	}
+	c.hasSegment, c.segment = true, binary.NativeEndian.Uint16(data)
 	return nil
 }
 

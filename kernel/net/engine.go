@@ -171,6 +171,9 @@ type sendControl struct {
 	tos    uint8
 	local  netip.Addr // source address, if valid
 	index  uint32     // outgoing interface, if not 0
+
+	hasSegment bool
+	segment    uint16 // UDP_SEGMENT; 0: none
 }
 
 // datagramSink takes what a datagram endpoint receives. It runs on the goroutine that
@@ -256,5 +259,6 @@ const (
 	optSynCount
 	optWindowClamp
 	optMark
+	optSegment    // size of the datagrams that a send becomes, 0: it is one [udp(7), UDP_SEGMENT]
 	optICMPFilter // bit n: a raw ICMP socket doesn't want type n [raw(7)]
 )

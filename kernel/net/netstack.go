@@ -36,6 +36,8 @@ type netstack struct {
 	timeWaitOrdinary time.Duration
 	timeWaitNow      atomic.Int64 // nanoseconds
 
+	sharing sync.Mutex // held while ports are reserved for datagram endpoints
+
 	mu    sync.Mutex
 	links map[uint32]*linkEndpoint // guarded by mu
 

@@ -40,7 +40,8 @@ type ipDatagram struct {
 	bindAddr  tcpip.Address
 	bindNIC   tcpip.NICID
 	connected bool
-	route     *stack.Route // to the peer
+	first     tcpip.NetworkProtocolNumber // of the first peer since it was connected, which Linux's source address keeps; 0: none
+	route     *stack.Route                // to the peer
 	peerNIC   tcpip.NICID
 
 	opts   datagramOptions
@@ -59,6 +60,7 @@ type datagramOptions struct {
 	multicastHops                                            int16 // -1: 1
 	mtuDiscover, mtuDiscover6                                int   // IPV6_PMTUDISC_ have the values of IP_PMTUDISC_
 	icmpFilter                                               uint32
+	segment                                                  uint16 // UDP_SEGMENT; 0: none
 	multicastNIC                                             tcpip.NICID
 	multicastAddr                                            tcpip.Address
 }
@@ -161,7 +163,7 @@ func (d *ipDatagram) registerLocked(networks []tcpip.NetworkProtocolNumber, id s
 	if r.Port == 0 {
 		r = ports.Reservation{Networks: networks, Transport: d.transport, Addr: id.LocalAddress,
 			Port: id.LocalPort, Flags: flags, BindToDevice: device}
-		port, err := d.n.stack.ReservePort(d.n.stack.SecureRNG(), r, nil)
+		port, err := d.reserve(r)
 		if err != nil {
 			return errno(err)
 		}
@@ -176,6 +178,43 @@ func (d *ipDatagram) registerLocked(networks []tcpip.NetworkProtocolNumber, id s
 	d.unregisterLocked()
 	d.registered, d.id, d.networks, d.flags, d.device, d.reserved = true, id, networks, flags, device, r
 	return nil
+}
+
+// reserve reserves a port.
+func (d *ipDatagram) reserve(r ports.Reservation) (uint16, tcpip.Error) {
+	d.n.sharing.Lock()
+	defer d.n.sharing.Unlock()
+	return d.n.stack.ReservePort(d.n.stack.SecureRNG(), r, nil)
+}
+
+// shareLocked has SO_REUSEADDR and SO_REUSEPORT, which have been set or cleared, count for those who bind to the same port from
+// now on, as on Linux.
+//
+// DEVIATION: while the port is shared already, nothing changes; and a datagram that comes at this very moment finds nobody.
+func (d *ipDatagram) shareLocked() {
+	flags := ports.Flags{MostRecent: d.opts.reuseAddr, LoadBalanced: d.opts.reusePort}
+	if !d.registered || d.reserved.Port == 0 || flags == d.flags {
+		return
+	}
+	d.n.sharing.Lock() // nobody may reserve the port in between
+	defer d.n.sharing.Unlock()
+	before, after := d.reserved, d.reserved
+	after.Flags = flags
+	d.n.stack.ReleasePort(before)
+	if _, err := d.n.stack.ReservePort(d.n.stack.SecureRNG(), after, nil); err != nil {
+		after, flags = before, d.flags
+		_, _ = d.n.stack.ReservePort(d.n.stack.SecureRNG(), before, nil) // it was possible before
+	}
+	d.reserved = after
+	if flags == d.flags {
+		return
+	}
+	d.unregisterLocked()
+	if err := d.n.stack.RegisterTransportEndpoint(d.networks, d.transport, d.id, d, flags, d.device); err != nil {
+		flags = d.flags
+		_ = d.n.stack.RegisterTransportEndpoint(d.networks, d.transport, d.id, d, flags, d.device)
+	}
+	d.registered, d.flags = true, flags
 }
 
 // registerPingLocked is registerLocked for ping endpoints, whose "port" is the identifier of their echoes.
@@ -251,6 +290,9 @@ func (d *ipDatagram) connect(e endpoint) error {
 		d.route.Release()
 	}
 	d.route, d.connected, d.peerNIC = r, true, nic
+	if d.first == 0 {
+		d.first = r.NetProto()
+	}
 	d.hasPeer.Store(true)
 	return nil
 }
@@ -278,7 +320,7 @@ func (d *ipDatagram) disconnect() error {
 		d.id = stack.TransportEndpointID{}
 	}
 	d.route.Release()
-	d.route, d.connected, d.peerNIC = nil, false, 0
+	d.route, d.connected, d.first, d.peerNIC = nil, false, 0, 0
 	d.hasPeer.Store(false)
 	return nil
 }

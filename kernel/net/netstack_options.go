@@ -17,8 +17,10 @@ func (d *ipDatagram) setOption(o option, v int) error {
 		d.opts.v6Only = v != 0
 	case optReuseAddr:
 		d.opts.reuseAddr = v != 0
+		d.shareLocked()
 	case optReusePort:
 		d.opts.reusePort = v != 0
+		d.shareLocked()
 	case optBroadcast:
 		d.opts.broadcast = v != 0
 	case optBindToDevice:
@@ -43,6 +45,8 @@ func (d *ipDatagram) setOption(o option, v int) error {
 		d.opts.mtuDiscover6 = v
 	case optICMPFilter:
 		d.opts.icmpFilter = uint32(v)
+	case optSegment:
+		d.opts.segment = uint16(v)
 	default:
 		return unix.ENOPROTOOPT
 	}
@@ -81,6 +85,8 @@ func (d *ipDatagram) option(o option) (int, error) {
 		return boolOption(!d.opts.noMulticastLoop), nil
 	case optMTUDiscover:
 		return d.opts.mtuDiscover, nil
+	case optSegment:
+		return int(d.opts.segment), nil
 	}
 	return 0, unix.ENOPROTOOPT
 }

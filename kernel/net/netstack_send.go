@@ -11,6 +11,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"wick/kernel/vfs"
 )
 
 // routeCache keeps the route of the last send, for the next one to the same address. A server
@@ -70,11 +72,12 @@ func (d *ipDatagram) findRouteLocked(e endpoint, c *sendControl) (*stack.Route, 
 		switch {
 		case d.bindAddr.BitLen() != 0:
 			dst = d.bindAddr
-		case network == header.IPv4ProtocolNumber:
+		case network == header.IPv4ProtocolNumber, d.first == header.IPv4ProtocolNumber:
 			dst = header.IPv4Loopback
 		default:
 			dst = header.IPv6Loopback
 		}
+		network = networkFamily(dst.BitLen() != 8*header.IPv4AddressSize)
 	}
 	nic := tcpip.NICID(e.scope)
 	if d.bindNIC != 0 {
@@ -101,7 +104,10 @@ func (d *ipDatagram) findRouteLocked(e endpoint, c *sendControl) (*stack.Route, 
 			}
 		}
 	}
-	if src.BitLen() != 0 && src.BitLen() != dst.BitLen() {
+	switch from4 := src.BitLen() == 8*header.IPv4AddressSize || src.BitLen() == 0 && d.first == header.IPv4ProtocolNumber; {
+	case from4 && network == header.IPv6ProtocolNumber:
+		return nil, 0, unix.EAFNOSUPPORT // Linux has an IPv4 source address then [ip6_dst_lookup_tail]
+	case src.BitLen() != 0 && src.BitLen() != dst.BitLen():
 		return nil, 0, unix.ENETUNREACH
 	}
 	if header.IsV4MulticastAddress(dst) || header.IsV6MulticastAddress(dst) {
@@ -168,9 +174,50 @@ func (d *ipDatagram) send(src source, to endpoint, c *sendControl) (int, error) 
 	}
 	d.mu.RUnlock()
 	// No lock is held while the packet goes down: over loopback it comes up again on the same goroutine.
-	n, err := d.transmit(src, r, id, &opts, c)
+	if c != nil && c.hasSegment {
+		opts.segment = c.segment
+	}
+	var n int
+	if opts.segment != 0 {
+		n, err = d.transmitSegments(src, r, id, &opts, c)
+	} else {
+		n, err = d.transmit(src, r, id, &opts, c)
+	}
 	r.Release()
 	return n, err
+}
+
+// maxSegments is how many datagrams one send may become (UDP_MAX_SEGMENTS).
+const maxSegments = 64
+
+// transmitSegments sends what src has as datagrams of the size that UDP_SEGMENT says; the last may be shorter [udp(7)].
+func (d *ipDatagram) transmitSegments(src source, r *stack.Route, id stack.TransportEndpointID, o *datagramOptions, c *sendControl) (int, error) {
+	size, segment := src.Len(), int(o.segment)
+	whole := *o
+	whole.mtuDiscover, whole.mtuDiscover6 = unix.IP_PMTUDISC_DONT, unix.IPV6_PMTUDISC_DONT
+	if err := d.checkSize(size+header.UDPMinimumSize, r, &whole); err != nil {
+		return 0, err
+	}
+	switch {
+	case min(size, segment)+header.UDPMinimumSize > int(r.MTU()):
+		return 0, unix.EMSGSIZE
+	case size > segment*maxSegments:
+		return 0, unix.EINVAL
+	}
+	b := make(vfs.Bytes, size)
+	if _, err := io.ReadFull(src, b); err != nil {
+		return 0, unix.EFAULT
+	}
+	for {
+		piece := b[:min(segment, len(b))]
+		b = b[len(piece):]
+		if _, err := d.transmit(&piece, r, id, o, c); err != nil {
+			return 0, err
+		}
+		if len(b) == 0 {
+			return size, nil
+		}
+	}
 }
 
 // bindForSend binds an endpoint that was never bound to a free port. It is called with mu held for reading,

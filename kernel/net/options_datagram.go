@@ -1,6 +1,7 @@
 package net
 
 import (
+	"math"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -16,13 +17,9 @@ func (s *datagramSocket) SetOption(level, name int, v []byte) error {
 	case unix.IPPROTO_IPV6:
 		return s.setIPv6Datagram(name, v)
 	case unix.IPPROTO_UDP:
-		if s.protocol != unix.IPPROTO_UDP || name != unix.UDP_CORK && name != unix.UDP_SEGMENT {
-			return unix.ENOPROTOOPT
+		if s.protocol == unix.IPPROTO_UDP {
+			return s.setUDP(name, v)
 		}
-		if i, err := intOption(v); err != nil || i != 0 {
-			return unix.ENOPROTOOPT // DEVIATION: neither corking nor segmentation; off is what it is
-		}
-		return nil
 	case unix.SOL_RAW:
 		if s.typ == unix.SOCK_RAW && name == icmpFilter {
 			return s.setICMPFilter(v)
@@ -33,6 +30,38 @@ func (s *datagramSocket) SetOption(level, name int, v []byte) error {
 		}
 	}
 	return unix.ENOPROTOOPT
+}
+
+// setUDP sets an option of IPPROTO_UDP [udp(7)].
+func (s *datagramSocket) setUDP(name int, v []byte) error {
+	i, err := intOption(v)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case unix.UDP_SEGMENT:
+		if i < 0 || i > math.MaxUint16 {
+			return unix.EINVAL
+		}
+		return s.ep.setOption(optSegment, i)
+	case unix.UDP_GRO: // datagrams may be delivered as one, which is never done
+		return s.keep(unix.IPPROTO_UDP, name, boolOption(i != 0))
+	case unix.UDP_CORK: // DEVIATION: there is no corking
+		return onlyValue(v, 0, unix.ENOPROTOOPT)
+	}
+	return unix.ENOPROTOOPT
+}
+
+// udp reads an option of IPPROTO_UDP.
+func (s *datagramSocket) udp(name int, dst []byte) (int, error) {
+	switch {
+	case s.protocol != unix.IPPROTO_UDP:
+	case name == unix.UDP_SEGMENT:
+		return s.endpointInt(optSegment, dst)
+	case name == unix.UDP_GRO, name == unix.UDP_CORK:
+		return putInt(dst, s.recall(unix.IPPROTO_UDP, name))
+	}
+	return 0, unix.ENOPROTOOPT
 }
 
 // icmpFilter is ICMP_FILTER of raw(7).
@@ -220,7 +249,9 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 		return s.ip(s.ep, name, dst)
 	case unix.IPPROTO_IPV6:
 		return s.getIPv6Datagram(name, dst)
-	case unix.IPPROTO_UDP, unix.SOL_RAW:
+	case unix.IPPROTO_UDP:
+		return s.udp(name, dst)
+	case unix.SOL_RAW:
 		return 0, unix.ENOPROTOOPT
 	}
 	return 0, s.unknownLevel()

@@ -66,8 +66,8 @@ type Message struct {
 	Files []*vfs.OpenFile
 	// Control is the ancillary data of a Send (cmsg(3)). Recv appends to it, at most up to its capacity.
 	Control []byte
-	// PID is the process that sends, for SCM_CREDENTIALS.
-	PID int
+	// Sender is the process that sends, for SCM_CREDENTIALS.
+	Sender Ucred
 }
 
 // base is what all sockets share.

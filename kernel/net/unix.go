@@ -20,9 +20,9 @@ type unixSocket struct {
 	base
 	wait *waiter.Queue
 
-	paths *vfs.Paths    // where paths lead from; nil: nowhere
-	umask func() uint32 // of new nodes
-	pid   atomic.Int32  // process that made the socket, or has connected it or had it listen
+	paths *vfs.Paths            // of the process that made the socket: where paths lead from, and who asks; nil: nowhere
+	umask func() uint32         // of new nodes
+	user  atomic.Pointer[Ucred] // process that made the socket, or has connected it or had it listen
 
 	mu        sync.Mutex
 	key       any                      // guarded by mu, as all below: the name that the socket is bound to, a string or a vfs.Node
@@ -30,7 +30,7 @@ type unixSocket struct {
 	state     unixState                //
 	peer      *unixSocket              // whom we send to; a stream's is also whom we hear from
 	peerName  string                   // survives the peer
-	peerPID   int32                    // of a connection's other end, as it was when it was made
+	peerCred  Ucred                    // of a connection's other end, as it was when it was made
 	backlog   []*unixSocket            // connections to accept
 	maxQueue  int                      // of backlog
 	chunks    []unixChunk              // what has come
@@ -57,7 +57,7 @@ type unixChunk struct {
 	data  []byte
 	from  string
 	files []*vfs.OpenFile // SCM_RIGHTS
-	pid   int             // of the sender
+	cred  Ucred           // of the sender
 }
 
 // unixChunkCost is what a chunk costs besides its data, in bytes.
@@ -90,6 +90,7 @@ func (s *Stack) makeUnix(typ, protocol int) (*unixSocket, error) {
 		return nil, unix.ESOCKTNOSUPPORT
 	}
 	u := &unixSocket{wait: newQueue(), limit: defaultDatagramBuffer}
+	u.user.Store(new(Ucred))
 	if err := u.init(s, unix.AF_UNIX, typ, 0); err != nil {
 		return nil, err
 	}
@@ -217,16 +218,16 @@ func (s *unixSocket) UsePaths(p *vfs.Paths, umask func() uint32) { s.paths, s.um
 type PathUser interface {
 	UsePaths(p *vfs.Paths, umask func() uint32)
 	// UsedBy tells which process makes a pair, connects the socket, or has it listen: SO_PEERCRED tells the other end.
-	UsedBy(pid int)
+	UsedBy(who Ucred)
 }
 
 // UsedBy implements PathUser.
-func (s *unixSocket) UsedBy(pid int) {
-	s.pid.Store(int32(pid))
+func (s *unixSocket) UsedBy(who Ucred) {
+	s.user.Store(&who)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == unixConnected && s.peerPID == 0 {
-		s.peerPID = int32(pid) // a pair
+	if s.state == unixConnected && s.peerCred.PID == 0 {
+		s.peerCred = who // a pair
 	}
 }
 

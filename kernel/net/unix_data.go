@@ -88,9 +88,9 @@ func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int
 		}
 		size = min(size, unixPiece)
 	}
-	pid := m.PID
-	if pid == 0 { // DEVIATION: what write(2) sends comes from the process that has made or connected the socket
-		pid = int(sender.pid.Load())
+	cred := m.Sender
+	if cred.PID == 0 { // DEVIATION: what write(2) sends comes from the process that has made or connected the socket
+		cred = *sender.user.Load()
 	}
 	s.mu.Lock()
 	switch {
@@ -127,11 +127,11 @@ func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int
 		return 0, unix.EPIPE
 	}
 	if last := len(s.chunks) - 1; s.typ == unix.SOCK_STREAM && last >= 0 && len(m.Files) == 0 &&
-		len(s.chunks[last].files) == 0 && s.chunks[last].pid == pid && len(s.chunks[last].data)+size <= unixPiece {
+		len(s.chunks[last].files) == 0 && s.chunks[last].cred == cred && len(s.chunks[last].data)+size <= unixPiece {
 		s.chunks[last].data = append(s.chunks[last].data, data...)
 		s.queued += size
 	} else {
-		s.chunks = append(s.chunks, unixChunk{data, from, m.Files, pid})
+		s.chunks = append(s.chunks, unixChunk{data, from, m.Files, cred})
 		m.Files = nil
 		s.queued += size + unixChunkCost
 	}
@@ -157,7 +157,7 @@ func (s *unixSocket) Recv(dst vfs.Dst, m *Message) (int64, error) {
 		m.Addr = appendUnixName(m.Addr, c.from)
 	}
 	if s.recall(unix.SOL_SOCKET, unix.SO_PASSCRED) != 0 {
-		m.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, ucred(c.pid))
+		m.put(unix.SOL_SOCKET, unix.SCM_CREDENTIALS, c.cred.encode())
 	}
 	if s.typ == unix.SOCK_STREAM {
 		return s.recvStreamLocked(dst, flags&unix.MSG_PEEK != 0, m)

@@ -14,13 +14,21 @@ import (
 // the length that the address has; others end at their zero byte. In the maps here an abstract name keeps its zero byte.
 const maxUnixPath = 108
 
-// ucred makes the struct ucred of a process, which is root's as all are: pid, uid, gid; of none, 0, they are unknown (-1).
-func ucred(pid int) []byte {
-	var b [12]byte
-	binary.LittleEndian.PutUint32(b[:], uint32(pid))
-	if pid == 0 {
-		binary.LittleEndian.PutUint64(b[4:], ^uint64(0))
+// Ucred says who a process is, unix(7). PID 0: nobody has said.
+type Ucred struct {
+	PID      int
+	UID, GID uint32
+}
+
+// encode makes the struct ucred: pid, uid, gid. Of nobody the ids are unknown (-1).
+func (c Ucred) encode() []byte {
+	if c.PID == 0 {
+		c.UID, c.GID = ^uint32(0), ^uint32(0)
 	}
+	var b [12]byte
+	binary.LittleEndian.PutUint32(b[0:], uint32(c.PID))
+	binary.LittleEndian.PutUint32(b[4:], c.UID)
+	binary.LittleEndian.PutUint32(b[8:], c.GID)
 	return b[:]
 }
 
@@ -63,9 +71,14 @@ func (s *unixSocket) find(addr []byte) (*unixSocket, error) {
 	case name[0] != 0 && s.paths == nil:
 		return nil, unix.ENOENT
 	case name[0] != 0:
-		if key, err = s.paths.Lookup(nil, name, true); err != nil {
+		n, err := s.paths.Lookup(nil, name, true)
+		if err == nil {
+			err = vfs.Access(s.paths.Credentials(), n, unix.W_OK)
+		}
+		if err != nil {
 			return nil, err
 		}
+		key = n
 	}
 	u := &s.stack.unix
 	u.mu.Lock()
@@ -203,7 +216,7 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	if err != nil {
 		return err
 	}
-	end.state, end.peer, end.peerName, end.peerPID = unixConnected, s, name, s.pid.Load()
+	end.state, end.peer, end.peerName, end.peerCred = unixConnected, s, name, *s.user.Load()
 	end.UsePaths(s.paths, s.umask)
 	listener.mu.Lock()
 	switch {
@@ -223,7 +236,7 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 		return err
 	}
 	s.mu.Lock()
-	s.state, s.peer, s.peerName, s.peerPID = unixConnected, end, listenerName, listener.pid.Load()
+	s.state, s.peer, s.peerName, s.peerCred = unixConnected, end, listenerName, *listener.user.Load()
 	s.mu.Unlock()
 	listener.wait.Notify(waiter.ReadableEvents)
 	return nil
@@ -360,7 +373,7 @@ func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
 	case unix.SO_PEERCRED:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return copy(dst, ucred(int(s.peerPID))), nil
+		return copy(dst, s.peerCred.encode()), nil
 	case unix.SO_REUSEADDR, unix.SO_REUSEPORT, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
 		unix.SO_TIMESTAMP_OLD, unix.SO_TIMESTAMPNS_OLD:
 		return putInt(dst, s.recall(level, name))

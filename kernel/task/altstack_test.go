@@ -59,7 +59,7 @@ func TestHandlerWithoutRoomForItsFrameIsFatal(t *testing.T) {
 				th.SetAltStack(c.alt)
 				th.Regs.SP = c.sp
 				th.Process.SetAction(unix.SIGUSR1, action)
-				th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+				th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 				return 0, nil
 			}
 			w.cpu.Program(textAt).Call(500).Call(callExitGroup, 0)

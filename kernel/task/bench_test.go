@@ -15,7 +15,7 @@ func BenchmarkSignal(b *testing.B) {
 	t.Process.SetAction(unix.SIGUSR1, Action{Handler: handlerAt, Restorer: handlerAt, Flags: SaRestorer | SaSiginfo})
 	b.ReportAllocs()
 	for b.Loop() {
-		t.SendThread(t, UserInfo(unix.SIGUSR1, SiTkill, 1))
+		t.SendThread(t, UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 		t.attend()
 		t.Regs.SP += 8
 		t.SignalReturn()

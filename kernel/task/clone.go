@@ -93,6 +93,9 @@ func (p *Process) addThread(u *regs.User) (*Thread, error) {
 		return nil, unix.EAGAIN
 	}
 	t := newThread(p, tid, u)
+	if p.stop.stopped {
+		t.attention.Or(attStop)
+	}
 	p.threads[tid], f.threads[tid] = t, t
 	return t, nil
 }

@@ -63,6 +63,10 @@ func (t *Thread) deliver() bool {
 		if wants&attExit != 0 {
 			return false
 		}
+		if wants&attStop != 0 {
+			t.park()
+			continue
+		}
 		if wants&attSignal == 0 {
 			return true
 		}
@@ -84,7 +88,7 @@ func (t *Thread) nextSignal() (info Info, action Action, ok bool) {
 	p := t.Process
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.exiting {
+	for !p.exiting && !p.stop.stopped {
 		info, ok = t.pending.take(^t.mask)
 		if !ok {
 			info, ok = p.pending.take(^t.mask)
@@ -101,6 +105,8 @@ func (t *Thread) nextSignal() (info Info, action Action, ok bool) {
 				p.actions[sig].Handler = SigDfl
 			}
 			return info, action, true
+		case stopping.Has(sig):
+			p.takeStopLocked(sig)
 		case !ignoredByDefault.Has(sig):
 			p.exitLocked(Status{Signal: sig})
 		}
@@ -186,7 +192,7 @@ func (p *Process) ignoredLocked(sig unix.Signal, mask Set) bool {
 		return false
 	}
 	h := p.actions[sig].Handler
-	return h == SigIgn || h == SigDfl && ignoredByDefault.Has(sig)
+	return h == SigIgn || h == SigDfl && (ignoredByDefault.Has(sig) || p == p.family.first && stopping.Has(sig))
 }
 
 // SendInfo sends a signal to the process: one of its threads that doesn't hold it back will take it.
@@ -227,8 +233,10 @@ func (p *Process) sendQuietly(info Info) error {
 	return p.sendLocked(nil, nil, info)
 }
 
-// signalled tells those who watch the pending signals that there may be a new one. No lock is held.
+// signalled tells those who watch the pending signals that there may be a new one, and the parent if one has stopped or continued
+// the process. No lock is held.
 func (p *Process) signalled() {
+	p.tellOfStop()
 	if p.options.Signalled != nil {
 		p.options.Signalled()
 	}
@@ -245,6 +253,9 @@ func (p *Process) sendLocked(sender, to *Thread, info Info) error {
 	case sig == unix.SIGKILL:
 		p.exitLocked(Status{Signal: sig})
 		return nil
+	}
+	p.prepareLocked(sig)
+	switch {
 	case p.ignoredLocked(sig, mask):
 		return nil
 	}

@@ -252,10 +252,11 @@ func (f *Family) ofGroup(group int) (list []*Process) {
 }
 
 // Kill sends a signal to processes as kill(2) chooses them: by id, the group of the caller (0) or of another (negative), all
-// others but the first process (-1). Number 0 only asks whether there are any. unix.ESRCH: there are none.
+// others but the first process (-1). Number 0 only asks whether there are any. may says which of them the caller may send the
+// signal to. unix.ESRCH: there are none; unix.EPERM: it may do so to none.
 //
 // DEVIATION: the first process is killed by signals whose default action that is, also those of other processes.
-func (t *Thread) Kill(pid int, info Info) error {
+func (t *Thread) Kill(pid int, info Info, may func(to *Process, sig unix.Signal) error) error {
 	self := t.Process
 	f := self.family
 	var list []*Process
@@ -279,18 +280,22 @@ func (t *Thread) Kill(pid int, info Info) error {
 	if len(list) == 0 {
 		return unix.ESRCH
 	}
-	if info.Signo == 0 {
-		return nil
-	}
+	done := false
 	var err error
 	for _, p := range list {
-		if p == self {
+		if err = may(p, info.Signal()); err != nil {
+			continue
+		}
+		switch {
+		case info.Signo == 0:
+		case p == self:
 			err = t.SendProcess(info)
-		} else {
+		default:
 			err = p.SendInfo(info)
 		}
+		done = done || err == nil
 	}
-	if len(list) > 1 {
+	if done {
 		return nil
 	}
 	return err

@@ -293,10 +293,10 @@ func TestProcessGroupsAndSessions(t *testing.T) {
 		if _, err := p.NewSession(); err != unix.EPERM {
 			t.Errorf("setsid of a leader: %v", err)
 		}
-		if err := th.Kill(-2, UserInfo(unix.SIGTERM, SiUser, 1)); err != nil {
+		if err := th.Kill(-2, UserInfo(unix.SIGTERM, SiUser, 1, 0), anyone); err != nil {
 			t.Error(err)
 		}
-		if err := th.Kill(-77, UserInfo(unix.SIGTERM, SiUser, 1)); err != unix.ESRCH {
+		if err := th.Kill(-77, UserInfo(unix.SIGTERM, SiUser, 1, 0), anyone); err != unix.ESRCH {
 			t.Errorf("kill of no group: %v", err)
 		}
 		return 0, nil
@@ -315,3 +315,6 @@ func TestProcessGroupsAndSessions(t *testing.T) {
 	w.cpu.Program(textAt + 0x100).Call(500)
 	w.expect(w.run(), Status{})
 }
+
+// anyone may be sent any signal.
+func anyone(*Process, unix.Signal) error { return nil }

@@ -58,7 +58,7 @@ func TestFutexErrors(t *testing.T) {
 		{"wake op, unknown", func() error { _, err := p.FutexWakeOp(dataAt, dataAt+8, 1, 1, 7<<28); return err }, unix.ENOSYS},
 		{"signal", func() error {
 			p.SetAction(unix.SIGUSR1, Action{Handler: 4096})
-			th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+			th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 			return th.FutexWait(dataAt, 5, 1, never)
 		}, unix.EINTR},
 	} {
@@ -199,7 +199,7 @@ func TestFutexMutexUnderLoad(t *testing.T) {
 				return
 			default:
 			}
-			all[i%threads].SendInfo(UserInfo(unix.SIGURG, SiTkill, 1))
+			all[i%threads].SendInfo(UserInfo(unix.SIGURG, SiTkill, 1, 0))
 			p.FutexRequeue(lock, lock, 0, threads, nil)
 			time.Sleep(50 * time.Microsecond)
 		}

@@ -51,6 +51,9 @@ type Options struct {
 	Log   func(report string)
 	Trace func(t *Thread, report []byte) []byte
 
+	// User returns the real user id; nil: it is root's.
+	User func() uint32
+
 	MaxThreads int // of all processes together; 0: DefaultMaxThreads
 }
 
@@ -80,6 +83,7 @@ type Process struct {
 	only    chan struct{}          // guarded by mu; not nil: a thread waits in BecomeOnly until it is the only one
 	actions [NumSignals + 1]Action // guarded by mu
 	pending pending                // guarded by mu; sent to the process, not to one thread
+	stop    stopState              // guarded by mu
 	exiting bool                   // guarded by mu; status is final and every thread has been told
 	status  Status                 // guarded by mu
 	pastCPU time.Duration          // guarded by mu; CPU time of the threads that have left
@@ -122,6 +126,14 @@ func newProcess(f *Family, o Options) *Process {
 
 // Run starts the first thread.
 func (p *Process) Run() { go p.leader.run() }
+
+// user returns the real user id.
+func (p *Process) user() uint32 {
+	if p.options.User == nil {
+		return 0
+	}
+	return p.options.User()
+}
 
 // Started returns when the process was made.
 func (p *Process) Started() time.Time { return p.started }
@@ -217,6 +229,7 @@ func (p *Process) removeThread(t *Thread) {
 		p.status = Status{Code: t.exitCode}
 	}
 	t.pending.flush(^Set(0)) // timers whose signals it has not taken go on
+	p.completeLocked()
 	last := len(p.threads) == 0
 	if last {
 		p.exiting = true
@@ -231,6 +244,7 @@ func (p *Process) removeThread(t *Thread) {
 	if t.TID != p.PID {
 		p.family.forget(t.TID)
 	}
+	p.tellOfStop()
 	if last {
 		p.release()
 	}

@@ -84,7 +84,7 @@ func TestEndReachesThreadsInRing3AndAsleep(t *testing.T) {
 				case "exit_group":
 					th.Process.ExitGroup(3)
 				case "fatal signal":
-					th.Process.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1))
+					th.Process.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1, 0))
 				case "SIGKILL":
 					th.Process.Signal(unix.SIGKILL)
 				}
@@ -306,7 +306,7 @@ func TestSleepPrefersReadiness(t *testing.T) {
 	closed := make(chan struct{})
 	close(closed)
 	th.Process.SetAction(unix.SIGUSR1, Action{Handler: 4096})
-	th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+	th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 	if err := th.Sleep(closed, time.Now().Add(-time.Hour)); err != nil {
 		t.Errorf("ready: %v", err)
 	}

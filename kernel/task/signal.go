@@ -39,18 +39,15 @@ const unblockable Set = 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1)
 const synchronous Set = 1<<(unix.SIGSEGV-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGILL-1) |
 	1<<(unix.SIGTRAP-1) | 1<<(unix.SIGFPE-1) | 1<<(unix.SIGSYS-1)
 
-// ignoredByDefault are the signals whose default action does nothing.
-//
-// DEVIATION: the stop signals are among them (and SIGCONT, which then has nothing to continue):
-// there is no shell that could continue a stopped program.
-const ignoredByDefault Set = 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGURG-1) | 1<<(unix.SIGWINCH-1) |
-	1<<(unix.SIGCONT-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGTSTP-1) | 1<<(unix.SIGTTIN-1) | 1<<(unix.SIGTTOU-1)
+// ignoredByDefault are the signals whose default action does nothing. What SIGCONT does, it does when it is sent.
+const ignoredByDefault Set = 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGURG-1) | 1<<(unix.SIGWINCH-1) | 1<<(unix.SIGCONT-1)
 
 // Handlers that are not addresses, and flags of an Action [signal.h].
 const (
 	SigDfl = 0
 	SigIgn = 1
 
+	SaNocldstop = 0x1
 	SaNocldwait = 0x2
 	SaSiginfo   = 0x4
 	SaOnstack   = 0x08000000
@@ -103,9 +100,9 @@ func (i *Info) Signal() unix.Signal { return unix.Signal(i.Signo) }
 // Addr returns the address of a fault's Info (si_addr).
 func (i *Info) Addr() uint64 { return i.Data[0] }
 
-// UserInfo returns the Info of kill (SiUser) or tgkill (SiTkill) by a process of user root.
-func UserInfo(sig unix.Signal, code int32, pid int) Info {
-	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(uint32(pid))}}
+// UserInfo returns the Info of kill (SiUser) or tgkill (SiTkill) by a process of user uid.
+func UserInfo(sig unix.Signal, code int32, pid int, uid uint32) Info {
+	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(uint32(pid)) | uint64(uid)<<32}}
 }
 
 // faultInfo returns the Info of an exception at addr.

@@ -85,7 +85,7 @@ func TestInterruptedCalls(t *testing.T) {
 					return 77, nil
 				}
 				th.Process.SetAction(unix.SIGUSR1, action)
-				th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+				th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 				err := th.Sleep(nil, time.Time{})
 				if err != unix.EINTR {
 					t.Errorf("Sleep: %v", err)
@@ -140,9 +140,9 @@ func TestMaskHoldsSignalsBack(t *testing.T) {
 		p.SetAction(unix.SIGUSR2, action)
 		p.SetAction(unix.SIGURG, Action{})
 		th.SetMask(SetOf(unix.SIGUSR1, unix.SIGUSR2, unix.SIGURG) | unblockable)
-		th.SendInfo(UserInfo(unix.SIGUSR2, SiTkill, 1))
-		p.SendInfo(UserInfo(unix.SIGUSR1, SiUser, 1))
-		th.SendInfo(UserInfo(unix.SIGURG, SiTkill, 1)) // held back, so not ignored yet
+		th.SendInfo(UserInfo(unix.SIGUSR2, SiTkill, 1, 0))
+		p.SendInfo(UserInfo(unix.SIGUSR1, SiUser, 1, 0))
+		th.SendInfo(UserInfo(unix.SIGURG, SiTkill, 1, 0)) // held back, so not ignored yet
 		if got, want := th.Pending(), SetOf(unix.SIGUSR1, unix.SIGUSR2, unix.SIGURG); got != want {
 			t.Errorf("pending %x, want %x", got, want)
 		}
@@ -177,13 +177,13 @@ func TestResethandAndNodefer(t *testing.T) {
 	var proc *Process
 	action := w.handler(handlerAt, SaResethand|SaNodefer, 0, func(u *regs.User) {
 		depth++
-		proc.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1))
+		proc.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1, 0))
 		proc.cpu.Kick(proc.leader.Regs)
 	})
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		proc = th.Process
 		proc.SetAction(unix.SIGTERM, action)
-		proc.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1))
+		proc.SendInfo(UserInfo(unix.SIGTERM, SiUser, 1, 0))
 		return 0, nil
 	}
 	w.cpu.Program(textAt).Call(500).Call(callExitGroup, 0)
@@ -354,7 +354,7 @@ func TestSuspendRestoresMaskAfterHandler(t *testing.T) {
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		th.Process.SetAction(unix.SIGUSR1, action)
 		th.SetMask(old)
-		th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+		th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 		err := th.Suspend(SetOf(unix.SIGTERM))
 		th.Interrupt(500, RestartNoHandler)
 		return errnoValue(err.(unix.Errno)), nil
@@ -382,7 +382,7 @@ func TestCallMaskIsNoReasonToDeliverIfTheCallWasNotInterrupted(t *testing.T) {
 	w.calls[500] = func(th *Thread) (uint64, error) { // as a ppoll that finds something ready
 		th.Process.SetAction(unix.SIGUSR1, action)
 		th.SetMask(SetOf(unix.SIGUSR1))
-		th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1))
+		th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
 		th.SetCallMask(0)
 		return 1, nil
 	}
@@ -410,7 +410,7 @@ func TestSignalThatOnlyTheCallHeldBackIsDeliveredAfterIt(t *testing.T) {
 		}
 		th.Process.SetAction(unix.SIGUSR2, action)
 		th.SetCallMask(SetOf(unix.SIGUSR2))
-		th.SendThread(th, UserInfo(unix.SIGUSR2, SiTkill, 1))
+		th.SendThread(th, UserInfo(unix.SIGUSR2, SiTkill, 1, 0))
 		th.Interrupt(500, RestartNoHandler) // by a signal that has been taken back
 		return errnoValue(unix.EINTR), nil
 	}
@@ -447,7 +447,7 @@ func TestWaitSignalTakesHeldBackSignals(t *testing.T) {
 	}
 	w.cpu.Program(textAt).Call(500).Call(callExitGroup, 0)
 	p := w.start()
-	(<-ready).Process.SendInfo(UserInfo(unix.SIGUSR1, SiUser, 1))
+	(<-ready).Process.SendInfo(UserInfo(unix.SIGUSR1, SiUser, 1, 0))
 	w.expect(w.wait(p), Status{})
 }
 
@@ -502,7 +502,7 @@ func TestIgnoredSignalsDoNotInterruptASleep(t *testing.T) {
 	p := w.start()
 	th := <-asleep
 	for _, sig := range []unix.Signal{unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT, unix.SIGTSTP} {
-		th.SendInfo(UserInfo(sig, SiTkill, 1))
+		th.SendInfo(UserInfo(sig, SiTkill, 1, 0))
 		p.Signal(sig)
 	}
 	close(release)

@@ -17,6 +17,7 @@ const nameSize = 16
 const (
 	attSignal = 1 << iota // a signal may be deliverable
 	attExit               // the thread must leave
+	attStop               // the thread must park
 	attCall               // the last call was interrupted, or changed the mask for its own time
 )
 
@@ -134,18 +135,23 @@ func (t *Thread) notify(sender *Thread, bits uint32) {
 	if t.attention.Or(bits)&bits == bits || t == sender {
 		return
 	}
+	t.nudge()
+	t.Process.cpu.Kick(t.Regs)
+}
+
+// nudge has the thread look at attention if it sleeps.
+func (t *Thread) nudge() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
 	}
-	t.Process.cpu.Kick(t.Regs)
 }
 
 // SleepInterrupted is the error of Sleep when a signal or the end of the process wants the thread.
 const SleepInterrupted = unix.EINTR
 
 // Sleep blocks until ready has a value or is closed (nil), until the deadline, if it isn't the zero time
-// (unix.ETIMEDOUT), or until a signal or the end of the process wants the thread (unix.EINTR).
+// (unix.ETIMEDOUT), or until a signal, a stop or the end of the process wants the thread (unix.EINTR).
 // ready may be nil. It allocates nothing but, once, a timer.
 func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
 	select {
@@ -187,7 +193,7 @@ func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
 }
 
 // wanted tells whether a sleep must end.
-func (t *Thread) wanted() bool { return t.attention.Load()&(attSignal|attExit) != 0 }
+func (t *Thread) wanted() bool { return t.attention.Load()&(attSignal|attExit|attStop) != 0 }
 
 // Deadline returns the deadline of a call that waits for d from now, or the one it had at first if the
 // call goes on after an interruption without a handler.

@@ -9,8 +9,10 @@ import (
 
 // si_code values of SIGCHLD [asm-generic/siginfo.h].
 const (
-	CldExited = 1
-	CldKilled = 2
+	CldExited    = 1
+	CldKilled    = 2
+	CldStopped   = 5
+	CldContinued = 6
 )
 
 // Which says for which children to wait: the fields that are set must fit.
@@ -20,6 +22,8 @@ type Which struct {
 	Clones     bool // those whose exit signal isn't SIGCHLD (__WCLONE)
 	All        bool // whatever their exit signal (__WALL)
 	Living     bool // wait until none is left that fits: their ends are not what is waited for
+	Stopped    bool // wait for stops too (WUNTRACED, WSTOPPED)
+	Continued  bool // wait for continuations too (WCONTINUED)
 }
 
 func (w *Which) fits(p *Process) bool {
@@ -27,36 +31,53 @@ func (w *Which) fits(p *Process) bool {
 		(w.All || w.Clones == (p.kin.exitSignal != unix.SIGCHLD))
 }
 
-// Waited is what is learnt of a child that has ended.
+// Waited is what is learnt of a child that has ended, or been stopped or continued.
 type Waited struct {
 	PID          int // 0: none has
 	Status       Status
 	CPU          time.Duration // with that of its own children
 	PeakResident uint64        // pages
+	UID          uint32        // its real user id
+
+	news      news // noNews: it has ended
+	stoppedBy unix.Signal
 }
+
+// Stopped returns the signal that has stopped the child; 0: it isn't that what is learnt.
+func (w *Waited) Stopped() unix.Signal {
+	if w.news != newsStopped {
+		return 0
+	}
+	return w.stoppedBy
+}
+
+// Continued tells whether what is learnt is that the child goes on.
+func (w *Waited) Continued() bool { return w.news == newsContinued }
 
 // Info returns the Info of the SIGCHLD for it, which is also what waitid(2) stores.
 func (w *Waited) Info(sig unix.Signal) Info {
 	code, status := int32(CldExited), uint64(w.Status.Code)
-	if w.Status.Signal != 0 {
+	switch {
+	case w.news == newsStopped:
+		code, status = CldStopped, uint64(w.stoppedBy)
+	case w.news == newsContinued:
+		code, status = CldContinued, uint64(unix.SIGCONT)
+	case w.Status.Signal != 0:
 		code, status = CldKilled, uint64(w.Status.Signal)
 	}
-	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(w.PID), status, uint64(w.CPU / (10 * time.Millisecond))}}
+	return Info{Signo: int32(sig), Code: code, Data: [4]uint64{uint64(w.PID) | uint64(w.UID)<<32, status, uint64(w.CPU / (10 * time.Millisecond))}}
 }
 
-// WaitChild waits for the end of a child, and takes it off the books unless keep: wait4(2), waitid(2). With poll it doesn't
-// wait: Waited.PID is 0 if there are children, but none has ended. Errors: unix.ECHILD, unix.EINTR.
+// WaitChild waits for the end of a child, and takes it off the books unless keep, or for what else which says: wait4(2),
+// waitid(2). With poll it doesn't wait: Waited.PID is 0 if there are children, but nothing of them to learn. Errors: unix.ECHILD,
+// unix.EINTR.
 func (t *Thread) WaitChild(which Which, poll, keep bool) (Waited, error) {
 	p, f := t.Process, t.Process.family
 	changed := make(chan struct{}, 1)
 	for {
 		f.mu.Lock()
-		child, any := p.endedChildLocked(&which)
-		if child != nil {
-			w := child.waitedLocked()
-			if !keep {
-				f.reapLocked(child)
-			}
+		w, any := p.changedChildLocked(&which, keep)
+		if w.PID != 0 {
 			f.mu.Unlock()
 			return w, nil
 		}
@@ -82,21 +103,31 @@ func (t *Thread) WaitChild(which Which, poll, keep bool) (Waited, error) {
 	}
 }
 
-// endedChildLocked returns a child that fits and has ended, or nil, and whether any child fits.
-func (p *Process) endedChildLocked(which *Which) (child *Process, any bool) {
+// changedChildLocked returns what is learnt of a child that fits, if there is something, and whether any child fits.
+func (p *Process) changedChildLocked(which *Which, keep bool) (w Waited, any bool) {
 	for _, c := range p.kin.children {
-		if which.fits(c) {
-			if any = true; c.kin.zombie && !which.Living {
-				return c, true
+		if !which.fits(c) {
+			continue
+		}
+		any = true
+		if !c.kin.zombie {
+			if w, ok := c.newsLocked(which, keep); ok {
+				return w, true
 			}
+		} else if !which.Living {
+			w := c.waitedLocked()
+			if !keep {
+				p.family.reapLocked(c)
+			}
+			return w, true
 		}
 	}
-	return nil, any
+	return Waited{}, any
 }
 
 // waitedLocked returns what is learnt of a zombie.
 func (p *Process) waitedLocked() Waited {
-	return Waited{PID: p.PID, Status: p.status, CPU: p.kin.usedCPU + p.kin.childrenCPU, PeakResident: max(p.kin.peakResident, p.kin.childPeak)}
+	return Waited{PID: p.PID, UID: p.user(), Status: p.status, CPU: p.kin.usedCPU + p.kin.childrenCPU, PeakResident: max(p.kin.peakResident, p.kin.childPeak)}
 }
 
 // reapLocked takes a zombie off the books. Its parent has its CPU time, unless it never waits.
@@ -175,13 +206,18 @@ func (f *Family) tellParentLocked(p *Process) *Process {
 	if unwanted {
 		f.removeLocked(p)
 	}
-	for c := range parent.kin.waiters {
+	parent.wakeWaitersLocked()
+	return parent
+}
+
+// wakeWaitersLocked has the process's threads that wait for children look again.
+func (p *Process) wakeWaitersLocked() {
+	for c := range p.kin.waiters {
 		select {
 		case c <- struct{}{}:
 		default:
 		}
 	}
-	return parent
 }
 
 // endLocked kills all processes but the first, and waits until they have gone.

@@ -146,7 +146,7 @@ func (fs *FS) addInitialLocked(file *bundle.File, base mm.PhysAddr) error {
 
 // parentLocked finds the directory of a new file, by a clean absolute path.
 func (fs *FS) parentLocked(path string) (*Dir, string, error) {
-	l, err := (&Paths{fs: fs}).walk(fs.root, path, parentOnly)
+	l, err := fs.NewPaths().walk(fs.root, path, parentOnly)
 	switch {
 	case err != nil:
 		return nil, "", err

@@ -35,7 +35,7 @@ func TestInitialFiles(t *testing.T) {
 	if st := n.Stat(); st.Mode != unix.S_IFREG|0o755 || st.Size != 3 || st.Mtim != unix.NsecToTimespec(modified.UnixNano()) {
 		t.Errorf("stat %+v", st)
 	}
-	if err := Access(n, unix.X_OK); err != nil {
+	if err := Access(Root(), n, unix.X_OK); err != nil {
 		t.Errorf("access: %v", err)
 	}
 	for path, want := range map[string]string{
@@ -48,7 +48,7 @@ func TestInitialFiles(t *testing.T) {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
-	if n, _ := paths.Lookup(nil, "/etc/hosts", true); Access(n, unix.X_OK) != unix.EACCES {
+	if n, _ := paths.Lookup(nil, "/etc/hosts", true); Access(Root(), n, unix.X_OK) != unix.EACCES {
 		t.Error("a file without x bits can be executed")
 	}
 	if _, err := paths.Lookup(nil, "/tmp", true); err != unix.ENOENT {

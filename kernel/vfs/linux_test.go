@@ -299,7 +299,7 @@ func (o ourOps) chmod(path string, mode uint32) error {
 	if err != nil {
 		return err
 	}
-	return Chmod(n, mode)
+	return Chmod(Root(), n, mode)
 }
 
 func (o ourOps) chdir(path string) error {

@@ -31,7 +31,10 @@ func (p *Paths) newName(at *Dir, path string, dir bool) (place, error) {
 	case l.slash && !dir:
 		return l, unix.ENOENT
 	}
-	return l, l.dir.mutableLocked()
+	if err := l.dir.mutableLocked(); err != nil {
+		return l, err
+	}
+	return l, p.mayChange(l.dir)
 }
 
 // Mkdir makes a directory, see mkdir(2).
@@ -47,6 +50,7 @@ func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
 	if err != nil {
 		return err
 	}
+	p.own(l.dir, &d.inode)
 	l.dir.addLocked(l.name, d)
 	return nil
 }
@@ -64,6 +68,7 @@ func (p *Paths) MakeFile(at *Dir, path string, perm uint32) error {
 		return err
 	}
 	f := p.fs.newRegular(perm & 0o7777)
+	p.own(l.dir, &f.inode)
 	l.dir.addLocked(l.name, f)
 	return nil
 }
@@ -84,6 +89,7 @@ func (p *Paths) Symlink(target string, at *Dir, path string) error {
 	if err != nil {
 		return err
 	}
+	p.own(l.dir, &s.inode)
 	l.dir.addLocked(l.name, s)
 	return nil
 }
@@ -139,10 +145,17 @@ func (p *Paths) Unlink(at *Dir, path string) error {
 		return unix.ENAMETOOLONG
 	case l.node == nil:
 		return unix.ENOENT
-	case dir:
+	case l.slash && dir:
 		return unix.EISDIR
 	case l.slash:
 		return unix.ENOTDIR
+	}
+	err = p.mayRemove(l.dir, l.node)
+	switch {
+	case err != nil:
+		return err
+	case dir:
+		return unix.EISDIR
 	case l.dir.fixed:
 		return unix.EPERM
 	}
@@ -185,6 +198,9 @@ func (p *Paths) Rmdir(at *Dir, path string) error {
 		return unix.ENAMETOOLONG
 	case l.node == nil:
 		return unix.ENOENT
+	}
+	if err := p.mayRemove(l.dir, l.node); err != nil {
+		return err
 	}
 	d, ok := l.node.(*Dir)
 	switch {
@@ -233,6 +249,9 @@ func (p *Paths) Rename(oldAt *Dir, oldPath string, newAt *Dir, newPath string, f
 	if from.node == to.node {
 		return nil // two names of one file: nothing to do, says rename(2)
 	}
+	if err := p.mayRename(&from, &to, exchange); err != nil {
+		return err
+	}
 	oldDir, _ := from.node.(*Dir)
 	newDir, _ := to.node.(*Dir)
 	if err := checkReplace(from.node, oldDir, to.node, newDir, exchange); err != nil {
@@ -257,6 +276,26 @@ func (p *Paths) Rename(oldAt *Dir, oldPath string, newAt *Dir, newPath string, f
 	}
 	from.node.meta().link(0)
 	return nil
+}
+
+// mayRename tells whether the process may move from to to. A directory that gets another parent changes itself.
+func (p *Paths) mayRename(from, to *place, exchange bool) error {
+	err := p.mayRemove(from.dir, from.node)
+	if err == nil && to.node == nil {
+		err = p.mayChange(to.dir)
+	} else if err == nil {
+		err = p.mayRemove(to.dir, to.node)
+	}
+	if from.dir == to.dir {
+		return err
+	}
+	if d, ok := from.node.(*Dir); ok && err == nil {
+		err = p.may(d, mayWrite)
+	}
+	if d, ok := to.node.(*Dir); ok && err == nil && exchange {
+		err = p.may(d, mayWrite)
+	}
+	return err
 }
 
 // checkRename makes the checks of rename(2) in the order of Linux's do_renameat2.

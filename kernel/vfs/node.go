@@ -26,6 +26,8 @@ type inode struct {
 	nlink               uint32 // guarded by mu
 	atime, mtime, ctime int64  // guarded by mu: ns since 1970
 
+	owner *Paths // not nil: the process whose node it is, in /proc
+
 	flock   flockState  // see flock.go
 	records recordLocks // see recordlock.go
 }
@@ -36,12 +38,20 @@ func (a *inode) meta() *inode { return a }
 func (a *inode) Stat() unix.Stat_t {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	uid, gid := a.uid, a.gid
+	if a.owner != nil {
+		who := a.owner.Credentials()
+		uid, gid = who.EUID, who.EGID
+	}
 	return unix.Stat_t{
-		Dev: a.dev, Ino: a.ino, Rdev: a.rdev, Nlink: uint64(a.nlink), Mode: a.mode, Uid: a.uid, Gid: a.gid,
+		Dev: a.dev, Ino: a.ino, Rdev: a.rdev, Nlink: uint64(a.nlink), Mode: a.mode, Uid: uid, Gid: gid,
 		Blksize: blockSize,
 		Atim:    unix.NsecToTimespec(a.atime), Mtim: unix.NsecToTimespec(a.mtime), Ctim: unix.NsecToTimespec(a.ctime),
 	}
 }
+
+// nowNS is the time in ns since 1970.
+func nowNS() int64 { return time.Now().UnixNano() }
 
 // init sets the attributes of a new node.
 func (a *inode) init(fs *FS, dev uint64, mode uint32) {
@@ -73,83 +83,6 @@ func (a *inode) permissions() uint32 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.mode & 0o7777
-}
-
-// Chmod sets the permissions of a node.
-func Chmod(n Node, mode uint32) error {
-	if _, ok := n.(*Symlink); ok {
-		return unix.EOPNOTSUPP
-	}
-	a := n.meta()
-	if a == nil {
-		return nil // DEVIATION: pipes and sockets keep their mode; nothing checks it
-	}
-	now := time.Now().UnixNano()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.mode = a.mode&unix.S_IFMT | mode&0o7777
-	a.ctime = now
-	return nil
-}
-
-// Chown sets the owners of a node; an id of -1 stays as it is. They are stored and shown; with one
-// user, root, nothing is checked against them.
-func Chown(n Node, uid, gid int32) error {
-	a := n.meta()
-	if a == nil {
-		return nil
-	}
-	now := time.Now().UnixNano()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if uid != -1 {
-		a.uid = uint32(uid)
-	}
-	if gid != -1 {
-		a.gid = uint32(gid)
-	}
-	if uid != -1 || gid != -1 {
-		if a.mode&unix.S_IFMT == unix.S_IFREG && a.mode&0o111 != 0 {
-			a.mode &^= unix.S_ISUID
-			if a.mode&unix.S_IXGRP != 0 {
-				a.mode &^= unix.S_ISGID
-			}
-		}
-		a.ctime = now
-	}
-	return nil
-}
-
-// SetTimes sets the times of a node, in ns since 1970; nil leaves one as it is.
-func SetTimes(n Node, atime, mtime *int64) error {
-	a := n.meta()
-	if a == nil {
-		return nil
-	}
-	now := time.Now().UnixNano()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if atime != nil {
-		a.atime = *atime
-	}
-	if mtime != nil {
-		a.mtime = *mtime
-	}
-	a.ctime = now
-	return nil
-}
-
-// Access tells whether root may do what mode asks for, in the bits of access(2): everything but execute
-// a file that nobody may execute.
-func Access(n Node, mode uint32) error {
-	if mode&unix.X_OK == 0 {
-		return nil
-	}
-	st := n.Stat()
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR && st.Mode&0o111 == 0 {
-		return unix.EACCES
-	}
-	return nil
 }
 
 // Symlink is a symbolic link. The ones of /proc know what they lead to when they are asked.

@@ -50,6 +50,9 @@ func NewOpenFile(f File, flags uint32) *OpenFile {
 	o.sizer, _ = f.(Sizer)
 	o.flags.Store(flags & statusFlags)
 	o.refs.Store(1)
+	if e, ok := PipeOf(f); ok {
+		e.setPackets(flags&unix.O_DIRECT != 0)
+	}
 	return o
 }
 
@@ -61,6 +64,9 @@ func (o *OpenFile) Flags() uint32 { return o.flags.Load() }
 
 // SetFlags sets the status flags that can be changed, as F_SETFL does.
 func (o *OpenFile) SetFlags(flags uint32) {
+	if e, ok := PipeOf(o.file); ok {
+		e.setPackets(flags&unix.O_DIRECT != 0)
+	}
 	for {
 		old := o.flags.Load()
 		if o.flags.CompareAndSwap(old, old&^settable|flags&settable) {

@@ -87,6 +87,36 @@ func (p *Paths) Open(at *Dir, path string, flags, perm uint32) (*OpenFile, error
 	return p.openFound(&l, flags, p.fs.mu.RUnlock)
 }
 
+// ForExec is a flag of Open by which the file is opened to be executed: it needs that right, and no other. Linux has the same
+// flag (__FMODE_EXEC).
+const ForExec = 0x20
+
+// mayOpen tells whether the process may open the node with these flags: unix.EACCES. Links and what is refused anyway are left to
+// the caller.
+func (p *Paths) mayOpen(n Node, flags uint32) error {
+	rights := uint32(mayRead)
+	switch {
+	case flags&ForExec != 0:
+		rights = mayExecute
+	case flags&unix.O_ACCMODE == unix.O_WRONLY:
+		rights = mayWrite
+	case flags&unix.O_ACCMODE != unix.O_RDONLY:
+		rights = mayRead | mayWrite
+	}
+	if flags&unix.O_TRUNC != 0 {
+		rights |= mayWrite
+	}
+	switch n.(type) {
+	case *Symlink:
+		return nil
+	case *Dir:
+		if rights&mayWrite != 0 {
+			return nil // EISDIR
+		}
+	}
+	return p.may(n, rights)
+}
+
 // openFound opens the node that a walk has found, and calls unlock, which ends the walk's hold of fs.mu, as soon
 // as it may.
 func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, error) {
@@ -99,6 +129,10 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 	if flags&unix.O_PATH != 0 {
 		unlock()
 		return NewOpenFile(&pathFile{node: l.node, dir: l.dir, name: l.name}, flags), nil
+	}
+	if err := p.mayOpen(l.node, flags); err != nil {
+		unlock()
+		return nil, err
 	}
 	switch n := l.node.(type) {
 	case *Regular:
@@ -171,7 +205,9 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 		}
 		return p.openFound(&l, flags, p.fs.mu.Unlock)
 	default:
-		err = l.dir.mutableLocked()
+		if err = l.dir.mutableLocked(); err == nil {
+			err = p.mayChange(l.dir)
+		}
 	}
 	if err != nil {
 		p.fs.mu.Unlock()
@@ -182,6 +218,7 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 		return nil, err
 	}
 	n := p.fs.newRegular(perm & 0o7777)
+	p.own(l.dir, &n.inode)
 	l.dir.addLocked(l.name, n)
 	return NewOpenFile(n.open(l.dir, l.name), flags), nil
 }
@@ -202,7 +239,11 @@ func (p *Paths) openTemporary(at *Dir, path string, flags, perm uint32) (*OpenFi
 	if d.fixed {
 		return nil, unix.EOPNOTSUPP
 	}
+	if err := p.mayChange(d); err != nil {
+		return nil, err
+	}
 	f := p.fs.newRegular(perm & 0o7777)
+	p.own(d, &f.inode)
 	f.nlink, f.temporary = 0, flags&unix.O_EXCL == 0
 	path, _ = d.Path()
 	return NewOpenFile(f.open(nil, path+"/#"+strconv.FormatUint(f.ino, 10)), flags&^unix.O_DIRECTORY), nil
@@ -211,6 +252,7 @@ func (p *Paths) openTemporary(at *Dir, path string, flags, perm uint32) (*OpenFi
 // NewMemfd returns a file in memory without a name, see memfd_create(2).
 func (p *Paths) NewMemfd(name string, sealable bool) File {
 	f := p.fs.newRegular(0o777)
+	p.own(nil, &f.inode)
 	f.nlink = 0
 	if sealable {
 		f.seals = 0

@@ -25,26 +25,76 @@ type pipe struct {
 	born   time.Time
 
 	mu      sync.Mutex
-	ring    []page // guarded by mu; its pages together are the capacity
+	ring    []page // guarded by mu; its pages together are the capacity; nil while nobody has the pipe open
 	head    int    // guarded by mu: where the oldest byte is
 	n       int    // guarded by mu: bytes held
 	readers int    // guarded by mu: open descriptions of the read end
 	writers int    // guarded by mu
+
+	everReaders uint64 // guarded by mu: how often the read end has been opened
+	everWriters uint64 // guarded by mu
+
+	taken   uint64   // guarded by mu: bytes that have left the ring
+	packets []packet // guarded by mu: those of the bytes held that are packets, the oldest first; see pipe_packet.go
 }
 
-// PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it was opened with O_RDWR.
+// PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it, or its name, was opened with O_RDWR.
 type PipeEnd struct {
 	pipe          *pipe
 	reads, writes bool
+	quietUntil    uint64      // poll(2) tells no end before everWriters has come to this
+	packets       atomic.Bool // O_DIRECT: each write is a packet
 }
 
 // NewPipe returns the ends of a new pipe.
 func (fs *FS) NewPipe() (r, w *PipeEnd) { return newPipe(&fs.memory) }
 
 func newPipe(m *memory) (r, w *PipeEnd) {
-	p := &pipe{memory: m, readers: 1, writers: 1, ino: anonymousInode(), born: time.Now()}
+	p := &pipe{memory: m, readers: 1, writers: 1, everReaders: 1, everWriters: 1, ino: anonymousInode(), born: time.Now()}
 	p.ring = make([]page, PipeSize/pageSize)
 	return &PipeEnd{pipe: p, reads: true}, &PipeEnd{pipe: p, writes: true}
+}
+
+// joinLocked counts a new end, by the access mode in the flags of open(2): unix.EINVAL for none.
+func (e *PipeEnd) joinLocked(flags uint32) error {
+	switch flags & unix.O_ACCMODE {
+	case unix.O_RDONLY:
+		e.reads = true
+	case unix.O_WRONLY:
+		e.writes = true
+	case unix.O_RDWR:
+		e.reads, e.writes = true, true
+	default:
+		return unix.EINVAL
+	}
+	p := e.pipe
+	if p.ring == nil {
+		p.ring = make([]page, PipeSize/pageSize)
+	}
+	if e.reads {
+		p.readers++
+		p.everReaders++
+	}
+	if e.writes {
+		p.writers++
+		p.everWriters++
+	}
+	return nil
+}
+
+// leaveLocked ends what joinLocked has begun. With the last end the bytes go.
+func (e *PipeEnd) leaveLocked() {
+	p := e.pipe
+	if e.reads {
+		p.readers--
+	}
+	if e.writes {
+		p.writers--
+	}
+	if p.readers == 0 && p.writers == 0 {
+		p.memory.freePages(p.ring...)
+		p.ring, p.head, p.n, p.packets = nil, 0, 0, nil
+	}
 }
 
 var lastAnonymousInode atomic.Uint64
@@ -80,14 +130,20 @@ func (e *PipeEnd) Read(dst Dst, _ int64) (int64, error) {
 	return total, err
 }
 
-// takeLocked moves bytes from the ring to dst. Bytes that dst could not take stay.
+// takeLocked moves bytes from the ring to dst, up to the end of the first packet. Bytes that dst could not take stay, unless
+// they are the rest of a packet.
 func (p *pipe) takeLocked(dst Dst) (total int64, err error) {
-	for p.n > 0 && dst.Len() > 0 && err == nil {
-		piece := p.pieceLocked(p.head, min(p.n, dst.Len()))
+	left := p.readableLocked()
+	for left > 0 && dst.Len() > 0 && err == nil {
+		piece := p.pieceLocked(p.head, min(left, dst.Len()))
 		var n int
 		n, err = dst.Write(piece)
 		p.dropLocked(n)
+		left -= n
 		total += int64(n)
+	}
+	if err == nil {
+		p.dropRestLocked()
 	}
 	return total, err
 }
@@ -102,6 +158,8 @@ func (p *pipe) pieceLocked(position, n int) []byte {
 // dropLocked forgets the n oldest bytes.
 func (p *pipe) dropLocked(n int) {
 	p.n -= n
+	p.taken += uint64(n)
+	p.dropPacketsLocked()
 	p.head = (p.head + n) % p.capacityLocked()
 	if p.n == 0 {
 		p.head = 0 // so that a pipe that never holds much needs one page only
@@ -111,7 +169,7 @@ func (p *pipe) dropLocked(n int) {
 func (p *pipe) capacityLocked() int { return len(p.ring) * pageSize }
 
 // Write puts bytes into the pipe: all of them if there are PipeBuf or fewer, else as many as there is room
-// for; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE), unix.ENOMEM.
+// for, or as fit into a packet; unix.EAGAIN if that is none, unix.EPIPE without a reader (the caller raises SIGPIPE), unix.ENOMEM.
 func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 	want := src.Len()
 	if want == 0 {
@@ -123,7 +181,11 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 		p.mu.Unlock()
 		return 0, unix.EPIPE
 	}
-	room := p.capacityLocked() - p.n
+	packet := e.packets.Load()
+	if packet {
+		want = min(want, PipeBuf)
+	}
+	room := p.roomLocked()
 	if room == 0 || want <= PipeBuf && room < want {
 		p.mu.Unlock()
 		return 0, unix.EAGAIN
@@ -134,6 +196,9 @@ func (e *PipeEnd) Write(src Src, _ int64) (int64, error) {
 		return 0, err
 	}
 	total, err := p.putLocked(src, n)
+	if packet {
+		p.endPacketLocked(int(total))
+	}
 	p.mu.Unlock()
 	if total > 0 {
 		// Each write tells, not only the one that ends emptiness: programs with edge-triggered
@@ -179,7 +244,7 @@ func (p *pipe) putLocked(src Src, n int) (total int64, err error) {
 
 // fullLocked tells whether writers must wait. As on Linux, a pipe counts as writable when an atomic
 // write of PipeBuf bytes would succeed.
-func (p *pipe) fullLocked() bool { return p.capacityLocked()-p.n < PipeBuf }
+func (p *pipe) fullLocked() bool { return p.roomLocked() < PipeBuf }
 
 // Readiness tells POLLIN, POLLHUP of the read end; POLLOUT, POLLERR of the write end, see poll(2).
 func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
@@ -191,7 +256,7 @@ func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
 		if p.n > 0 {
 			ready |= waiter.ReadableEvents
 		}
-		if p.writers == 0 {
+		if p.writers == 0 && p.everWriters >= e.quietUntil {
 			ready |= waiter.EventHUp
 		}
 	}
@@ -219,16 +284,7 @@ func (e *PipeEnd) EventUnregister(entry *waiter.Entry) { e.pipe.queue.EventUnreg
 func (e *PipeEnd) Close() error {
 	p := e.pipe
 	p.mu.Lock()
-	if e.reads {
-		p.readers--
-	}
-	if e.writes {
-		p.writers--
-	}
-	if p.readers == 0 && p.writers == 0 {
-		p.memory.freePages(p.ring...)
-		p.ring, p.head, p.n = nil, 0, 0
-	}
+	e.leaveLocked()
 	p.mu.Unlock()
 	p.queue.Notify(waiter.EventHUp | waiter.EventErr | waiter.ReadableEvents | waiter.WritableEvents)
 	return nil
@@ -240,22 +296,8 @@ func (e *PipeEnd) Reopen(flags uint32) (File, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := &PipeEnd{pipe: p}
-	switch flags & unix.O_ACCMODE {
-	case unix.O_RDONLY:
-		end.reads = true
-	case unix.O_WRONLY:
-		if p.readers == 0 && flags&unix.O_NONBLOCK != 0 {
-			return nil, unix.ENXIO // fifo(7)
-		}
-		end.writes = true
-	default:
-		end.reads, end.writes = true, true
-	}
-	if end.reads {
-		p.readers++
-	}
-	if end.writes {
-		p.writers++
+	if err := end.joinLocked(flags); err != nil {
+		return nil, err
 	}
 	return end, nil
 }
@@ -292,7 +334,7 @@ func (e *PipeEnd) SetCapacity(size int) (int, error) {
 	}
 	p := e.pipe
 	p.mu.Lock()
-	if capacity < p.n {
+	if capacity < p.n || capacity/pageSize < len(p.packets) {
 		p.mu.Unlock()
 		return 0, unix.EBUSY
 	}
@@ -309,17 +351,17 @@ func (e *PipeEnd) SetCapacity(size int) (int, error) {
 	return capacity, nil
 }
 
-// moveLocked moves the bytes held to a new ring.
+// moveLocked moves the bytes held, which may be packets, to a new ring.
 func (p *pipe) moveLocked(capacity int) error {
 	moved := pipe{memory: p.memory, ring: make([]page, capacity/pageSize)}
 	if _, err := moved.makeLocked(p.n); err != nil {
 		p.memory.freePages(moved.ring...)
 		return err
 	}
-	for p.n > 0 {
-		b := Bytes(p.pieceLocked(p.head, p.n))
+	for at := 0; at < p.n; {
+		b := Bytes(p.pieceLocked((p.head+at)%p.capacityLocked(), p.n-at))
 		n, _ := moved.putLocked(&b, len(b)) // there is room, and the kernel's memory doesn't fault
-		p.dropLocked(int(n))
+		at += int(n)
 	}
 	p.memory.freePages(p.ring...)
 	p.ring, p.head, p.n = moved.ring, 0, moved.n

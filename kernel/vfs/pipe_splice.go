@@ -51,5 +51,5 @@ func (e *PipeEnd) Room() (int, error) {
 	case p.fullLocked():
 		return 0, unix.EAGAIN
 	}
-	return p.capacityLocked() - p.n, nil
+	return p.roomLocked(), nil
 }

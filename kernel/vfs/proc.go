@@ -82,6 +82,7 @@ func (fs *FS) addSysctl(t tree) {
 		{"kernel/threads-max", "4096"},
 		{"kernel/version", Version},
 		{"net/core/somaxconn", "4096"},
+		{"net/ipv4/ip_unprivileged_port_start", "0"}, // as in containers
 		{"net/ipv4/ip_local_port_range", "32768\t60999"},
 		{"net/ipv4/tcp_fastopen", "0"},
 		{"vm/max_map_count", "65530"},

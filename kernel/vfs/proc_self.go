@@ -29,6 +29,7 @@ type ProcessInfo struct {
 	Limits  func() (stack, files, addressSpace uint64) // soft limits, ^0: none
 	Kin     func() (parent, group, session int)        // ids
 	Zombie  func() bool                                // whether it has ended
+	Stopped func() bool                                // whether a signal has stopped it
 	Umask   func() uint32
 
 	paths *Paths // by SetProcess
@@ -48,7 +49,7 @@ func (info *ProcessInfo) directory(fs *FS, proc *Dir) *Dir {
 // newProcess makes /proc/PID, see proc_pid(5).
 func (fs *FS) newProcess(info *ProcessInfo) *Dir {
 	d := fs.newDir(devProc, 0o555)
-	d.fixed = true
+	d.fixed, d.owner = true, info.paths
 	t := tree{fs, d, devProc}
 	add := func(path string, generate func(info *ProcessInfo) []byte) {
 		t.generated(path, func() []byte { return generate(info) })
@@ -82,7 +83,11 @@ func (fs *FS) newProcess(info *ProcessInfo) *Dir {
 			path += deletedSuffix
 		}
 		return path, nil
-	}).jump = func(*Paths) (place, error) { return place{node: info.paths.Cwd()}, nil }
+	}).jump = func(p *Paths) (place, error) { return place{node: info.paths.Cwd()}, p.mayTrace(info) }
+	for _, name := range []string{"environ", "auxv"} {
+		n := d.entries[name].node.meta()
+		n.mode, n.owner = unix.S_IFREG|0o400, info.paths
+	}
 	fs.addFDs(d, info)
 	fs.addTasks(d, info)
 	fs.addNet(d)
@@ -136,7 +141,27 @@ func (info *ProcessInfo) state() (letter, word string) {
 	if info.Zombie != nil && info.Zombie() {
 		return "Z", "zombie"
 	}
+	if info.Stopped != nil && info.Stopped() {
+		return "T", "stopped"
+	}
 	return "R", "running"
+}
+
+// mayTrace tells whether the process may see of another what only the same user may: unix.EACCES, ptrace(2).
+func (p *Paths) mayTrace(info *ProcessInfo) error {
+	c, it := p.Credentials(), info.credentials()
+	if c.FSUID == it.UID && c.FSUID == it.EUID && c.FSUID == it.SUID || c.Effective.Has(unix.CAP_SYS_PTRACE) {
+		return nil
+	}
+	return unix.EACCES
+}
+
+// credentials returns what the process is.
+func (info *ProcessInfo) credentials() *Credentials {
+	if info.paths == nil {
+		return Root()
+	}
+	return info.paths.Credentials()
 }
 
 func (info *ProcessInfo) memory() (size, resident uint64) {
@@ -199,16 +224,38 @@ func procStatus(info *ProcessInfo) []byte {
 	var t text
 	t.str("Name:\t", info.name(), "\nUmask:\t", fmt.Sprintf("%04o", umask), "\nState:\t", letter, " (", word, ")\n")
 	t.line("Tgid:", pid, "").line("Ngid:", 0, "").line("Pid:", pid, "").line("PPid:", int64(parent), "").line("TracerPid:", 0, "")
-	t.str("Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\n")
+	who := info.credentials()
+	for _, ids := range [...]struct {
+		name string
+		ids  []uint32
+	}{{"Uid:", []uint32{who.UID, who.EUID, who.SUID, who.FSUID}}, {"Gid:", []uint32{who.GID, who.EGID, who.SGID, who.FSGID}}} {
+		t.str(ids.name)
+		for _, id := range ids.ids {
+			t.str("\t").num(int64(id))
+		}
+		t.str("\n")
+	}
 	files := 0
 	if info.FDs != nil {
 		files = len(*info.FDs.slots.Load())
 	}
-	t.line("FDSize:", int64(files), "").str("Groups:\t0\n")
+	t.line("FDSize:", int64(files), "").str("Groups:\t")
+	for i, gid := range who.Groups {
+		if i > 0 {
+			t.str(" ")
+		}
+		t.num(int64(gid))
+	}
+	t.str(" \n")
 	size, resident := info.memory()
 	t.kilobytes("VmSize:\t", size, 8).kilobytes("VmRSS:\t", resident, 8)
 	t.line("Threads:", int64(len(info.threads())), "")
-	t.str("CapInh:\t0000000000000000\nCapPrm:\t000001ffffffffff\nCapEff:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\nCapAmb:\t0000000000000000\n")
+	for _, set := range [...]struct {
+		name string
+		caps Caps
+	}{{"CapInh:\t", who.Inheritable}, {"CapPrm:\t", who.Permitted}, {"CapEff:\t", who.Effective}, {"CapBnd:\t", who.Bounding}, {"CapAmb:\t", 0}} {
+		t.str(set.name).hex(uint64(set.caps), 16).str("\n")
+	}
 	return *t.str("NoNewPrivs:\t0\nSeccomp:\t0\n")
 }
 
@@ -288,7 +335,7 @@ func (fs *FS) addFDs(self *Dir, info *ProcessInfo) {
 		}
 	}
 	links := fs.newDir(devProc, 0o500)
-	links.fixed, links.names = true, list
+	links.fixed, links.names, links.owner = true, list, info.paths
 	links.find = func(_ *Paths, name string) Node {
 		fd, ok := info.openFD(name)
 		if !ok {

@@ -18,6 +18,7 @@ func (p *Paths) MakeSocket(at *Dir, path string, perm uint32) (Node, error) {
 		return nil, err
 	}
 	n := p.fs.newSpecial(devRoot, unix.S_IFSOCK|perm&0o777, func(*opening) (File, error) { return nil, unix.ENXIO })
+	p.own(l.dir, &n.inode)
 	l.dir.addLocked(l.name, n)
 	return n, nil
 }

@@ -3,6 +3,7 @@ package vfs
 import (
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,15 +17,20 @@ const (
 
 // Paths resolves paths for one process: it knows what they are relative to.
 type Paths struct {
-	fs *FS
+	fs  *FS
+	who atomic.Pointer[Credentials]
 
 	mu   sync.Mutex
 	cwd  *Dir         // guarded by mu
 	self *ProcessInfo // guarded by mu; nil: there is no /proc/self
 }
 
-// NewPaths returns the path context of a new process, with the working directory at the root.
-func (fs *FS) NewPaths() *Paths { return &Paths{fs: fs, cwd: fs.root} }
+// NewPaths returns the path context of a new process of root's, with the working directory at the root.
+func (fs *FS) NewPaths() *Paths {
+	p := &Paths{fs: fs, cwd: fs.root}
+	p.SetCredentials(Root())
+	return p
+}
 
 // FS returns the tree.
 func (p *Paths) FS() *FS { return p.fs }
@@ -39,7 +45,11 @@ func (p *Paths) SetProcess(info *ProcessInfo) {
 }
 
 // Fork returns the path context of a child: with the same working directory, and no /proc/self yet.
-func (p *Paths) Fork() *Paths { return &Paths{fs: p.fs, cwd: p.Cwd()} }
+func (p *Paths) Fork() *Paths {
+	child := &Paths{fs: p.fs, cwd: p.Cwd()}
+	child.SetCredentials(p.Credentials())
+	return child
+}
 
 // Cwd returns the working directory.
 func (p *Paths) Cwd() *Dir {
@@ -57,11 +67,14 @@ func (p *Paths) Getcwd() (string, error) {
 	return path, nil
 }
 
-// Chdir makes n the working directory.
+// Chdir makes n the working directory: unix.ENOTDIR, unix.EACCES.
 func (p *Paths) Chdir(n Node) error {
 	d, ok := n.(*Dir)
 	if !ok {
 		return unix.ENOTDIR
+	}
+	if err := p.maySearch(d); err != nil {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,6 +182,9 @@ func (p *Paths) walk(at *Dir, path string, mode follow) (place, error) {
 
 // find looks up l.name in l.dir. A name that is too long is an error unless marked is set: then that is noted in l.
 func (p *Paths) find(l *place, marked bool) error {
+	if err := p.maySearch(l.dir); err != nil {
+		return err
+	}
 	switch {
 	case l.name == ".":
 		l.node = l.dir

@@ -76,6 +76,9 @@ func TestNative(t *testing.T) {
 		for _, libc := range libcs {
 			t.Run(strings.TrimSuffix(s.Name+"-"+string(libc), "-"), func(t *testing.T) {
 				t.Parallel()
+				if s.Root && os.Getuid() != 0 {
+					t.Skip("root's only")
+				}
 				path := mustBuild(t, func() (string, error) { return s.Build(libc) })
 				args, env := s.Command(startPeers(t))
 				list, status := run(t, path, []string{"-list"}, nil, nil)

@@ -9,6 +9,7 @@ type Suite struct {
 	C    string // name of a C program, or ""
 
 	Network bool // it needs a network card
+	Root    bool // it needs to be root's
 
 	// Flags and Env are what the program needs to find its peers.
 	Flags func(p Peers) []string
@@ -47,6 +48,7 @@ var Suites = []Suite{
 	{Name: "processes", Go: "processes"},
 	{Name: "c-processes", C: "processes"},
 	{Name: "c-children", C: "children"},
+	{Name: "c-stops", C: "stops"},
 	{Name: "c-storm", C: "storm", Heavy: []string{"children", "copies", "in-a-row"}},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
@@ -59,6 +61,7 @@ var Suites = []Suite{
 	{Name: "c-clocks", C: "clocks"},
 	{Name: "c-limits", C: "limits", Heavy: []string{"mappings", "queue-bytes", "datagrams"}},
 	{Name: "c-linux", C: "linux"},
+	{Name: "c-ids", C: "ids", Root: true},
 	{Name: "c-sockets", C: "sockets", Network: true, Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},
 }
 

@@ -19,7 +19,12 @@ const statusRefused = 0x7d<<1 | 1
 // bootImage boots an image of wick build, with more options of QEMU's, and returns QEMU's status and what was written.
 func bootImage(t *testing.T, dir string, options ...string) (status int, text string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(dir, "boot.sh"), options...) // it becomes QEMU
+	return boot(t, exec.Command(filepath.Join(dir, "boot.sh"), options...)) // it becomes QEMU
+}
+
+// boot is bootImage with a command that becomes QEMU.
+func boot(t *testing.T, cmd *exec.Cmd) (status int, text string) {
+	t.Helper()
 	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	runtime.LockOSThread() // the signal comes when the thread ends
 	defer runtime.UnlockOSThread()
@@ -40,12 +45,20 @@ func bootImage(t *testing.T, dir string, options ...string) (status int, text st
 // buildImage has wick build make an image of a program that prints "fits".
 func buildImage(t *testing.T, c configuration) (dir string) {
 	t.Helper()
+	dir, _ = buildImageAndLine(t, c)
+	return dir
+}
+
+// buildImageAndLine returns also the line for a shell that boots the image, which wick build prints.
+func buildImageAndLine(t *testing.T, c configuration) (dir, line string) {
+	t.Helper()
 	dir = t.TempDir()
 	args := append(append([]string{"build", "-o", dir}, c.flags()...), goProgram(t, "stdio"), "args", "fits")
-	if out, err := exec.Command(wickPath(t), args...).CombinedOutput(); err != nil {
+	out, err := exec.Command(wickPath(t), args...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("wick build: %v\n%s", err, out)
 	}
-	return dir
+	return dir, strings.TrimSpace(string(out))
 }
 
 // wantRefusal checks that a machine either ran the program or told why it can't.
@@ -58,15 +71,17 @@ func wantRefusal(t *testing.T, status int, text, line string) {
 }
 
 // TestTooLittleMemoryWithoutWick: QEMU loads an image into a machine that is too small for it, one part over the other or where there
-// is no memory. The kernel tells so.
+// is no memory. The kernel tells so, and the script already before.
 func TestTooLittleMemoryWithoutWick(t *testing.T) {
 	for _, c := range fewestAndMost {
 		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			dir := buildImage(t, c)
+			dir, line := buildImageAndLine(t, c)
 			for _, size := range []string{"5M", "6M", "8M", "9M", "10M", "11M", "12M", "14M", "16M", "18M", "24M", "32M"} {
-				status, text := bootImage(t, dir, "-m", size)
+				status, text := boot(t, exec.Command("sh", "-c", "exec "+line+" -m "+size))
 				t.Logf("%s: status %d", size, status)
+				wantRefusal(t, status, text, "wick: not enough memory")
+				status, text = bootImage(t, dir, "-m", size)
 				wantRefusal(t, status, text, "wick: not enough memory")
 			}
 		})

@@ -161,19 +161,47 @@ func interpreter(p *elf.Prog) string {
 	return filepath.Clean(string(name))
 }
 
-// checkSegments looks for what the kernel will load: segments within the file, code at the entry.
+// checkSegments looks for what the kernel will load: segments within the file and the addresses of programs, code at the entry.
 func checkSegments(f *elf.File, size uint64) string {
 	entered := false
 	for _, p := range f.Progs {
-		if p.Type == elf.PT_LOAD && (p.Off > size || p.Filesz > size-p.Off) {
+		if p.Type != elf.PT_LOAD {
+			continue
+		}
+		if p.Off > size || p.Filesz > size-p.Off {
 			return "is cut off: it ends before its segments do"
 		}
-		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && f.Entry-p.Vaddr < p.Memsz {
+		if problem := checkSegment(&p.ProgHeader); problem != "" {
+			return fmt.Sprintf("is a damaged ELF file: its segment at %#x %s", p.Vaddr, problem)
+		}
+		if p.Flags&elf.PF_X != 0 && f.Entry-p.Vaddr < p.Memsz {
 			entered = true
 		}
 	}
 	if !entered {
 		return "is a damaged ELF file: its entry point is in no executable segment"
+	}
+	return ""
+}
+
+// Bounds of the kernel's loader.
+const (
+	pageSize  = 4096
+	userEnd   = 1<<47 - pageSize // of the addresses of programs
+	mostAlign = 1 << 30
+)
+
+// checkSegment says why the kernel's loader refuses a segment, or "" if it doesn't.
+func checkSegment(p *elf.ProgHeader) string {
+	switch {
+	case p.Filesz > p.Memsz:
+		return "is longer in the file than in memory"
+	case p.Vaddr > userEnd || p.Memsz > userEnd-p.Vaddr:
+		return "ends outside the user addresses"
+	case p.Vaddr%pageSize != p.Off%pageSize && p.Filesz > 0:
+		return "has an address and an offset in the file that don't agree on its place in a page"
+	case p.Align > 1 && (p.Align&(p.Align-1) != 0 || p.Align > mostAlign):
+		return fmt.Sprintf("has an alignment, %#x, that makes no sense", p.Align)
 	}
 	return ""
 }

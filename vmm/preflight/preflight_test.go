@@ -23,6 +23,9 @@ type program struct {
 	entry   uint64
 	size    uint64 // claimed size of the code segment in the file
 	flags   elf.ProgFlag
+	vaddr   uint64 // of the code segment
+	memsz   uint64
+	align   uint64
 }
 
 // file writes the ELF file.
@@ -32,8 +35,11 @@ func (p program) file() []byte {
 			*field = value
 		}
 	}
-	set(&p.entry, 0x401000)
+	const codeAt = 64 + 2*56
+	set(&p.vaddr, 0x401000+codeAt)
+	set(&p.entry, p.vaddr)
 	set(&p.size, 16)
+	set(&p.memsz, p.size)
 	if p.class == 0 {
 		p.class = elf.ELFCLASS64
 	}
@@ -55,7 +61,6 @@ func (p program) file() []byte {
 		})
 		return b.Bytes()
 	}
-	const codeAt = 64 + 2*56
 	phnum := uint16(1)
 	if p.interp != "" {
 		phnum = 2
@@ -65,7 +70,7 @@ func (p program) file() []byte {
 		Entry: p.entry, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: phnum, Shentsize: 64,
 	})
 	binary.Write(&b, binary.LittleEndian, elf.Prog64{
-		Type: uint32(elf.PT_LOAD), Flags: uint32(p.flags), Off: codeAt, Vaddr: 0x401000, Filesz: p.size, Memsz: p.size,
+		Type: uint32(elf.PT_LOAD), Flags: uint32(p.flags), Off: codeAt, Vaddr: p.vaddr, Filesz: p.size, Memsz: p.memsz, Align: p.align,
 	})
 	binary.Write(&b, binary.LittleEndian, elf.Prog64{
 		Type: uint32(elf.PT_INTERP), Off: codeAt + 16, Filesz: uint64(len(p.interp)) + 1,
@@ -102,6 +107,12 @@ func TestCheck(t *testing.T) {
 		{"strange type", program{kind: 99}.file(), []string{"ELF type"}},
 		{"entry outside", program{entry: 0x500000}.file(), []string{"entry point"}},
 		{"entry not executable", program{flags: elf.PF_R}.file(), []string{"entry point"}},
+		{"longer in the file", program{memsz: 8}.file(), []string{"damaged", "0x4010b0", "longer in the file"}},
+		{"outside the user addresses", program{vaddr: 1<<63 + 0xb0}.file(), []string{"damaged", "0x80000000000000b0", "user addresses"}},
+		{"beyond the user addresses", program{memsz: 1 << 47}.file(), []string{"damaged", "user addresses"}},
+		{"place in a page", program{kind: elf.ET_DYN, vaddr: 0x401000}.file(), []string{"damaged", "0x401000", "place in a page"}},
+		{"alignment", program{align: 3}.file(), []string{"damaged", "alignment, 0x3"}},
+		{"large alignment", program{align: 1 << 31}.file(), []string{"damaged", "alignment, 0x80000000"}},
 		{"cut off in a segment", program{size: 1 << 40}.file(), []string{"cut off"}},
 		{"cut off in the header", cutOff[:30], []string{"cut off", "headers"}},
 		{"cut off in the program headers", cutOff[:70], []string{"cut off", "headers"}},

@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <ifaddrs.h>
+#include <grp.h>
+#include <netdb.h>
 #include <poll.h>
+#include <pwd.h>
 #include <pthread.h>
 #include <sys/auxv.h>
 #include <sys/epoll.h>
@@ -268,6 +271,30 @@ static void interfaces(void)
 	EQUAL(if_nametoindex("no-such0"), 0);
 }
 
+/* The databases of names in /etc. */
+static void databases(void)
+{
+	struct servent *s = getservbyname("https", "tcp");
+	CHECK(s != NULL);
+	EQUAL(ntohs(s->s_port), 443);
+	s = getservbyname("www", "tcp");
+	CHECK(s != NULL && ntohs(s->s_port) == 80);
+	s = getservbyport(htons(53), "udp");
+	CHECK(s != NULL && strcmp(s->s_name, "domain") == 0);
+	CHECK(getservbyname("no-such-service", "tcp") == NULL);
+	struct protoent *p = getprotobyname("udp");
+	CHECK(p != NULL && p->p_proto == 17);
+	p = getprotobynumber(1);
+	CHECK(p != NULL && strcmp(p->p_name, "icmp") == 0);
+	struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_DGRAM}, *list;
+	EQUAL(getaddrinfo("127.0.0.1", "ntp", &hints, &list), 0);
+	EQUAL(ntohs(((struct sockaddr_in *)list->ai_addr)->sin_port), 123);
+	freeaddrinfo(list);
+	EQUAL(getpwnam("nobody")->pw_uid, 65534);
+	EQUAL(getpwuid(0)->pw_uid, 0);
+	EQUAL(getgrnam("nogroup")->gr_gid, 65534);
+}
+
 static const struct check_case cases[] = {
 	{"stdio", stdio_files},
 	{"directory", list_directory},
@@ -278,6 +305,7 @@ static const struct check_case cases[] = {
 	{"environment", environment},
 	{"terminals", terminals},
 	{"interfaces", interfaces},
+	{"databases", databases},
 	{NULL, NULL},
 };
 

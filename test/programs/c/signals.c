@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -485,6 +486,16 @@ static void eintr(void)
 	CHECK(rest.tv_sec >= 3590 && rest.tv_sec < 3600);
 	INTERRUPTED(pause());
 	INTERRUPTED(sem_wait(&sem));
+	char name[] = "/tmp/signals-XXXXXX";
+	CHECK(mkdtemp(name) != NULL);
+	char fifo[64];
+	snprintf(fifo, sizeof fifo, "%s/fifo", name);
+	EQUAL(mkfifo(fifo, 0600), 0);
+	INTERRUPTED(open(fifo, O_RDONLY));
+	INTERRUPTED(open(fifo, O_WRONLY));
+	ERRNO(open(fifo, O_WRONLY | O_NONBLOCK), ENXIO); /* nothing is left of the reader */
+	EQUAL(unlink(fifo), 0);
+	EQUAL(rmdir(name), 0);
 	close(fds[0]);
 	close(fds[1]);
 }

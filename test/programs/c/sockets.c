@@ -17,6 +17,7 @@
 #include <sys/un.h>
 
 #include "check.h"
+#include "child.h"
 
 static struct sockaddr_in loopback(int port)
 {
@@ -444,6 +445,54 @@ static void receive_low_everywhere(void)
 	receive_low(pair[0], pair[1]);
 }
 
+/* peek_low: a look at what there is waits for SO_RCVLOWAT bytes, too, or with MSG_WAITALL for all. */
+static void peek_low(void)
+{
+	struct sockaddr_in at;
+	const struct timeval limit = {.tv_usec = 100000};
+	const int low = 6;
+	int l = bound(SOCK_STREAM, &at), c = socket(AF_INET, SOCK_STREAM, 0), s;
+	char buf[20];
+	long start;
+
+	EQUAL(listen(l, 1), 0);
+	EQUAL(connect(c, (struct sockaddr *)&at, sizeof at), 0);
+	s = accept(l, NULL, NULL);
+	CHECK(s >= 0);
+	EQUAL(setsockopt(s, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low), 0);
+	EQUAL(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+	EQUAL(write(c, "abc", 3), 3);
+	start = milliseconds();
+	EQUAL(recv(s, buf, sizeof buf, MSG_PEEK), 3);
+	CHECK(milliseconds() - start >= 99);
+	EQUAL(memcmp(buf, "abc", 3), 0);
+	EQUAL(recv(s, buf, sizeof buf, MSG_PEEK | MSG_DONTWAIT), 3);
+	EQUAL(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){0}, sizeof limit), 0);
+	EQUAL(recv(s, buf, 2, MSG_PEEK), 2); /* no more than was asked for */
+	CHILD(pid)
+	{
+		usleep(20000); /* most likely the parent waits by then; either way must work */
+		for (const char *p = "defghi"; *p; p++)
+			if (write(c, p, 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	EQUAL(recv(s, buf, 9, MSG_PEEK | MSG_WAITALL), 9);
+	EQUAL(memcmp(buf, "abcdefghi", 9), 0);
+	EQUAL(end(pid), 0);
+	CHECK(recv(s, buf, sizeof buf, MSG_PEEK) >= 6);
+	EQUAL(recv(s, buf, 9, MSG_WAITALL), 9);
+	EQUAL(memcmp(buf, "abcdefghi", 9), 0);
+	EQUAL(write(c, "x", 1), 1);
+	EQUAL(shutdown(c, SHUT_WR), 0);
+	EQUAL(recv(s, buf, sizeof buf, MSG_PEEK), 1); /* the end ends it */
+	EQUAL(read(s, buf, sizeof buf), 1);
+	EQUAL(recv(s, buf, sizeof buf, MSG_PEEK), 0);
+	close(c);
+	close(s);
+	close(l);
+}
+
 /* receive_nothing: recv of nothing waits for something, and is no failure when that doesn't come. */
 static void receive_nothing(void)
 {
@@ -475,6 +524,7 @@ static const struct check_case cases[] = {
 	{"resolver", resolver},
 	{"threads-share", threads_share},
 	{"receive-low", receive_low_everywhere},
+	{"peek-low", peek_low},
 	{"receive-nothing", receive_nothing},
 	{"accept-after-end", accept_after_end_everywhere},
 	{"peer-udp", peer_udp},

@@ -39,6 +39,13 @@ func main() {
 		check.Case{Name: "pipe-nonblock", Run: pipeNonblock},
 		check.Case{Name: "pipe-broken", Run: pipeBroken},
 		check.Case{Name: "pipe-bulk", Run: pipeBulk},
+		check.Case{Name: "pipe-packets", Run: pipePackets},
+		check.Case{Name: "pipe-packets-and-bytes", Run: pipePacketsAndBytes},
+		check.Case{Name: "fifo-attributes", Run: fifoAttributes},
+		check.Case{Name: "fifo-open", Run: fifoOpen},
+		check.Case{Name: "fifo-nonblock", Run: fifoNonblock},
+		check.Case{Name: "fifo-poll", Run: fifoPoll},
+		check.Case{Name: "fifo-bytes-go-with-the-last-end", Run: fifoBytesGo},
 		check.Case{Name: "eventfd", Run: eventfd},
 
 		check.Case{Name: "devices", Run: devices},

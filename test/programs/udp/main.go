@@ -23,7 +23,12 @@ func main() {
 		check.Case{Name: "truncation", Run: truncation},
 		check.Case{Name: "reconnect", Run: reconnect},
 		check.Case{Name: "messages", Run: messages},
+		check.Case{Name: "segments", Run: segments},
+		check.Case{Name: "segments-by-message", Run: segmentsByMessage},
+		check.Case{Name: "segments-refused", Run: segmentsRefused},
 		check.Case{Name: "port-in-use", Run: portInUse},
+		check.Case{Name: "port-shared-after-bind", Run: portSharedAfterBind},
+		check.Case{Name: "ipv6-reconnect", Run: ipv6Reconnect},
 		check.Case{Name: "deadlines", Run: deadlines},
 		check.Case{Name: "errors", Run: errnos},
 
@@ -32,6 +37,7 @@ func main() {
 		check.Case{Name: "peer-fragments", Run: peerFragments},
 		check.Case{Name: "peer-stranger", Run: peerStranger},
 		check.Case{Name: "peer-many-sockets", Run: peerManySockets},
+		check.Case{Name: "peer-segments", Run: peerSegments},
 		check.Case{Name: "peer-burst", Run: peerBurst},
 	)
 }
