@@ -1,6 +1,8 @@
 package task
 
 import (
+	"slices"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -83,20 +85,62 @@ func (p *Process) takeStopLocked(sig unix.Signal) {
 	}
 }
 
-// orphaned tells whether the process group has no member whose parent is in another group of the same session, so that nobody
-// would continue it: setpgid(2).
+// orphaned tells whether the process group is orphaned.
 func (p *Process) orphaned() bool {
-	f := p.family
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	p.family.mu.Lock()
+	defer p.family.mu.Unlock()
+	return p.family.orphanedLocked(p.kin.group)
+}
+
+// orphanedLocked tells whether a process group has no member whose parent is in another group of the same session, so that nobody
+// would continue it: setpgid(2).
+func (f *Family) orphanedLocked(group int) bool {
 	for _, q := range f.processes {
-		parent := q.kin.parent
-		if q.kin.group == p.kin.group && !q.kin.zombie && parent != nil && parent.kin.group != q.kin.group &&
-			parent.kin.session == q.kin.session {
+		if q.kin.group == group && !q.kin.zombie && q.linkedLocked() {
 			return false
 		}
 	}
 	return true
+}
+
+// linkedLocked tells whether the process's parent is in another group of the same session.
+func (p *Process) linkedLocked() bool {
+	parent := p.kin.parent
+	return parent != nil && parent.kin.group != p.kin.group && parent.kin.session == p.kin.session
+}
+
+// linkedGroupsLocked returns the groups that may be orphaned by the end of the process.
+func (p *Process) linkedGroupsLocked() (groups []int) {
+	for _, q := range slices.Concat(p.kin.children, []*Process{p}) {
+		if q.linkedLocked() {
+			groups = append(groups, q.kin.group)
+		}
+	}
+	return groups
+}
+
+// freeLocked sends SIGHUP and SIGCONT to those groups that are orphaned now and have a stopped member: setpgid(2). It returns who
+// has got them.
+func (f *Family) freeLocked(groups []int) (told []*Process) {
+	slices.Sort(groups)
+	for _, group := range slices.Compact(groups) {
+		var members []*Process
+		stopped := false
+		for _, q := range f.processes {
+			if q.kin.group == group && !q.kin.zombie {
+				members, stopped = append(members, q), stopped || q.Stopped()
+			}
+		}
+		if !stopped || !f.orphanedLocked(group) {
+			continue
+		}
+		for _, q := range members {
+			_ = q.sendQuietly(Info{Signo: int32(unix.SIGHUP), Code: SiKernel})
+			_ = q.sendQuietly(Info{Signo: int32(unix.SIGCONT), Code: SiKernel})
+		}
+		told = append(told, members...)
+	}
+	return told
 }
 
 // park blocks the thread while its process is stopped, or until it has to leave.

@@ -171,6 +171,7 @@ func (p *Process) leaveFamily(peakResident uint64) {
 		f.mu.Unlock()
 		return
 	}
+	groups := p.linkedGroupsLocked()
 	for _, c := range p.kin.children {
 		if sig := c.kin.deathSignal; sig != 0 {
 			_ = c.sendQuietly(Info{Signo: int32(sig), Code: SiUser, Data: [4]uint64{uint64(p.PID)}})
@@ -183,6 +184,7 @@ func (p *Process) leaveFamily(peakResident uint64) {
 		}
 	}
 	p.kin.children = nil
+	told = append(told, f.freeLocked(groups)...)
 	told = append(told, f.tellParentLocked(p))
 	f.mu.Unlock()
 	for _, q := range told {

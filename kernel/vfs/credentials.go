@@ -119,7 +119,7 @@ func (p *Paths) mayRemove(d *Dir, n Node) error {
 	}
 	st := d.inode.Stat()
 	c := p.Credentials()
-	if st.Mode&unix.S_ISVTX == 0 || st.Uid == c.FSUID || n.Stat().Uid == c.FSUID || c.Effective.Has(unix.CAP_FOWNER) {
+	if st.Mode&unix.S_ISVTX == 0 || st.Uid == c.FSUID || n.meta().Stat().Uid == c.FSUID || c.Effective.Has(unix.CAP_FOWNER) {
 		return nil
 	}
 	return unix.EPERM

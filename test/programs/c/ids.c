@@ -252,6 +252,7 @@ static void as_user(void)
 	CHECK(st.st_uid == USER && st.st_gid == GROUP);
 	EQUAL(unlink(in("sticky/new")), 0);
 	ERRNO(unlink(in("sticky/file")), EPERM);
+	ERRNO(rmdir(in("sticky/dir")), EPERM);
 	ERRNO(rename(in("sticky/file"), "/tmp/wick-ids-new"), EPERM);
 	EQUAL(mkdir(in("given/new"), 0700), 0);
 	EQUAL(stat(in("given/new"), &st), 0);
@@ -285,6 +286,7 @@ static void case_files(void)
 	EQUAL(mkdir(in("sticky"), 0700), 0);
 	EQUAL(chmod(in("sticky"), 01777), 0);
 	make("sticky/file", 0, 0666, 0, 0);
+	EQUAL(mkdir(in("sticky/dir"), 0777), 0);
 	EQUAL(mkdir(in("given"), 0700), 0);
 	EQUAL(chown(in("given"), 0, 55), 0);
 	EQUAL(chmod(in("given"), 02777), 0);
@@ -292,7 +294,7 @@ static void case_files(void)
 	const char *names[] = {"root", "program", "group", "all", "write", "mine", "private/file", "search/file", "sticky/file", NULL};
 	for (int i = 0; names[i]; i++)
 		EQUAL(unlink(in(names[i])), 0);
-	const char *dirs[] = {"private", "search", "sticky", "given", ".", NULL};
+	const char *dirs[] = {"private", "search", "sticky/dir", "sticky", "given", ".", NULL};
 	for (int i = 0; dirs[i + 1]; i++)
 		EQUAL(rmdir(in(dirs[i])), 0);
 	EQUAL(rmdir(dir), 0);

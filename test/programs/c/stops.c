@@ -315,6 +315,37 @@ static void orphans(void)
 	EQUAL(end(pid), 5);
 }
 
+/* What is stopped in a group that becomes an orphan, because the parent has ended, gets SIGHUP and goes on. */
+static void new_orphans(void)
+{
+	int fds[2];
+	char c = 0;
+	share();
+	EQUAL(pipe(fds), 0);
+	CHILD(pid)
+	{
+		setsid();
+		pid_t b = fork();
+		if (b == 0) {
+			setpgid(0, 0);
+			signal(SIGHUP, note);
+			signal(SIGCONT, note);
+			kill(getpid(), SIGSTOP);
+			until(&shared->got, 2);
+			(void)!write(fds[1], "x", 1);
+			_exit(0);
+		}
+		setpgid(b, b);
+		waitpid(b, NULL, WUNTRACED);
+		_exit(0);
+	}
+	EQUAL(end(pid), 0);
+	EQUAL(read(fds[0], &c, 1), 1);
+	EQUAL(atomic_load(&shared->got), 2);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* A group is stopped as a whole; any child of it is waited for. */
 static void group(void)
 {
@@ -383,8 +414,8 @@ int main(int argc, char **argv)
 {
 	static const struct check_case cases[] = {
 		{"stop-and-continue", stop_and_continue}, {"killed", killed},   {"threads", threads}, {"sleeping", sleeping},
-		{"sigchld", sigchld},                     {"pending", pending}, {"orphans", orphans}, {"group", group},
-		{"races", races},                         {NULL, NULL},
+		{"sigchld", sigchld},                     {"pending", pending}, {"orphans", orphans}, {"new-orphans", new_orphans},
+		{"group", group},                         {"races", races},     {NULL, NULL},
 	};
 	return check_main(cases, argc, argv);
 }
