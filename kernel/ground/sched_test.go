@@ -146,6 +146,25 @@ func TestThreadThatComputesIsToldOfAtOnce(t *testing.T) {
 	}
 }
 
+// A CPU that was told of another's threads tells of its own at once, until it idles: where many CPUs are needed, each wakes the next.
+func TestCPUThatHelpsTellsAtOnce(t *testing.T) {
+	reset(t, 3)
+	c := cpuByID(0)
+	beginIdle(cpuByID(1))
+	c.helps = 1
+	put(c, 1)
+	if set := untold(c, 1000); set != 1<<1 {
+		t.Errorf("told of %b, want thread 1", set)
+	}
+	take(&c.queue, 0)
+	becomeIdle(c)
+	leaveIdle(c)
+	put(c, 1)
+	if set := untold(c, 1000); set != 0 {
+		t.Errorf("told of %b at once after it has idled", set)
+	}
+}
+
 func TestFutexWaitsOnlyForItsValue(t *testing.T) {
 	reset(t, 1)
 	c, th := cpuByID(0), newThread()
