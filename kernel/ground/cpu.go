@@ -26,6 +26,12 @@ type cpu struct {
 	armedNS     uint64 // monotonic time at which its timer fires; noTimer: not armed
 	queue       uint64 // set of the runnable threads that wait for it, a bit for each; atomic
 	offered     uint64 // those of them that an idle CPU has been told of
+	computing   uint64 // those of them that compute (see displaced)
+	offerNS     uint64 // when its patience is over with those that no idle CPU has been told of; 0: it hasn't begun
+	patienceNS  uint64 // how long it has patience
+	busyP       uint64 // the runtime's P with which it began, 0 if none, and its count of scheduling
+	busyTick    uint64
+	helps       uint64 // it was told of threads of another CPU, and has not idled since; atomic
 	last        uint64 // the thread that it last took out of a queue
 	first       uint64 // the thread that it runs next, before those in queues; 0: none
 	sliceEndNS  uint64 // when what runs must make room for what waits in queue; 0: nothing waited yet

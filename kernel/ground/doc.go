@@ -48,7 +48,11 @@
 // What many CPUs do often takes no lock. A thread belongs to one CPU at a time, or to none while it waits; it changes hands by one
 // atomic step: claim ends its wait, take gets it out of a queue of runnable ones (thread.go, queue.go). Each CPU has such
 // a queue; one that has nothing to do takes from the others' (sched.go). A CPU that idles is in idleCPUs, and is interrupted
-// only if it is there. Three pairs of stores and loads keep wake-ups from being lost; in each, both sides store first, and look
+// only if it is there, and not at once: most threads that the runtime wakes find nothing to do, because the goroutine that has
+// made another one runnable waits soon, and lets it run. So who wakes a thread keeps it, and looks after 0.2 ms whether the same
+// goroutine still runs; only then an idle CPU is told. Where goroutines take turns instead, patience grows up to 2 ms; what waits in
+// a queue has its turn there after a slice of 4 ms in any case. A thread that computes and has to make room for a device's is told of
+// at once. Three pairs of stores and loads keep wake-ups from being lost; in each, both sides store first, and look
 // at what the other has stored after that:
 //
 //	who waits for a futex        becomes a waiter            then looks at the word

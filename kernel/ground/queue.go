@@ -15,6 +15,7 @@ var idleCPUs uint64
 func put(c *cpu, tid uint64) {
 	bit := uint64(1) << (tid % maxThreads)
 	c.offered &^= bit
+	c.computing &^= bit
 	atomic.OrUint64(&c.queue, bit)
 }
 

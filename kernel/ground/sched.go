@@ -5,6 +5,12 @@ import "sync/atomic"
 // sliceNS is how long a thread may run while others wait for its CPU.
 const sliceNS = 4000000
 
+// minPatienceNS and maxPatienceNS bound how long a CPU has for itself what it has woken (see untold).
+const (
+	minPatienceNS = 200000
+	maxPatienceNS = 2000000
+)
+
 // schedule chooses what this CPU resumes. The running thread goes on unless it waits now, yields, or a device's thread wants the
 // CPU.
 func schedule(c *cpu, yield bool) {
@@ -39,6 +45,8 @@ func choose(c *cpu, yield, running bool) (tid uint64) {
 // becomeIdle puts c among the idle CPUs, unless there is a thread to run after all, which it returns. A thread that is put in a
 // queue later is noticed by who puts it there.
 func becomeIdle(c *cpu) (tid uint64) {
+	c.offerNS = 0
+	atomic.StoreUint64(&c.helps, 0)
 	beginIdle(c)
 	if tid = next(c); tid != 0 {
 		leaveIdle(c)
@@ -61,25 +69,83 @@ func preempt(c *cpu, t *thread) {
 		userAt(u).Kicked = 1
 	}
 	atomic.StoreUint64(&t.state, stateRunnable)
-	put(c, t.tid)
-}
-
-// offer has idle CPUs take what waits for this one. What they don't take gets the CPU when the slice of what runs is over.
-func offer(c *cpu) {
-	if atomic.LoadUint64(&c.queue) == 0 {
+	if t.resumeUser == 0 && t.full == 0 { // it has asked for it, by a system call
+		put(c, t.tid)
 		return
 	}
-	if c.sliceEndNS == 0 {
-		c.sliceEndNS = nowNS() + sliceNS
+	p, tick := currentP(t)
+	displaced(c, t, p, tick)
+}
+
+// displaced puts t, which has made room, in c's queue. It computes if it runs the goroutine with which it had to make room before.
+func displaced(c *cpu, t *thread, p, tick uint64) {
+	computes := p != 0 && p == t.roomP && tick == t.roomTick
+	t.roomP, t.roomTick = p, tick
+	put(c, t.tid)
+	if computes {
+		c.computing |= 1 << (t.tid % maxThreads)
 	}
-	for fresh := unoffered(c); fresh != 0; fresh &= fresh - 1 {
+}
+
+// offer has idle CPUs take what has waited long enough for this one. What they don't take gets the CPU when the slice of what runs
+// is over.
+func offer(c *cpu) {
+	if atomic.LoadUint64(&c.queue) == 0 {
+		c.offerNS = 0
+		return
+	}
+	now := nowNS()
+	if c.sliceEndNS == 0 {
+		c.sliceEndNS = now + sliceNS
+	}
+	for fresh := untold(c, now); fresh != 0; fresh &= fresh - 1 {
 		id, ok := takeIdle()
 		if !ok {
 			break
 		}
-		sendIPI(c, cpuByID(id), vecResched)
+		to := cpuByID(id)
+		atomic.StoreUint64(&to.helps, 1)
+		sendIPI(c, to, vecResched)
+	}
+	if c.offerNS != 0 {
+		armTimer(c, c.offerNS)
 	}
 	armTimer(c, c.sliceEndNS)
+}
+
+// untold returns the threads in c's own queue that idle CPUs are to be told of now.
+//
+// To tell one is dear, and mostly for nothing: the runtime wakes a thread whenever a goroutine becomes runnable, and the goroutine
+// that has made it so is mostly about to wait, and lets it run. So c has the threads for itself until its patience is over. There is
+// none if one is waiting that computes, or if c was told itself: then there is work for many.
+func untold(c *cpu, now uint64) (fresh uint64) {
+	waiting := atomic.LoadUint64(&c.queue) &^ c.offered
+	switch {
+	case waiting == 0 || waiting&c.computing != 0 || atomic.LoadUint64(&c.helps) != 0 || atomic.LoadUint64(&idleCPUs) == 0:
+		c.offerNS = 0
+		return unoffered(c) // who idles later looks by itself
+	case c.offerNS > now:
+		return 0
+	}
+	p, tick := currentP(threadAt(c.cur))
+	return judge(c, now, p, tick)
+}
+
+// judge is untold for when c begins to be patient, or its patience is over; c runs the runtime's P p, which has scheduled tick times.
+// If that is still the goroutine with which it began, another CPU is needed, and c begins with little patience next time. If not,
+// one goroutine after the other has its turn, and c has more.
+func judge(c *cpu, now, p, tick uint64) (fresh uint64) {
+	if c.offerNS != 0 {
+		if p == c.busyP && tick == c.busyTick {
+			c.offerNS, c.patienceNS = 0, 0
+			return unoffered(c)
+		}
+		c.patienceNS *= 2
+	}
+	c.patienceNS = min(max(c.patienceNS, minPatienceNS), maxPatienceNS)
+	c.offerNS = now + c.patienceNS
+	c.busyP, c.busyTick = p, tick
+	return 0
 }
 
 // leaveIdle is for a CPU that has something to do.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // reset gives a test the CPUs and threads, which are variables of the package, as they are before boot.
@@ -72,6 +73,95 @@ func TestWaitingThreadIsOfferedOnce(t *testing.T) {
 	put(c, 1)
 	if set := unoffered(c); set != 1<<1 {
 		t.Errorf("thread 1 has come anew, to be offered are %b", set)
+	}
+}
+
+// What a CPU has woken waits for that CPU while its patience lasts, and longer while that runs one goroutine after the other; but not
+// while it stays with one.
+func TestIdleCPUIsToldOfWhatWaitsLong(t *testing.T) {
+	reset(t, 2)
+	c := cpuByID(0)
+	beginIdle(cpuByID(1))
+	const p = 1 << 20
+	put(c, 1)
+	if set := untold(c, 1000); set != 0 || c.offerNS != 1000+minPatienceNS {
+		t.Fatalf("told of %b at once, and again at %d", set, c.offerNS)
+	}
+	if set := untold(c, c.offerNS-1); set != 0 {
+		t.Errorf("told of %b too soon", set)
+	}
+	c.busyP = p
+	for tick := uint64(1); tick < 10; tick++ {
+		before, now := c.patienceNS, c.offerNS
+		if set := judge(c, now, p, tick); set != 0 {
+			t.Fatalf("told of %b while goroutines take turns", set)
+		}
+		if want := min(2*before, uint64(maxPatienceNS)); c.patienceNS != want || c.offerNS != now+want {
+			t.Errorf("after %d ns it has patience for %d ns, until %d; want %d more", before, c.patienceNS, c.offerNS, want)
+		}
+	}
+	put(c, 2)
+	if set := judge(c, c.offerNS, p, 9); set != 1<<1|1<<2 || c.offerNS != 0 {
+		t.Errorf("told of %b when it still runs the same, want both", set)
+	}
+	if set := untold(c, 1<<40); set != 0 || c.offerNS != 0 {
+		t.Errorf("told of %b again", set)
+	}
+	put(c, 3)
+	if set := untold(c, 1<<40); set != 0 || c.offerNS != 1<<40+minPatienceNS {
+		t.Errorf("told of %b at once; it has patience until %d", set, c.offerNS)
+	}
+}
+
+// Where no CPU idles there is nobody to tell; who idles later finds what waits.
+func TestNobodyIsToldIfNoCPUIdles(t *testing.T) {
+	reset(t, 2)
+	c := cpuByID(0)
+	put(c, 1)
+	if untold(c, 1000); c.offerNS != 0 {
+		t.Errorf("it looks again at %d", c.offerNS)
+	}
+	if tid := becomeIdle(cpuByID(1)); tid != 1 {
+		t.Errorf("the CPU that has nothing to do takes thread %d", tid)
+	}
+}
+
+// A thread that had to make room twice without the runtime's scheduler having run computes, and gets an idle CPU at once.
+func TestThreadThatComputesIsToldOfAtOnce(t *testing.T) {
+	reset(t, 2)
+	c, th := cpuByID(0), newThread()
+	beginIdle(cpuByID(1))
+	const p = 1 << 20
+	for _, step := range []struct {
+		p, tick uint64
+		want    bool
+	}{{p, 1, false}, {p, 2, false}, {p, 2, true}, {p, 3, false}, {2 * p, 3, false}, {0, 0, false}, {0, 0, false}} {
+		displaced(c, th, step.p, step.tick)
+		if set := untold(c, 1000); (set != 0) != step.want {
+			t.Errorf("displaced with P %#x at %d: told of %b", step.p, step.tick, set)
+		}
+		if take(&c.queue, 0) != th.tid {
+			t.Fatal("it isn't in the queue")
+		}
+	}
+}
+
+// A CPU that was told of another's threads tells of its own at once, until it idles: where many CPUs are needed, each wakes the next.
+func TestCPUThatHelpsTellsAtOnce(t *testing.T) {
+	reset(t, 3)
+	c := cpuByID(0)
+	beginIdle(cpuByID(1))
+	c.helps = 1
+	put(c, 1)
+	if set := untold(c, 1000); set != 1<<1 {
+		t.Errorf("told of %b, want thread 1", set)
+	}
+	take(&c.queue, 0)
+	becomeIdle(c)
+	leaveIdle(c)
+	put(c, 1)
+	if set := untold(c, 1000); set != 0 {
+		t.Errorf("told of %b at once after it has idled", set)
 	}
 }
 
@@ -159,12 +249,14 @@ func TestNewThreadHasIndexOfItsOwn(t *testing.T) {
 // with the CPU that runs it, and leaves it running, waiting, or in a queue.
 type machine struct {
 	step       func(c *cpu, t *thread)
+	began      time.Time
 	interrupts [maxCPUs]chan struct{} // an interrupt that is pending
 	stop       atomic.Bool
 	wg         sync.WaitGroup
 }
 
 func (m *machine) start() {
+	m.began = time.Now()
 	for i := range cpuCount {
 		m.interrupts[i] = make(chan struct{}, 1)
 	}
@@ -192,7 +284,7 @@ func (m *machine) run(c *cpu) {
 		th := thread_(tid)
 		switchTo(c, th)
 		m.step(c, th)
-		for fresh := unoffered(c); fresh != 0; fresh &= fresh - 1 {
+		for fresh := untold(c, uint64(time.Since(m.began))); fresh != 0; fresh &= fresh - 1 {
 			if id, ok := takeIdle(); ok {
 				m.interrupt(id)
 			}

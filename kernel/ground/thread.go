@@ -58,6 +58,9 @@ type thread struct {
 	timerCPU   uint64 // the CPU that looks after the deadline
 	futexAddr  uint64
 
+	// What it ran when it last had to make room: the runtime's P, 0 if none, and that P's count of scheduling.
+	roomP, roomTick uint64
+
 	signalPending               uint64 // atomic
 	signalMask                  uint64
 	altSP, altSize, altFlags    uint64

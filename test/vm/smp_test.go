@@ -58,3 +58,18 @@ func TestTwoThreadsOnTwoCPUs(t *testing.T) {
 		t.Error("too often, not both CPUs computed")
 	}
 }
+
+// TestThreadIsWokenBesideOneThatComputes: a thread that is woken gets an idle CPU if the one that has woken it goes on computing, and
+// doesn't wait for its turn on the same CPU.
+func TestThreadIsWokenBesideOneThatComputes(t *testing.T) {
+	r := start(t, options{configuration: configuration{machine: "pc", cpus: 2, model: "default"}, program: cProgram(t, "wakes", programs.Glibc)})
+	r.want(0)
+	var elsewhere, rounds int
+	if _, err := fmt.Sscanf(r.stdout.String(), "on another CPU in %d of %d rounds", &elsewhere, &rounds); err != nil {
+		t.Fatalf("%v: %q", err, r.stdout.String())
+	}
+	t.Logf("on another CPU in %d of %d rounds", elsewhere, rounds)
+	if elsewhere*2 < rounds { // a busy host may not run the other CPU in time
+		t.Error("too often on the same CPU")
+	}
+}
