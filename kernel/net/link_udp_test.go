@@ -126,6 +126,9 @@ func TestUDPQueueIsBounded(t *testing.T) {
 func TestBrokenDatagramsAreCounted(t *testing.T) {
 	c := newCrafter(t, Options{}) // nothing is on the wire but what the test sends
 	a, la := c.stack, c.link.peer
+	settle(t, "the announcement of the stack's IPv6 address, which it hears itself", func() bool {
+		return counter(a.s, "ip.dropped-destination") == 1
+	})
 	s := udpOn(t, a, sa4("192.0.2.1", 3000))
 	frame := func() []byte {
 		return appendUDPFrame(nil, [6]byte{2, 0, 0, 0, 0, 9}, la.mac, addr4(192, 0, 2, 9), addr4(192, 0, 2, 1), 1, 3000, []byte("data"))
