@@ -233,6 +233,9 @@ static void choose(struct slot *s)
 		for (size_t i = 0; i < sizeof never / sizeof *never; i++)
 			if ((int)c->number == never[i])
 				c->number = 1000;
+		for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+			for (int j = 0; (int)c->number == ids[i] && j < 3; j++)
+				c->args[j] &= 0xffff;
 		if (is_known(c->number))
 			c->number = 1000; /* only with arguments of its own */
 		return;

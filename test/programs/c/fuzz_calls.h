@@ -83,4 +83,9 @@ static const int never[] = {
 	SYS_fork, SYS_vfork, SYS_execve, SYS_execveat, SYS_exit_group, SYS_reboot, 435 /* clone3 */, SYS_ptrace, SYS_vhangup,
 };
 
+/* Calls that set ids. What looks like half an address in one is told again next to anything. */
+static const int ids[] = {
+	SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid, SYS_setfsuid, SYS_setfsgid,
+};
+
 #endif
