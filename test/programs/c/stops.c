@@ -353,17 +353,17 @@ static void group(void)
 	CHILD(a)
 	{
 		setpgid(0, 0);
-		count_forever(0);
+		count_forever(1);
 	}
 	setpgid(a, a);
 	CHILD(b)
 	{
 		setpgid(0, a);
-		count_forever(2);
+		count_forever(3);
 	}
 	setpgid(b, a);
-	until(&shared->count[0], 1);
-	until(&shared->count[2], 1);
+	until(&shared->count[1], 1);
+	until(&shared->count[3], 1);
 	EQUAL(kill(-a, SIGSTOP), 0);
 	int status;
 	pid_t first = waitpid(-a, &status, WUNTRACED), second = waitpid(-a, &status, WUNTRACED);
