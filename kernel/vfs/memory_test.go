@@ -92,6 +92,37 @@ func TestFilePagesAreFrames(t *testing.T) {
 	}
 }
 
+// TestHolesCostNothing: to zero a part of a file takes as long as there are pages in it, however long it is. A walk over all the pages
+// that there could be would not end.
+func TestHolesCostNothing(t *testing.T) {
+	frames := newCountedFrames(10)
+	o := mustOpen(t, newTestFS(t, Options{Frames: frames}).NewPaths(), "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	const size = 1 << 62
+	if err := o.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	for _, off := range []int64{100, 1<<40 + 5, size - 10} {
+		b := Bytes("xyz")
+		if n, err := o.WriteAt(&b, off); n != 3 || err != nil {
+			t.Fatalf("write at %d: %d, %v", off, n, err)
+		}
+	}
+	frames.expect(t, 3)
+	mode := uint32(unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE)
+	if err := o.File().(*RegularFile).Allocate(mode, 101, size-101-9); err != nil {
+		t.Fatal(err)
+	}
+	frames.expect(t, 2)
+	for off, want := range map[int64]string{100: "x\x00\x00", 1<<40 + 5: "\x00\x00\x00", size - 10: "\x00yz"} {
+		b := Bytes(make([]byte, 3))
+		got := b
+		if n, err := o.ReadAt(&b, off); n != 3 || err != nil || string(got) != want {
+			t.Errorf("read at %d: %q, %v; want %q", off, got, err, want)
+		}
+	}
+	o.Release()
+}
+
 // TestMappedFileKeepsItsFrames: what a space has mapped is there until the last mapping goes.
 func TestMappedFileKeepsItsFrames(t *testing.T) {
 	ours, _ := newOursMapped(t, []byte("hello"), false)

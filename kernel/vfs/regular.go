@@ -379,16 +379,19 @@ func (f *Regular) punch(off, end int64) error {
 	return err
 }
 
-// zeroLocked makes the bytes from off to end zero, and gives whole pages back where it can.
+// zeroLocked makes the bytes from off to end zero, and gives whole pages back where it can. What it takes depends on the pages that
+// there are, not on how far it is to end: a file may be as long as it likes.
 func (f *Regular) zeroLocked(off, end int64) error {
 	for off < end {
 		number, in := off/pageSize, off%pageSize
-		upto := min(end, (number+1)*pageSize)
-		switch i, ok := f.searchLocked(number); {
-		case !ok && number*pageSize >= int64(len(f.initial)):
-		case in == 0 && upto == (number+1)*pageSize && number*pageSize >= int64(len(f.initial)):
-			f.dropLocked(i, i+1)
-		default:
+		upto := off + min(end-off, pageSize-in)
+		i, ok := f.searchLocked(number)
+		switch initial := off < int64(len(f.initial)); {
+		case !initial && in == 0 && end-off >= pageSize:
+			upto = end &^ (pageSize - 1)
+			j, _ := f.searchLocked(upto / pageSize)
+			f.dropLocked(i, j)
+		case ok || initial:
 			page, err := f.pageLocked(number)
 			if err != nil {
 				return err
