@@ -31,7 +31,7 @@ type Credentials struct {
 	UID, EUID, SUID, FSUID uint32
 	GID, EGID, SGID, FSGID uint32
 
-	Groups []uint32 // the supplementary ones
+	Groups []uint32 // the supplementary ones, in ascending order
 
 	Permitted, Effective, Inheritable, Bounding Caps
 }
@@ -43,7 +43,8 @@ func Root() *Credentials {
 
 // InGroup tells whether files of the group are those of the process's group.
 func (c *Credentials) InGroup(gid uint32) bool {
-	return c.FSGID == gid || slices.Contains(c.Groups, gid)
+	_, found := slices.BinarySearch(c.Groups, gid) // there may be 65,536
+	return found || c.FSGID == gid
 }
 
 // AsReal returns the credentials with which access(2) looks at files: those of the real ids.

@@ -7,21 +7,10 @@ import (
 
 // MakeFIFO makes a named pipe, as mknod(2) with S_IFIFO does.
 func (p *Paths) MakeFIFO(at *Dir, path string, perm uint32) error {
-	at = p.start(at)
-	p.fs.mu.Lock()
-	defer p.fs.mu.Unlock()
-	l, err := p.newName(at, path, false)
-	if err != nil {
-		return err
-	}
-	if err := p.fs.takeName(); err != nil {
-		return err
-	}
 	pipe := &pipe{memory: &p.fs.memory}
-	n := p.fs.newSpecial(devRoot, unix.S_IFIFO|perm&0o7777, pipe.openFIFO)
-	p.own(l.dir, &n.inode)
-	l.dir.addLocked(l.name, n)
-	return nil
+	return p.addNew(at, path, false, func() (Node, error) {
+		return p.fs.newSpecial(devRoot, unix.S_IFIFO|perm&0o7777, pipe.openFIFO), p.fs.takeName()
+	})
 }
 
 // FIFOEnd is an open named pipe, fifo(7).

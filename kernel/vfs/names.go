@@ -37,40 +37,33 @@ func (p *Paths) newName(at *Dir, path string, dir bool) (place, error) {
 	return l, p.mayChange(l.dir)
 }
 
-// Mkdir makes a directory, see mkdir(2).
-func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
+// addNew gives the node that makeNode returns a new name, and to the process. makeNode also takes the name from the file system's share.
+// dir is as for newName.
+func (p *Paths) addNew(at *Dir, path string, dir bool, makeNode func() (Node, error)) error {
 	at = p.start(at)
 	p.fs.mu.Lock()
 	defer p.fs.mu.Unlock()
-	l, err := p.newName(at, path, true)
+	l, err := p.newName(at, path, dir)
 	if err != nil {
 		return err
 	}
-	d, err := p.fs.newTmpDir(perm & 0o1777)
+	n, err := makeNode()
 	if err != nil {
 		return err
 	}
-	p.own(l.dir, &d.inode)
-	l.dir.addLocked(l.name, d)
+	p.own(l.dir, n.meta())
+	l.dir.addLocked(l.name, n)
 	return nil
+}
+
+// Mkdir makes a directory, see mkdir(2).
+func (p *Paths) Mkdir(at *Dir, path string, perm uint32) error {
+	return p.addNew(at, path, true, func() (Node, error) { return p.fs.newTmpDir(perm & 0o1777) })
 }
 
 // MakeFile makes an empty regular file, as mknod(2) with S_IFREG does.
 func (p *Paths) MakeFile(at *Dir, path string, perm uint32) error {
-	at = p.start(at)
-	p.fs.mu.Lock()
-	defer p.fs.mu.Unlock()
-	l, err := p.newName(at, path, false)
-	if err != nil {
-		return err
-	}
-	if err := p.fs.takeName(); err != nil {
-		return err
-	}
-	f := p.fs.newRegular(perm & 0o7777)
-	p.own(l.dir, &f.inode)
-	l.dir.addLocked(l.name, f)
-	return nil
+	return p.addNew(at, path, false, func() (Node, error) { return p.fs.newRegular(perm & 0o7777), p.fs.takeName() })
 }
 
 // Symlink makes a symbolic link, see symlink(2).
@@ -78,20 +71,7 @@ func (p *Paths) Symlink(target string, at *Dir, path string) error {
 	if target == "" {
 		return unix.ENOENT
 	}
-	at = p.start(at)
-	p.fs.mu.Lock()
-	defer p.fs.mu.Unlock()
-	l, err := p.newName(at, path, false)
-	if err != nil {
-		return err
-	}
-	s, err := p.fs.newSymlink(target)
-	if err != nil {
-		return err
-	}
-	p.own(l.dir, &s.inode)
-	l.dir.addLocked(l.name, s)
-	return nil
+	return p.addNew(at, path, false, func() (Node, error) { return p.fs.newSymlink(target) })
 }
 
 // Link makes another name for the node old, see link(2).

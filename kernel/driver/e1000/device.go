@@ -2,9 +2,9 @@
 // Gigabit Ethernet Controllers Software Developer's Manual", 317453, cited as [8254x].
 //
 // One goroutine receives: it waits for the interrupt, hands each frame on, and gives the
-// descriptors back in batches. Another looks now and then whether an interrupt was lost. Transmit runs on the goroutine of whoever sends, never waits, and
-// leaves it to a later call to see what the card has sent. All buffers are in DMA memory; no
-// frame costs an allocation.
+// descriptors back in batches. Another looks now and then whether an interrupt was lost. Transmit runs
+// on the goroutine of whoever sends, never waits, and leaves it to a later call to see what the card has
+// sent. All buffers are in DMA memory; no frame costs an allocation.
 //
 // Device.rx.mu and Device.tx.mu guard the rings; the first may be held when the second is taken, as who receives may send.
 package e1000
@@ -215,7 +215,7 @@ func (d *Device) MTU() int { return mtu }
 // LinkUp tells whether there is a carrier.
 func (d *Device) LinkUp() bool { return d.up.Load() }
 
-// OnLinkChange sets the function that is called, on the receiving goroutine, when the carrier comes
+// OnLinkChange sets the function that is called, on a goroutine of the driver's, when the carrier comes
 // or goes. It may be nil.
 func (d *Device) OnLinkChange(changed func(up bool)) {
 	if changed == nil {
