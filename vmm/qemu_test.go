@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestFindQEMUSaysHowToGetIt(t *testing.T) {
@@ -162,6 +166,7 @@ func checkRealQEMU(t *testing.T, qemu string, m *Machine) {
 			t.Errorf("QEMU says it has %v, and it is free", f)
 		}
 	}
+	checkBacklog(t, vm, forwards[0])
 	if m.GDB != 0 {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(m.GDB))))
 		if err != nil {
@@ -175,6 +180,28 @@ func checkRealQEMU(t *testing.T, qemu string, m *Machine) {
 	}
 	if info, err := m.Pcap.Stat(); err != nil || info.Size() < 24 { // pcap-savefile(5): the header
 		t.Errorf("capture: %v, %v", info, err)
+	}
+}
+
+// checkBacklog checks that connections wait at f while QEMU accepts none.
+func checkBacklog(t *testing.T, vm *VM, f Forward) {
+	t.Helper()
+	if err := vm.Listen(); errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+		t.Logf("backlog: this system doesn't permit it: %v", err)
+		return
+	} else if err != nil {
+		t.Errorf("backlog: %v", err)
+		return
+	}
+	vm.Pause()
+	defer vm.Resume()
+	for i := range 20 {
+		c, err := net.DialTimeout("tcp4", f.HostAddr().String(), 10*time.Second)
+		if err != nil {
+			t.Errorf("connection %d to %v in a burst: %v", i, f, err)
+			return
+		}
+		defer c.Close()
 	}
 }
 

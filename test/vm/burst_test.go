@@ -4,7 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
+	"sync"
 	"testing"
+
+	"wick/test/programs/peer"
 )
 
 // TestManySendAtOnce: all of many connections are answered when all send at the same moment. QEMU throws away what the card has no
@@ -48,6 +52,34 @@ func TestManySendAtOnce(t *testing.T) {
 			for _, c := range conns {
 				c.Close()
 			}
+			quit(t, r, addr)
+		})
+	}
+}
+
+// TestManyConnectAtOnce: connections that are asked for at the same moment are all served, none of them after the host's SYN
+// had to be sent again and again.
+func TestManyConnectAtOnce(t *testing.T) {
+	const many = 200
+	for _, c := range networks {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			r := start(t, options{configuration: c, flags: []string{"-v", "-p", "0:7000"},
+				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
+			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+			addr := r.port("7000/tcp")
+			if strings.Contains(r.stderr.String(), "connections to published ports will wait: pidfd_getfd: operation not permitted") {
+				t.Skip("this system doesn't permit wick to set the backlog of QEMU's sockets")
+			}
+			var wg sync.WaitGroup
+			for i := range many {
+				wg.Go(func() {
+					if err := peer.Echo(addr, 100, uint64(i)); err != nil {
+						t.Errorf("connection %d of %d: %v", i+1, many, err)
+					}
+				})
+			}
+			wg.Wait()
 			quit(t, r, addr)
 		})
 	}

@@ -85,8 +85,7 @@ func exchange(t *testing.T, addr string, n int64, seed uint64) {
 }
 
 // atOnce holds many connections open, and then uses all of them at the same time. Each is opened when the one before has
-// been answered: QEMU listens with a queue of one, and what comes faster than it accepts waits a second and more for the
-// host's next try.
+// been answered; TestManyConnectAtOnce opens them otherwise.
 func atOnce(t *testing.T, addr string, many int) {
 	t.Helper()
 	conns := make([]*net.TCPConn, many)
