@@ -53,13 +53,18 @@ func initState() {
 	if features&cpuidXSAVE == 0 || features&cpuidAVX == 0 {
 		return
 	}
+	// Of CPUs that have AVX, AMD's 15h family alone has no more than XSAVE. For QEMU's model of it OSXSAVE is a reserved bit of
+	// CR4, and setting that hangs QEMU, which would leave a virtual machine that it is not in.
+	options, _, _, _ := cpuid(leafXSAVE, 1)
+	if options == 0 {
+		return
+	}
 	low, _, _, _ := cpuid(leafXSAVE, 0)
 	able := uint64(low)
 	if able&regs.AVX512 != regs.AVX512 {
 		able &^= regs.AVX512
 	}
 	able &= regs.X87 | regs.SSE | regs.AVX | regs.AVX512
-	options, _, _, _ := cpuid(leafXSAVE, 1)
 	initialImage = (addressOf(&initialWords) + 63) &^ 63
 	*p32(initialImage + 24) = mxcsrInitial // MXCSR comes with AVX
 	kind := uint64(xsaveTest)

@@ -105,7 +105,7 @@ func TestCPUThatLacksSomething(t *testing.T) {
 			}
 		})
 	}
-	for _, model := range []string{"EPYC", "Nehalem", "Skylake-Server", "core2duo", "qemu64,-cx16"} {
+	for _, model := range []string{"EPYC", "Nehalem", "SandyBridge", "Skylake-Server", "core2duo", "Opteron_G1", "Opteron_G5", "qemu64,-cx16"} {
 		t.Run(model, func(t *testing.T) {
 			if status, text := bootImage(t, dir, "-cpu", model); status != 1 || !strings.Contains(text, `"fits"`) {
 				t.Errorf("status %d:\n%s", status, text)
