@@ -107,11 +107,7 @@ func TestResolve(t *testing.T) {
 		{Addr: loopback, Host: 20001, Guest: 80},
 		{UDP: true, Addr: loopback, Host: 0, Guest: 80},
 	}
-	bound, err := parseUsernet(strings.ReplaceAll(usernet, "\n", "\r\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := resolve(in, bound)
+	got, err := resolve(in, strings.ReplaceAll(usernet, "\n", "\r\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,18 +116,15 @@ func TestResolve(t *testing.T) {
 			t.Errorf("%v: got port %d, want %d", in[i], got[i].Host, want)
 		}
 	}
-	if _, err := resolve([]Forward{{Addr: loopback, Guest: 81}}, bound); err == nil {
+	all := []Forward{{Addr: netip.IPv4Unspecified(), Guest: 7}}
+	got, err = resolve(all, "  TCP[HOST_FORWARD]   7               * 42319       10.0.2.15     7     0     0\r\n")
+	if err != nil || got[0].Host != 42319 {
+		t.Errorf("all addresses: %v, %v, want port 42319", got, err)
+	}
+	if _, err := resolve([]Forward{{Addr: loopback, Guest: 81}}, usernet); err == nil {
 		t.Error("a forward that QEMU does not have: no error")
 	}
-}
-
-func TestParseUsernet(t *testing.T) {
-	got, err := parseUsernet("  TCP[HOST_FORWARD]   7               * 42319       10.0.2.15     9     0     0\r\n")
-	want := boundForward{Forward{Addr: netip.IPv4Unspecified(), Host: 42319, Guest: 9}, 7}
-	if err != nil || len(got) != 1 || got[0] != want {
-		t.Errorf("all addresses: %v, %v, want %v", got, err, want)
-	}
-	if got, err := parseUsernet("TCP[HOST_FORWARD] 1 x y z w"); err == nil {
-		t.Errorf("a strange line: %v", got)
+	if _, err := resolve(in[:1], "TCP[HOST_FORWARD] 1 x y z w"); err == nil {
+		t.Error("a strange line: no error")
 	}
 }

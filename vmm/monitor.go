@@ -3,22 +3,22 @@ package vmm
 import (
 	"encoding/json"
 	"errors"
-	"os"
+	"io"
 	"sync"
 )
 
-// qmp is QEMU's monitor by its machine protocol (docs/interop/qmp-spec.txt): a greeting, then a line of JSON for each request
-// and each answer, with events in between. It is safe for concurrent use.
-type qmp struct {
-	*os.File
+// Monitor is QEMU's monitor by its machine protocol (docs/interop/qmp-spec.txt): a greeting, then a line of JSON for each
+// request and each answer, with events in between. It is safe for concurrent use.
+type Monitor struct {
+	io.ReadWriteCloser // to QEMU
 
 	mu sync.Mutex
 	in *json.Decoder // guarded by mu; nil before the greeting
 }
 
-// human runs a command of the human monitor.
-func (m *qmp) human(line string) (string, error) {
-	answer, err := m.execute("human-monitor-command", map[string]any{"command-line": line})
+// Human runs a command of the human monitor and returns what it prints, errors too.
+func (m *Monitor) Human(line string) (string, error) {
+	answer, err := m.Execute("human-monitor-command", map[string]any{"command-line": line})
 	if err != nil {
 		return "", err
 	}
@@ -27,12 +27,12 @@ func (m *qmp) human(line string) (string, error) {
 	return text, err
 }
 
-// execute runs a command and returns its answer.
-func (m *qmp) execute(name string, arguments any) (json.RawMessage, error) {
+// Execute runs a command and returns its answer.
+func (m *Monitor) Execute(name string, arguments any) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.in == nil {
-		in := json.NewDecoder(m.File)
+		in := json.NewDecoder(m)
 		var greeting struct{ QMP json.RawMessage }
 		if err := in.Decode(&greeting); err != nil {
 			return nil, err
@@ -48,7 +48,7 @@ func (m *qmp) execute(name string, arguments any) (json.RawMessage, error) {
 	return m.requestLocked(name, arguments)
 }
 
-func (m *qmp) requestLocked(name string, arguments any) (json.RawMessage, error) {
+func (m *Monitor) requestLocked(name string, arguments any) (json.RawMessage, error) {
 	request := map[string]any{"execute": name}
 	if arguments != nil {
 		request["arguments"] = arguments

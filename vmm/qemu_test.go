@@ -137,7 +137,7 @@ func checkStarts(t *testing.T, qemu string, m *Machine) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = vm.monitor.human("info status")
+	_, err = vm.monitor.Human("info status")
 	vm.Kill()
 	if ending := vm.Wait(); err != nil {
 		t.Errorf("%v; QEMU: %s; %s", err, ending, vm.Messages())

@@ -30,7 +30,7 @@ func (vm *VM) Report() (string, error) {
 		return strings.Contains(text, reportEndLine+"\n")
 	}
 	for range reportTries {
-		if _, err := vm.monitor.execute("inject-nmi", nil); err != nil {
+		if _, err := vm.monitor.Execute("inject-nmi", nil); err != nil {
 			return vm.boot.From(from), fmt.Errorf("asking QEMU for a non-maskable interrupt: %w", err)
 		}
 		for {

@@ -21,7 +21,7 @@ type VM struct {
 	Link io.ReadWriteCloser // frames of package hostlink, to and from the guest's port; open until Wait
 
 	process  *os.Process
-	monitor  *qmp
+	monitor  *Monitor
 	forwards []Forward
 	boot     *Tail // COM1
 	messages *Tail // QEMU's own standard error
@@ -56,7 +56,7 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	vm := &VM{
 		Started: time.Now(),
 		Link:    link{d.ours[fromGuest], d.ours[toGuest]},
-		monitor: &qmp{File: d.ours[monitor]}, forwards: m.Forwards,
+		monitor: &Monitor{ReadWriteCloser: d.ours[monitor]}, forwards: m.Forwards,
 		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),
 	}
 	if err := vm.supervise(cmd); err != nil {

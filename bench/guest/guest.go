@@ -82,6 +82,7 @@ type Guest struct {
 	*Kernel
 	Machine *Machine
 	CPUs    int
+	Args    []string // more of QEMU's
 }
 
 // RunsOn tells whether the kernel runs on a machine.
@@ -111,6 +112,7 @@ func (g Guest) Start(qemu string, p Program, memory int64, forwards []vmm.Forwar
 	if g.line != "" {
 		args = append(args, "-append", g.line+on.line)
 	}
+	args = append(args, g.Args...)
 	if vsock == nil {
 		return Start(qemu, args, nil)
 	}

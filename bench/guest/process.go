@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"wick/vmm"
 )
 
 // Line is a line of a guest's console.
@@ -157,6 +159,9 @@ func (p *Process) CPU() (time.Duration, error) {
 	}
 	return time.Duration(t.Nano()), nil
 }
+
+// DeepenBacklogs is vmm.DeepenBacklogs: without that few of many connections at a time would be measured.
+func (p *Process) DeepenBacklogs() error { return vmm.DeepenBacklogs(p.pid) }
 
 // Resident returns the resident size of QEMU in bytes: the guest's memory as far as it has been touched, and QEMU itself.
 func (p *Process) Resident() (int64, error) {

@@ -24,7 +24,7 @@ const (
 	echoes      = 1000 // one after the other
 	window      = 32   // outstanding datagrams
 	keptAlive   = 16   // connections of HTTP
-	fresh       = 2    // connections of HTTP at a time, each for one request; QEMU listens with a backlog of 1: more would wait a second
+	fresh       = 16   // connections of HTTP at a time, each for one request
 	loadTime    = time.Second
 	fewest      = 100              // requests or connections, if they come within patience: a starved host may answer few in loadTime
 	patience    = 20 * time.Second // for a single answer

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"wick/bench/guest"
@@ -160,10 +161,22 @@ func (s *session) server() {
 		return
 	}
 	defer vm.Stop()
-	for _, load := range []struct {
-		group, what string
-		run         func() (outcome, error)
-	}{
+	for _, load := range s.loads() {
+		if s.Groups[load.group] {
+			v, n, err := s.load(vm, load.run)
+			s.report(load.what, v, n, err)
+		}
+	}
+}
+
+// serverLoad is a load on the server.
+type serverLoad struct {
+	group, what string // as in Groups
+	run         func() (outcome, error)
+}
+
+func (s *session) loads() []serverLoad {
+	return []serverLoad{
 		{"udp", UDPEcho, func() (outcome, error) { return udpEcho(s.ports.udpEcho) }},
 		{"udp", UDPRate, func() (outcome, error) { return udpRate(s.ports.udpEcho) }},
 		{"tcp", TCPEcho, func() (outcome, error) { return streamEcho(tcp(s.ports.tcpEcho)) }},
@@ -171,12 +184,41 @@ func (s *session) server() {
 		{"tcp", TCPOut, func() (outcome, error) { return streamOut(tcp(s.ports.source)) }},
 		{"http", HTTP, func() (outcome, error) { return httpRate(s.ports.http, keptAlive, true) }},
 		{"http", HTTPConn, func() (outcome, error) { return httpRate(s.ports.http, fresh, false) }},
-	} {
-		if s.Groups[load.group] {
-			v, n, err := s.load(vm, load.run)
-			s.report(load.what, v, n, err)
+	}
+}
+
+// During boots a guest as a server and does something, which is told of each load on the server in turn, while that goes on.
+func (o *Options) During(g guest.Guest, do func(what string) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), BootLimit)
+	defer cancel()
+	s := session{Options: o, guest: g}
+	vm, _, _, err := s.boot(ctx, guest.DefaultMemory)
+	if err != nil {
+		return err
+	}
+	defer vm.Stop()
+	for _, load := range s.loads() {
+		if err := load.during(func() error { return do(load.what) }); err != nil {
+			return fmt.Errorf("%s: %w", load.what, err)
 		}
 	}
+	return nil
+}
+
+// during puts the load on the server again and again while do runs.
+func (l *serverLoad) during(do func() error) error {
+	var over atomic.Bool
+	ended := make(chan error)
+	go func() {
+		var err error
+		for err == nil && !over.Load() {
+			_, err = l.run()
+		}
+		ended <- err
+	}()
+	err := do()
+	over.Store(true)
+	return errors.Join(err, <-ended)
 }
 
 // boot starts the guest and waits until it serves. When it returns an error, no machine is left.
@@ -217,6 +259,9 @@ func (s *session) boot(ctx context.Context, memory int64) (vm *guest.Process, v 
 	}
 	after, err := cpuUsage(started)
 	if err != nil {
+		return nil, nil, n, err
+	}
+	if err := started.DeepenBacklogs(); err != nil {
 		return nil, nil, n, err
 	}
 	resident, err := started.Resident()

@@ -51,7 +51,7 @@ var figures = []figure{
 	{id: "http", title: "HTTP requests per second, kept alive", what: measure.HTTP, value: "per_s", unit: "1/s", more: true, mark: 1.5, virtioMark: 1.3, cpu: measure.CPUTime, cpuUnit: perOperation,
 		note: "16 connections, a request on each at any time, to a server of Go's net/http."},
 	{id: "http-conn", title: "HTTP requests per second, a connection for each", what: measure.HTTPConn, value: "per_s", unit: "1/s", more: true, mark: 1.5, cpu: measure.CPUTime, cpuUnit: perOperation,
-		note: "2 at a time: QEMU listens with a backlog of 1, and what it refuses waits a second for its next attempt."},
+		note: "16 at a time."},
 	{id: "vsock-echo", title: "vsock round trip", what: measure.VsockEcho, value: "p50_us", unit: "µs", mark: 0.7, cpu: measure.CPUTime, cpuUnit: perOperation,
 		note: "As for TCP, from a client of the Unix-domain socket of wick's vsock device. The device is the same for all guests; its own CPU time is not counted."},
 	{id: "vsock-echo-p99", title: "vsock round trip, 99th percentile", what: measure.VsockEcho, value: "p99_us", unit: "µs"},

@@ -351,7 +351,10 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal: terminal, Signals: signals,
 		OnReady: func() {
-			ports.print(f.verbose)
+			ports.print()
+			if err := vm.Listen(); err != nil && f.verbose {
+				complain(fmt.Errorf("bursts of connections to published ports will wait: %w", err))
+			}
 			vsock.print()
 		},
 		Report: func() { tellReport(vm, f.verbose) },
@@ -393,28 +396,22 @@ type ports struct {
 	done     chan struct{}
 	forwards []vmm.Forward
 	err      error
-	backlog  error // why bursts of connections wait
 }
 
 func askPorts(vm *vmm.VM) *ports {
 	p := &ports{done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		if p.forwards, p.err = vm.Forwards(); p.err == nil {
-			p.backlog = vm.Listen()
-		}
+		p.forwards, p.err = vm.Forwards()
 	}()
 	return p
 }
 
 // print tells the user where the guest's ports are.
-func (p *ports) print(verbose bool) {
+func (p *ports) print() {
 	<-p.done
 	if p.err != nil {
 		complain(p.err)
-	}
-	if p.backlog != nil && verbose {
-		complain(fmt.Errorf("bursts of connections to published ports will wait: %w", p.backlog))
 	}
 	for _, f := range p.forwards {
 		fmt.Fprintln(os.Stderr, "wick:", f)
