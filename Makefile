@@ -8,6 +8,7 @@
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
 #   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about 45 minutes
+#   make profile    where the kernel's time goes under those loads, PROFILETIME (10s) each; it is built with the result
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #
 # Needed: Linux on amd64, Go and make. The rest is installed where apt-get is.
@@ -22,6 +23,9 @@ COMMIT := $(shell git describe --always --abbrev=12 --dirty=+changes --exclude='
 # The kernel's text starts at 0xffffffff80201000 (the flag takes it as a negative number) and is
 # entered at ground's entry, not at the runtime's.
 KERNEL_LDFLAGS := -T -0x7fdff000 -E wick/kernel/ground.entry
+# What make profile has written: the compiler inlines calls that are made often.
+KERNEL_PROFILE := cmd/kernel/profile.pgo
+KERNEL_FLAGS := -trimpath -pgo=$(KERNEL_PROFILE) -ldflags '$(KERNEL_LDFLAGS)'
 GUEST := CGO_ENABLED=0 GOOS=linux GOARCH=amd64
 
 # All but what boots machines.
@@ -47,13 +51,13 @@ bin/wick: vmm/embedded/image/kernel.img
 .PHONY: vmm/embedded/image/kernel.img
 vmm/embedded/image/kernel.img:
 	@mkdir -p out
-	$(GUEST) go build -trimpath -o out/kernel.elf -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
+	$(GUEST) go build $(KERNEL_FLAGS) -o out/kernel.elf ./cmd/kernel
 	go run ./cmd/mkimage out/kernel.elf $@
 
 # Kernels for tests, with the build tag that is their name.
 out/test/kernel-%.img: always
 	@mkdir -p $(@D)
-	$(GUEST) go build -trimpath -tags $* -o $(@:.img=.elf) -ldflags '$(KERNEL_LDFLAGS)' ./cmd/kernel
+	$(GUEST) go build $(KERNEL_FLAGS) -tags $* -o $(@:.img=.elf) ./cmd/kernel
 	go run ./cmd/mkimage $(@:.img=.elf) $@
 
 .PHONY: always
@@ -129,6 +133,15 @@ FUZZTIME ?= 10s
 fuzz:
 	$(STEP) 'fuzz targets, $(FUZZTIME) each'
 	tools/fuzz $(FUZZTIME) $(FUZZ)
+
+PROFILETIME ?= 10s
+.PHONY: profile
+profile: build
+	$(STEP) "the kernel's profile, $(PROFILETIME) under each load"
+	@tools/need $(QEMU)
+	@mkdir -p out/bench
+	$(GUEST) go build -trimpath -ldflags '-s -w' -o out/bench/server ./bench/programs/server
+	go run ./bench/cmd/profile -time $(PROFILETIME) -out $(KERNEL_PROFILE)
 
 # BENCH: more flags, see docs/performance.md.
 BENCH_ROUNDS ?= 10

@@ -3,6 +3,7 @@ module wick
 go 1.26.8
 
 require (
+	github.com/google/pprof v0.0.0-20261105003125-4bf881d7fb0b
 	github.com/mdlayher/vsock v1.2.1
 	golang.org/x/net v0.52.0
 	golang.org/x/sys v0.43.0

@@ -11,10 +11,13 @@ import (
 	"testing"
 )
 
+// profile is what the kernel is built with; it makes the compiler inline more.
+const profile = "../../cmd/kernel/profile.pgo"
+
 // compile runs the compiler on the package with what it says of escapes, write barriers and bounds checks.
 func compile(t *testing.T) []string {
 	t.Helper()
-	cmd := exec.Command("go", "build", "-gcflags=wick/kernel/ground=-d=wb=1,ssa/check_bce -m=1", "wick/kernel/ground")
+	cmd := exec.Command("go", "build", "-pgo", profile, "-gcflags=wick/kernel/ground=-d=wb=1,ssa/check_bce -m=1", "wick/kernel/ground")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -84,7 +87,7 @@ func Index(i int) int { return table[i] }
 func kernelELF(t *testing.T) *elf.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kernel.elf")
-	cmd := exec.Command("go", "build", "-o", path, "-ldflags", "-T -0x7fdff000 -E wick/kernel/ground.entry", "wick/cmd/kernel")
+	cmd := exec.Command("go", "build", "-pgo", profile, "-o", path, "-ldflags", "-T -0x7fdff000 -E wick/kernel/ground.entry", "wick/cmd/kernel")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
