@@ -93,6 +93,11 @@ func (p *profiler) look(g guest.Guest) error {
 	socket := filepath.Join(p.dir, "monitor")
 	g.Args = []string{"-qmp", "unix:" + socket + ",server=on,wait=off"}
 	var s *profile.Sampler
+	defer func() {
+		if s != nil {
+			s.Monitor.Close()
+		}
+	}()
 	return p.measure.During(g, func(what string) error {
 		if p.load != "" && p.load != what {
 			return nil
