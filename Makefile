@@ -7,7 +7,7 @@
 #   make test-kvm   the part of them with KVM, in a guest that is emulated where there is none
 #   make soak       everything at once, for SOAKTIME (30m) on 1, 2 and 4 virtual CPUs
 #   make fuzz       each fuzz target for FUZZTIME (10s); FUZZ="packet hostlink" chooses folders
-#   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about 45 minutes
+#   make bench      wick beside Linux guests: boot, memory, network, vsock, system calls; about an hour
 #   make profile    where the kernel's time goes under those loads, PROFILETIME (10s) each; it is built with the result
 #   make bench-dump wick dump against tcpdump and tshark on the same capture
 #

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,11 +28,16 @@ func DeepenBacklogs(pid int) error {
 		return os.NewSyscallError("pidfd_open", err)
 	}
 	defer unix.Close(process)
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, f := range files {
+		link, err := os.Readlink(filepath.Join(dir, f.Name()))
+		if err != nil || !strings.HasPrefix(link, "socket:") { // it has been closed meanwhile, or is another file
+			continue
+		}
 		fd, err := strconv.Atoi(f.Name())
 		if err != nil {
 			return err
@@ -53,8 +60,8 @@ func deepenBacklog(process, fd int) error {
 	}
 	defer unix.Close(socket)
 	listens, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil || listens == 0 { // no socket at all, or another
-		return nil
+	if err != nil || listens == 0 {
+		return err
 	}
 	if protocol, err := unix.GetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || protocol != unix.IPPROTO_TCP {
 		return err

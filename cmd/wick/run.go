@@ -351,10 +351,10 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Terminal: terminal, Signals: signals,
 		OnReady: func() {
-			ports.print()
 			if err := vm.Listen(); err != nil && f.verbose {
 				complain(fmt.Errorf("bursts of connections to published ports will wait: %w", err))
 			}
+			ports.print()
 			vsock.print()
 		},
 		Report: func() { tellReport(vm, f.verbose) },
