@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,12 @@ const backlog = 4096
 
 // Listen lets connections wait at the published TCP ports as they do at those of other servers; see DeepenBacklogs. It is
 // for a machine that has begun to run: QEMU listens by then.
-func (vm *VM) Listen() error { return DeepenBacklogs(vm.process.Pid) }
+func (vm *VM) Listen() error {
+	if !slices.ContainsFunc(vm.forwards, func(f Forward) bool { return !f.UDP }) {
+		return nil
+	}
+	return DeepenBacklogs(vm.process.Pid)
+}
 
 // DeepenBacklogs lets more connections wait at the TCP ports at which a QEMU listens. Its user network has two wait; the
 // others of a burst then take Linux a second and more, for it sends their SYNs again. There is no option for that, so

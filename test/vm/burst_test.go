@@ -68,8 +68,8 @@ func TestManyConnectAtOnce(t *testing.T) {
 				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
 			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
 			addr := r.port("7000/tcp")
-			if strings.Contains(r.stderr.String(), "connections to published ports will wait: pidfd_getfd: operation not permitted") {
-				t.Skip("this system doesn't permit wick to set the backlog of QEMU's sockets")
+			if strings.Contains(r.stderr.String(), "connections to published ports will wait: pidfd_") {
+				t.Skip("this system has no pidfd_getfd(2), or doesn't permit it, as in some containers") // vmm's test tells other errors
 			}
 			var wg sync.WaitGroup
 			for i := range many {
