@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
 #include "fuzz_args.h"
@@ -551,7 +552,8 @@ static void control(u64 seed, u64 seconds)
 int main(int argc, char **argv)
 {
 	struct utsname name;
-	u64 seed = clock_ms(), seconds = 10;
+	struct sysinfo info;
+	u64 seed = clock_ms(), seconds = 10, memory = 1 << 20;
 
 	for (int i = 1; i < argc; i++) {
 		if (!__builtin_strcmp(argv[i], "-seed") && i + 1 < argc)
@@ -579,6 +581,11 @@ int main(int argc, char **argv)
 		end_line(&main_line);
 		return 2;
 	}
+	if (sysinfo(&info) != 0)
+		return 2;
+	while (memory < info.totalram * info.mem_unit) /* which is without what the kernel has from the start */
+		memory *= 2;
+	find_kernel(memory);
 	main_stack = (u64)&name;
 	if (mprotect(constant.data, PAGE, PROT_READ) != 0 || mprotect(constant.guard, PAGE, PROT_NONE) != 0)
 		return 2;

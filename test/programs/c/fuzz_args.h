@@ -40,10 +40,29 @@ static u64 kernel_address(struct slot *s)
 	return (kernel_bases[i] + below(s, kernel_sizes[i] >> below(s, 20))) / PAGE * PAGE + TAG;
 }
 
+/*
+ * Where this machine's kernel can have something: physical memory above the first MiB, the first GiBs of its heap, its image.
+ * No more than that, for the pieces of numbers that lie over each other in data look like any address at times, -1 at an odd
+ * place above all. Set before there are threads.
+ */
+static struct { u64 start, size; } kernel_has[3];
+
+static void find_kernel(u64 memory)
+{
+	const u64 low = 1 << 20;
+
+	for (int i = 0; i < 3; i++)
+		kernel_has[i].start = kernel_bases[i], kernel_has[i].size = kernel_sizes[i];
+	kernel_has[0].start += low;
+	kernel_has[0].size = (memory < kernel_sizes[0] ? memory : kernel_sizes[0]) - low;
+	kernel_has[1].start += PAGE;
+	kernel_has[1].size = 1ul << 31;
+}
+
 static int is_kernel_address(u64 v)
 {
 	for (int i = 0; i < 3; i++)
-		if (v - kernel_bases[i] < kernel_sizes[i])
+		if (v - kernel_has[i].start < kernel_has[i].size)
 			return 1;
 	return 0;
 }
