@@ -176,6 +176,7 @@ func mix(rounds int) uint64 {
 
 // registersKept runs the same computation while signals are handled by the thread.
 func registersKept(t *check.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))) // or Go's scheduler takes turns of 20 ms
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	tid := make(chan int)
