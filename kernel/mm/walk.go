@@ -1,6 +1,9 @@
 package mm
 
-import "sync/atomic"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // lowerHalf is the end of what the lower half of a root maps.
 const lowerHalf = 1 << 47
@@ -107,8 +110,13 @@ type gather struct {
 	lo, hi uint64 // the pages whose translations must go
 	whole  bool   // all of the lower half
 	n      int
-	frames [1024]PhysAddr
+	frames *gathered // nil: none
 }
+
+// gathered is room for frames; a space has some while it takes frames away only, for there can be many spaces.
+type gathered [1024]PhysAddr
+
+var gatheredPool = sync.Pool{New: func() any { return new(gathered) }}
 
 // touch notes that the translation of the page at va has been taken away.
 func (g *gather) touch(va uint64) {
@@ -124,8 +132,11 @@ const countedFrame PhysAddr = 1
 
 // add takes a frame that no entry of the space refers to any more; touch has been called for its page.
 func (g *gather) add(s *Space, frame PhysAddr) {
-	if g.n == len(g.frames) {
+	if g.n == len(gathered{}) {
 		g.flush(s)
+	}
+	if g.frames == nil {
+		g.frames = gatheredPool.Get().(*gathered)
 	}
 	g.frames[g.n] = frame
 	g.n++
@@ -139,6 +150,10 @@ func (g *gather) flush(s *Space) {
 	case g.hi > g.lo:
 		s.machine.Flush(s.root, g.lo, int((g.hi-g.lo)/PageSize))
 	}
+	g.lo, g.hi = 0, 0
+	if g.frames == nil {
+		return
+	}
 	kept := g.frames[:0]
 	for _, frame := range g.frames[:g.n] {
 		if frame&countedFrame == 0 || s.shares.drop(frame&^countedFrame) {
@@ -148,7 +163,8 @@ func (g *gather) flush(s *Space) {
 	if len(kept) > 0 {
 		s.machine.FreeFrames(kept)
 	}
-	g.lo, g.hi, g.n = 0, 0, 0
+	gatheredPool.Put(g.frames)
+	g.n, g.frames = 0, nil
 }
 
 // flush ends a change of the map: what was taken out of the page tables goes out of the TLBs and is freed, and files

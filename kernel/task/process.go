@@ -224,6 +224,7 @@ func (p *Process) removeThread(t *Thread) {
 	t.Record.Remove()
 	p.mu.Lock()
 	delete(p.threads, t.TID)
+	t.Regs, t.Local = nil, nil // some of it is large, and a leader stays until its process has been waited for
 	p.pastCPU += t.CPUTime()
 	if t == p.leader && !p.exiting {
 		p.status = Status{Code: t.exitCode}

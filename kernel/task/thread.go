@@ -26,10 +26,10 @@ const (
 type Thread struct {
 	TID     int
 	Process *Process
-	Regs    *regs.User
+	Regs    *regs.User     // nil when the thread has left
 	Record  *record.Thread // of its system calls, kept by the system-call layer
 
-	// Local belongs to the system-call layer.
+	// Local belongs to the system-call layer; nil when the thread has left.
 	Local any
 
 	attention atomic.Uint32

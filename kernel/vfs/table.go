@@ -122,7 +122,9 @@ func (t *Table) Fill(fd int, o *OpenFile, cloexec bool) {
 func (t *Table) Unreserve(fd int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.clearLocked(fd)
+	if !t.closed {
+		t.clearLocked(fd)
+	}
 }
 
 // Close closes fd.
@@ -196,12 +198,17 @@ func (t *Table) CloseRange(first, last uint, cloexec bool) {
 	}
 }
 
-// CloseAll closes everything, at the end of the process. Nothing can be opened after it.
+// CloseAll closes everything, at the end of the process. Nothing can be opened after it. What is left is small, for the process
+// may never be waited for.
 func (t *Table) CloseAll() {
 	t.mu.Lock()
 	t.closed = true
 	t.mu.Unlock()
 	t.CloseRange(0, MaxFDLimit, false)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slots.Store(new([]atomic.Pointer[OpenFile]))
+	t.used, t.cloexec = nil, nil
 }
 
 // Fork returns a table for a child, with the same files open by the same numbers, fork(2). What is only reserved isn't open
@@ -210,7 +217,11 @@ func (t *Table) Fork() *Table {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	child := &Table{limit: t.limit, max: t.max}
-	child.growLocked(len(t.used) * 64)
+	words := max(1, len(t.used))
+	for words > 1 && t.used[words-1] == 0 {
+		words--
+	}
+	child.growLocked(words * 64)
 	slots := *child.slots.Load()
 	for fd := range *t.slots.Load() {
 		if o := t.slotLocked(fd); o != nil {

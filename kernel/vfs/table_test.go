@@ -230,3 +230,31 @@ func TestTableGetDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A process may stay long after it has closed everything: what others ask of its table then has an answer.
+func TestTableAfterItsProcess(t *testing.T) {
+	table := NewTable()
+	fd, err := table.Reserve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	table.CloseAll()
+	table.Unreserve(fd)
+	if _, err := table.Get(fd); err != unix.EBADF {
+		t.Errorf("Get: %v, want EBADF", err)
+	}
+	if err := table.Close(fd); err != unix.EBADF {
+		t.Errorf("Close: %v, want EBADF", err)
+	}
+	if _, err := table.Reserve(); err != unix.EMFILE {
+		t.Errorf("Reserve: %v, want EMFILE", err)
+	}
+	if fd, ok := table.Next(0); ok || table.Size() != 0 {
+		t.Errorf("Next: %d, %v; Size: %d; want nothing", fd, ok, table.Size())
+	}
+	table.CloseRange(0, MaxFDLimit, true)
+	table.CloseMarked()
+	if n := table.Fork().Size(); n == 0 {
+		t.Error("a child's table has no room at all")
+	}
+}

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 
 #include "fuzz_args.h"
 
@@ -412,15 +413,16 @@ static void run(struct slot *s)
 		act(s);
 }
 
+static void tidy(void);
+
 static void start(struct slot *s)
 {
 	u64 flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID;
 	long tid;
 
 	__atomic_store_n(&s->state, RUNS, __ATOMIC_SEQ_CST);
-	do /* without memory or room for a thread, until there is some */
-		tid = start_thread(flags, s->stack + sizeof s->stack, &s->tid, run, s);
-	while (tid == -11 || tid == -12);
+	while (tid = start_thread(flags, s->stack + sizeof s->stack, &s->tid, run, s), tid == -11 || tid == -12)
+		tidy(); /* without memory or room for a thread, until there is some */
 	if (tid < 0)
 		fail("a thread can't be made:", -tid, NULL);
 	s->silent = 0;
@@ -454,13 +456,15 @@ static u64 clock_ms(void)
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* tidy takes away what would grow without end, and what would keep threads from anything else: many descriptors, timers. */
+/* tidy takes away what would grow without end, and what would keep threads from anything else: many descriptors, timers, children
+ * that have ended. */
 static void tidy(void)
 {
 	static u64 deleted; /* timers before this one */
 	struct timeval off[2] = {{0}};
 
 	raw(NR_close_range, 64, ~0u, 0, 0);
+	while (raw(SYS_wait4, -1, 0, WNOHANG | __WALL, 0) > 0) {}
 	raw(SYS_alarm, 0, 0, 0, 0);
 	for (int i = 0; i < 3; i++)
 		raw(SYS_setitimer, i, (long)off, 0, 0);

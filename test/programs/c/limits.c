@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "check.h"
@@ -270,6 +271,36 @@ static void files(void)
 	}
 }
 
+/* Children that have ended, and nobody has waited for. */
+static void processes(void)
+{
+	enum { MANY = 400 };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int n = 0, fd;
+
+		for (; n < MANY; n++) {
+			siginfo_t info;
+			pid_t pid = fork();
+
+			if (pid == 0)
+				_exit(0);
+			if (pid < 0) {
+				CHECK(errno == EAGAIN || errno == ENOMEM);
+				break;
+			}
+			EQUAL(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+		}
+		CHECK(n >= 100);
+		fd = eventfd(0, 0);
+		CHECK(fd >= 0); /* so many they may be, but what is left of them takes little */
+		close(fd);
+		while (n > 0 && wait(NULL) > 0)
+			n--;
+		EQUAL(n, 0);
+	}
+}
+
 static const struct check_case cases[] = {
 	{"descriptors", descriptors},
 	{"sockets", sockets},
@@ -280,6 +311,7 @@ static const struct check_case cases[] = {
 	{"queued-signals", queued_signals},
 	{"timers", timers},
 	{"files", files},
+	{"processes", processes},
 	{NULL, NULL},
 };
 
