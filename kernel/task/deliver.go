@@ -115,9 +115,15 @@ func (t *Thread) nextSignal() (info Info, action Action, ok bool) {
 	return Info{}, Action{}, false
 }
 
-// recalculateLocked sets or clears attSignal by what is pending and not held back.
+// deliverableLocked tells whether a signal is pending that the thread would take now.
+func (t *Thread) deliverableLocked() bool {
+	return (t.pending.set|t.Process.pending.set)&^(t.mask&^t.waitSet) != 0
+}
+
+// recalculateLocked sets or clears attSignal by what is pending and not held back. It is for the thread itself: another one that
+// sleeps wouldn't see the bit, nor would it be notified any more, for it looks as if it had been.
 func (t *Thread) recalculateLocked() {
-	if (t.pending.set|t.Process.pending.set)&^(t.mask&^t.waitSet) != 0 {
+	if t.deliverableLocked() {
 		t.attention.Or(attSignal)
 	} else {
 		t.attention.And(^uint32(attSignal))

@@ -300,7 +300,9 @@ func (p *Process) forgetTimerLocked(t *Timer) {
 	p.pending.drop(t)
 	for _, th := range p.threads {
 		th.pending.drop(t)
-		th.recalculateLocked()
+		if !th.deliverableLocked() {
+			th.attention.And(^uint32(attSignal)) // never the other way round: one that sleeps has to be notified
+		}
 	}
 }
 

@@ -37,3 +37,45 @@ func TestDisarmedTimerSendsNothing(t *testing.T) {
 		t.Errorf("%d signals came after the timer had been disarmed", late)
 	}
 }
+
+// Who disarms a timer takes its signal off the queues of all threads. One that sleeps meanwhile, while another has still to take a
+// signal of the process, must be woken by the next one of its own.
+func TestDisarmedTimerLeavesSleepersToTheirSignals(t *testing.T) {
+	w := newWorld(t)
+	leader, sleeper := w.bareThread(), w.bareThread()
+	p := leader.Process
+	p.mu.Lock()
+	p.actions[unix.SIGALRM].Handler = handlerAt
+	p.actions[unix.SIGUSR1].Handler = handlerAt
+	p.actions[unix.SIGUSR2].Handler = handlerAt
+	p.mu.Unlock()
+	leader.SetMask(SetOf(unix.SIGALRM))
+	sleeper.SetMask(SetOf(unix.SIGALRM))
+	end := make(chan error)
+	go func() { end <- sleeper.Sleep(nil, time.Time{}) }()
+	for sleeper.sleepStart.Load() == 0 {
+		runtime.Gosched()
+	}
+	p.SetITimer(ITimerReal, time.Microsecond, 0)
+	for !leader.Pending().Has(unix.SIGALRM) {
+		runtime.Gosched()
+	}
+	if err := p.SendInfo(Info{Signo: int32(unix.SIGUSR1), Code: SiUser}); err != nil { // the leader is told
+		t.Fatal(err)
+	}
+	p.SetITimer(ITimerReal, 0, 0)
+	if _, ok := leader.TakeSignal(SetOf(unix.SIGUSR1)); !ok {
+		t.Fatal("the leader has not got SIGUSR1")
+	}
+	if err := sleeper.SendInfo(Info{Signo: int32(unix.SIGUSR2), Code: SiUser}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-end:
+		if err != unix.EINTR {
+			t.Errorf("the sleep ended with %v, want EINTR", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("a signal of its own doesn't wake the sleeper")
+	}
+}
