@@ -213,7 +213,7 @@ func (p *Process) Signal(sig unix.Signal) error {
 	return p.SendInfo(Info{Signo: int32(sig), Code: SiKernel})
 }
 
-// SendInfo sends a signal to this thread. unix.EAGAIN means that too many are queued.
+// SendInfo sends a signal to this thread. unix.EAGAIN means that too many are queued, unix.ESRCH that it has left.
 func (t *Thread) SendInfo(info Info) error { return t.Process.send(nil, t, info) }
 
 // SendProcess is Process.SendInfo by one of its own threads.
@@ -256,6 +256,8 @@ func (p *Process) sendLocked(sender, to *Thread, info Info) error {
 	switch {
 	case p.exiting:
 		return nil
+	case to != nil && p.threads[to.TID] != to:
+		return unix.ESRCH // it has left since the caller found it
 	case sig == unix.SIGKILL:
 		p.exitLocked(Status{Signal: sig})
 		return nil

@@ -487,6 +487,20 @@ func TestProcessSignalGoesToAThreadThatTakesIt(t *testing.T) {
 	w.expect(w.wait(p), Status{Signal: unix.SIGKILL})
 }
 
+// A thread may leave between tgkill's finding it and the signal.
+func TestSignalForAThreadThatHasLeft(t *testing.T) {
+	w := newWorld(t)
+	first, second := w.bareThread(), w.bareThread()
+	second.Process.removeThread(second)
+	info := Info{Signo: int32(unix.SIGUSR1), Code: SiTkill}
+	if err := first.SendThread(second, info); err != unix.ESRCH {
+		t.Errorf("SendThread: %v, want ESRCH", err)
+	}
+	if err := second.SendInfo(info); err != unix.ESRCH {
+		t.Errorf("SendInfo: %v, want ESRCH", err)
+	}
+}
+
 func TestIgnoredSignalsDoNotInterruptASleep(t *testing.T) {
 	w := newWorld(t)
 	asleep := make(chan *Thread, 1)

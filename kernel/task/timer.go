@@ -255,8 +255,7 @@ func (t *Timer) expire(setting uint64) {
 		info.Data = [4]uint64{uint64(uint32(t.id)), e.Value}
 	}
 	t.pending = true
-	gone := e.Thread != nil && p.threads[e.Thread.TID] != e.Thread
-	if gone || p.sendLocked(nil, e.Thread, info) != nil || !p.heldLocked(t) {
+	if p.sendLocked(nil, e.Thread, info) != nil || !p.heldLocked(t) {
 		t.takenLocked(cpuTick) // nobody gets the signal, so nobody but this slows down a tiny interval
 	}
 }
