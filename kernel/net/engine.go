@@ -105,6 +105,8 @@ type stream interface {
 	// accept also returns the peer, which is known also of a connection that has been reset.
 	accept() (stream, endpoint, error)
 	local() endpoint
+	// source is the address that a connection to a peer would have here; not valid if no way leads there.
+	source(peer endpoint) netip.Addr
 	// peer returns unix.ENOTCONN if there is none.
 	peer() (endpoint, error)
 	// read stores received bytes; 0 with a nil error is the end of the stream.

@@ -98,6 +98,23 @@ func (s *tcpStream) local() endpoint {
 	return endpointOf(a)
 }
 
+func (s *tcpStream) source(peer endpoint) netip.Addr {
+	to, network := peer.addr.Unmap(), networkFamily(!peer.addr.Unmap().Is4())
+	switch {
+	case !to.IsUnspecified():
+	case to.Is4():
+		to = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	default:
+		to = netip.IPv6Loopback()
+	}
+	r, err := s.n.stack.FindRoute(tcpip.NICID(peer.scope), tcpip.Address{}, addressOf(to), network, false)
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer r.Release()
+	return netipOf(r.LocalAddress())
+}
+
 func (s *tcpStream) peer() (endpoint, error) {
 	a, err := s.ep.GetRemoteAddress()
 	if err != nil {

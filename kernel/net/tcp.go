@@ -1,6 +1,7 @@
 package net
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -139,11 +140,30 @@ func (s *streamSocket) Bind(addr []byte) error {
 		}
 	}
 	if err := s.stream().bind(e); err != nil {
+		if !s.isBound && s.stream().state() == streamInitial {
+			s.replaceLocked() // the engine's endpoint keeps the address, and would not give back a port that listen finds
+		}
 		return err
 	}
 	s.bound, s.isBound = e, true
 	s.bound.port = s.stream().local().port
 	return nil
+}
+
+// bindSourceLocked binds an endpoint that is bound to a port, but to no address, to the one that its connection will have. The engine
+// gives the port back by that address, so it would not give back the port of no address.
+func (s *streamSocket) bindSourceLocked(peer endpoint) error {
+	if !s.isBound || !s.bound.addr.IsUnspecified() || s.stream().state() != streamInitial {
+		return nil
+	}
+	from := endpoint{addr: s.stream().source(peer), port: s.bound.port, scope: peer.scope}
+	if !from.addr.IsValid() {
+		return nil // nor can it connect
+	}
+	if s.family == unix.AF_INET6 {
+		from.addr = netip.AddrFrom16(from.addr.As16())
+	}
+	return s.replaceWithLocked(from)
 }
 
 // Connect implements Socket.
@@ -182,6 +202,9 @@ func (s *streamSocket) Connect(addr []byte) error {
 		if v, err := s.stream().option(optV6Only); err == nil && v != 0 {
 			return unix.ENETUNREACH
 		}
+	}
+	if err := s.bindSourceLocked(e); err != nil {
+		return err
 	}
 	err = s.stream().connect(e)
 	// The refusal of an attempt that is under way may have come already: that is for poll and SO_ERROR to tell.
@@ -231,8 +254,11 @@ func (s *streamSocket) disconnectLocked() error {
 	return s.replaceLocked()
 }
 
-// replaceLocked puts a new endpoint with the same options in the place of the old one.
-func (s *streamSocket) replaceLocked() error {
+// replaceLocked puts a new endpoint with the same options, bound to the same address, in the place of the old one.
+func (s *streamSocket) replaceLocked() error { return s.replaceWithLocked(s.bound) }
+
+// replaceWithLocked is replaceLocked; if the socket is bound, the endpoint is bound to bound.
+func (s *streamSocket) replaceWithLocked(bound endpoint) error {
 	ep := s.stack.engine.newStream(s.family == unix.AF_INET6, s.wait)
 	for _, r := range s.set {
 		ep.setOption(r.o, r.v)
@@ -242,7 +268,7 @@ func (s *streamSocket) replaceLocked() error {
 	s.shut.clear()
 	s.gone.Store(false)
 	if s.isBound {
-		return ep.bind(s.bound)
+		return ep.bind(bound)
 	}
 	return nil
 }
