@@ -45,6 +45,12 @@ func (c *Call) position(o *vfs.OpenFile, addr uint64) (position, error) {
 	return p, nil
 }
 
+// takesNoCopies tells whether nothing is copied to a file in the kernel: a write to an eventfd is a number, not bytes.
+func takesNoCopies(o *vfs.OpenFile) bool {
+	_, is := o.File().(*vfs.EventFD)
+	return is
+}
+
 // store gives the offset after the copy back.
 func (c *Call) store(p *position) error {
 	if p.addr != 0 {
@@ -72,7 +78,7 @@ func (c *Call) sendfile() (uint64, error) {
 	switch {
 	case !in.Readable() || !out.Writable():
 		return 0, unix.EBADF
-	case int64(c.Args[3]) < 0 || !in.HasPosition():
+	case int64(c.Args[3]) < 0 || !in.HasPosition() || takesNoCopies(out):
 		return 0, unix.EINVAL
 	case out.Flags()&unix.O_APPEND != 0:
 		return 0, unix.EINVAL
@@ -275,7 +281,7 @@ func (c *Call) spliceFrom(pipe *vfs.PipeEnd, in, out *vfs.OpenFile, n int, nonbl
 		return 0, err
 	case c.Args[3] != 0 && !out.HasPosition():
 		return 0, unix.ESPIPE
-	case out.Flags()&unix.O_APPEND != 0:
+	case out.Flags()&unix.O_APPEND != 0 || takesNoCopies(out):
 		return 0, unix.EINVAL
 	}
 	chunk := copyChunks.Get().(*[copyChunk]byte)

@@ -234,6 +234,20 @@ func eventfd(t *check.T) {
 	t.WantErr("read of 7 bytes", err, unix.EINVAL)
 	check.Equal(t, "counter", read(fd), 1<<64-2)
 
+	// A number isn't bytes that could be copied in the kernel.
+	file := openFile(t, tempDir(t)+"/numbers", os.O_RDWR|os.O_CREATE)
+	t.Must(file.Truncate(64))
+	_, err = unix.Sendfile(fd, int(file.Fd()), new(int64), 64)
+	t.WantErr("sendfile to an eventfd", err, unix.EINVAL)
+	var pipe [2]int
+	t.Must(unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	_, err = unix.Write(pipe[1], make([]byte, 8))
+	t.Must(err)
+	_, err = unix.Splice(pipe[0], nil, fd, nil, 8, 0)
+	t.WantErr("splice to an eventfd", err, unix.EINVAL)
+	unix.Close(pipe[0])
+	unix.Close(pipe[1])
+
 	sem, err := unix.Eventfd(2, unix.EFD_SEMAPHORE|unix.EFD_NONBLOCK)
 	t.Must(err)
 	defer unix.Close(sem)
