@@ -312,6 +312,10 @@ func (c *Call) doSelect(deadline time.Time, now bool) (uint64, error) {
 				return 0, err
 			}
 		}
+		if n%64 != 0 { // what the last word has beyond nfds is neither looked at nor given back
+			last := b[(i+1)*size-8:]
+			le.PutUint64(last, le.Uint64(last)&(1<<(n%64)-1))
+		}
 	}
 	s := &c.io.poll
 	defer s.release()
