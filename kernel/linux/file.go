@@ -21,8 +21,14 @@ type transferState struct {
 	poll    pollState
 }
 
-// scratchBytes returns a buffer of n bytes of the thread, with old contents.
+// keptScratch is how many bytes of scratch a thread keeps.
+const keptScratch = 8 << 10
+
+// scratchBytes returns a buffer of n bytes, with old contents; a small one is the thread's, and the same the next time.
 func (s *transferState) scratchBytes(n int) []byte {
+	if n > keptScratch {
+		return make([]byte, n)
+	}
 	if cap(s.scratch) < n {
 		s.scratch = make([]byte, n)
 	}

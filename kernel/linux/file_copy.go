@@ -172,8 +172,8 @@ func (c *Call) copyFileRange() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := int64(min(c.Args[4], mm.MaxTransfer))
-	if err := checkCopyRange(&from, &to, n); err != nil {
+	n, err := checkCopyRange(&from, &to, int64(min(c.Args[4], mm.MaxTransfer)))
+	if err != nil {
 		return 0, err
 	}
 	chunk := copyChunks.Get().(*[copyChunk]byte)
@@ -206,28 +206,34 @@ func (c *Call) copyFileRange() (uint64, error) {
 	return 0, err
 }
 
-// checkCopyRange makes the checks of generic_copy_file_checks.
-func checkCopyRange(from, to *position, n int64) error {
-	for _, p := range []*position{from, to} {
+// checkCopyRange makes the checks of generic_copy_file_checks. It returns n, within one file no more than the bytes that are there.
+func checkCopyRange(from, to *position, n int64) (int64, error) {
+	var size int64 // of from, the last one
+	for _, p := range []*position{to, from} {
 		st, err := p.file.File().Stat()
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-			return unix.EISDIR
+			return 0, unix.EISDIR
 		case st.Mode&unix.S_IFMT != unix.S_IFREG:
-			return unix.EINVAL
+			return 0, unix.EINVAL
 		}
+		size = st.Size
 	}
 	if !from.file.Readable() || !to.file.Writable() || to.file.Flags()&unix.O_APPEND != 0 {
-		return unix.EBADF
+		return 0, unix.EBADF
 	}
 	a, aok := from.file.File().(vfs.NodeHolder)
 	b, bok := to.file.File().(vfs.NodeHolder)
-	if aok && bok && a.Node() == b.Node() && from.off < to.off+n && to.off < from.off+n {
-		return unix.EINVAL // they overlap
+	if !aok || !bok || a.Node() != b.Node() {
+		return n, nil
 	}
-	return nil
+	n = min(n, max(size-from.off, 0))
+	if from.off < to.off+n && to.off < from.off+n {
+		return 0, unix.EINVAL // they overlap
+	}
+	return n, nil
 }
 
 // Flags of splice(2); SPLICE_F_MOVE and SPLICE_F_MORE are hints.

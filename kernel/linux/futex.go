@@ -45,8 +45,8 @@ func (c *Call) futex() (uint64, error) {
 		n, err := c.FutexWake(addr, count, value3)
 		return uint64(n), err
 	case futexRequeue:
-		woken, _, err := c.FutexRequeue(addr, addr2, count, count2, nil)
-		return uint64(woken), err
+		woken, moved, err := c.FutexRequeue(addr, addr2, count, count2, nil)
+		return uint64(woken + moved), err // futex(2) tells of the woken only, but Linux counts as below
 	case futexCmpRequeue:
 		woken, moved, err := c.FutexRequeue(addr, addr2, count, count2, &value3)
 		return uint64(woken + moved), err

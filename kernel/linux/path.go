@@ -185,7 +185,7 @@ func (c *Call) fchdir() (uint64, error) {
 }
 
 // maxDirents bounds the bytes of one getdents64: the caller comes again for the rest.
-const maxDirents = 32 << 10
+const maxDirents = copyChunk
 
 // direntHeader is the size of struct linux_dirent64 before the name: d_ino (64 bits), d_off (64), d_reclen (16),
 // d_type (8).
@@ -197,7 +197,9 @@ func (c *Call) getdents64() (uint64, error) {
 		return 0, err
 	}
 	defer o.Release()
-	b := c.io.scratchBytes(int(min(uint64(uint32(c.Args[2])), maxDirents)))
+	chunk := copyChunks.Get().(*[copyChunk]byte)
+	defer copyChunks.Put(chunk)
+	b := chunk[:min(uint64(uint32(c.Args[2])), maxDirents)]
 	n, short := 0, false
 	err = o.ReadDir(func(ino uint64, typ uint8, name string, next int64) bool {
 		size := (direntHeader + len(name) + 1 + 7) &^ 7

@@ -9,8 +9,13 @@ import (
 	"wick/kernel/vfs"
 )
 
+// keptPolled is how many descriptors a thread keeps room to poll for, once it has polled so many. More are polled only while the
+// kernel's memory isn't short: each takes a hundred bytes, and all threads may poll as many as their process may have open.
+const keptPolled = 256
+
 // pollState is what a thread's polls reuse.
 type pollState struct {
+	fds     []byte // the struct pollfd of poll and ppoll
 	items   []polled
 	entries []waiter.Entry
 	ready   chan struct{}
@@ -45,7 +50,18 @@ func (s *pollState) release() {
 		}
 		s.items[i] = polled{}
 	}
-	s.items = s.items[:0]
+	s.items, s.fds = s.items[:0], nil
+	if cap(s.items) > keptPolled {
+		s.items, s.entries = nil, nil
+	}
+}
+
+// roomToPoll refuses to poll n descriptors with unix.ENOMEM if that could make the kernel's memory run out.
+func (c *Call) roomToPoll(n int) error {
+	if n > keptPolled && c.Kernel.Short != nil && c.Kernel.Short() {
+		return unix.ENOMEM
+	}
+	return nil
 }
 
 // register puts an entry into the queue of each file.
@@ -198,11 +214,15 @@ func (c *Call) loadPoll(addr, n uint64) error {
 	if n > uint64(c.FDs.Limit()) {
 		return unix.EINVAL
 	}
+	if err := c.roomToPoll(int(n)); err != nil {
+		return err
+	}
 	b := c.io.scratchBytes(int(n) * sizeofPollfd)
 	if err := c.Space.CopyIn(b, addr); err != nil {
 		return err
 	}
 	s := &c.io.poll
+	s.fds = b
 	for ; len(b) > 0; b = b[sizeofPollfd:] {
 		var it polled
 		if fd := int32(le.Uint32(b)); fd >= 0 {
@@ -225,7 +245,7 @@ func (c *Call) finishPoll(addr uint64, deadline time.Time, now bool) (uint64, er
 	if err != nil {
 		return 0, err
 	}
-	b := c.io.scratchBytes(len(c.io.poll.items) * sizeofPollfd) // as loadPoll left it
+	b := c.io.poll.fds
 	for i := range c.io.poll.items {
 		le.PutUint16(b[i*sizeofPollfd+6:], uint16(c.io.poll.items[i].revents))
 	}
@@ -303,6 +323,9 @@ func (c *Call) doSelect(deadline time.Time, now bool) (uint64, error) {
 		return 0, unix.EINVAL
 	}
 	n = min(n, c.FDs.Size())
+	if err := c.roomToPoll(n); err != nil {
+		return 0, err
+	}
 	size := (n + 63) / 64 * 8 // bytes of a set
 	b := c.io.scratchBytes(3 * size)
 	clear(b)
@@ -311,6 +334,10 @@ func (c *Call) doSelect(deadline time.Time, now bool) (uint64, error) {
 			if err := c.Space.CopyIn(b[i*size:(i+1)*size], addr); err != nil {
 				return 0, err
 			}
+		}
+		if n%64 != 0 { // what the last word has beyond nfds is neither looked at nor given back
+			last := b[(i+1)*size-8:]
+			le.PutUint64(last, le.Uint64(last)&(1<<(n%64)-1))
 		}
 	}
 	s := &c.io.poll

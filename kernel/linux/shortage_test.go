@@ -31,6 +31,31 @@ func TestCallsThatKeepMemoryAreRefusedWhileItIsShort(t *testing.T) {
 	p.run()
 }
 
+// TestPollingManyDescriptorsKeepsNothing: a process may have thousands of threads that have once polled thousands of descriptors.
+func TestPollingManyDescriptorsKeepsNothing(t *testing.T) {
+	p := newFileProgram(t)
+	var short atomic.Bool
+	p.proc.Kernel.Short = short.Load
+	const many = 1000
+	none := make([]uint64, many)
+	for i := range none {
+		none[i] = pollfd(-1, 0, 0)
+	}
+	p.store(dataAt, none...)
+	p.returns(0, unix.SYS_POLL, dataAt, many, 1)
+	p.check(func() {
+		io := &p.proc.Leader().Local.(*Call).io
+		if s := &io.poll; cap(s.items) > keptPolled || cap(s.entries) > keptPolled || cap(s.fds) > 0 || cap(io.scratch) > keptScratch {
+			t.Errorf("room is kept for %d descriptors, %d entries, %d bytes of pollfds and %d of scratch",
+				cap(s.items), cap(s.entries), cap(s.fds), cap(io.scratch))
+		}
+		short.Store(true)
+	})
+	p.returns(unix.ENOMEM, unix.SYS_POLL, dataAt, many, 1)
+	p.returns(0, unix.SYS_POLL, dataAt, keptPolled, 1)
+	p.run()
+}
+
 func TestLimitOnMappingsFollowsMemory(t *testing.T) {
 	for memory, want := range map[uint64]int{0: 1024, 16 << 20: 2048, 100 << 20: 12800, 1 << 40: 65530} {
 		if got := maxAreas(memory); got != want {

@@ -81,6 +81,9 @@ func newSpace(machine Machine, shares *shares, limits Limits) (*Space, error) {
 // Retain says that one more process has the space (CLONE_VM), which calls Release in the end.
 func (s *Space) Retain() { s.users.Add(1) }
 
+// Shared tells whether more than one process has the space.
+func (s *Space) Shared() bool { return s.users.Load() > 1 }
+
 // Root returns the physical address of the page-table root, for CR3.
 func (s *Space) Root() PhysAddr { return s.root }
 

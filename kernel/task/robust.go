@@ -44,19 +44,19 @@ func (t *Thread) releaseRobust() {
 		var next [8]byte
 		// Read the link first: the new owner of the lock may change it.
 		err := t.Process.Space.CopyIn(next[:], entry)
-		if entry != busy && !t.abandon(entry+offset) || err != nil {
+		if entry != busy && !t.abandon(entry+offset, false) || err != nil {
 			break
 		}
 		entry = le.Uint64(next[:])
 	}
 	if busy != 0 {
-		t.abandon(busy + offset)
+		t.abandon(busy+offset, true)
 	}
 }
 
-// abandon marks the lock word at addr, if the thread owns it, and wakes a waiter. It returns false if there is no
-// memory there.
-func (t *Thread) abandon(addr uint64) bool {
+// abandon marks the lock word at addr, if the thread owns it, and wakes a waiter. If it was busy with the lock and nobody owns
+// that, it may have released it and not have come to wake a waiter. It returns false if there is no memory there.
+func (t *Thread) abandon(addr uint64, busy bool) bool {
 	p := t.Process
 	if addr&3 != 0 {
 		return false
@@ -66,7 +66,11 @@ func (t *Thread) abandon(addr uint64) bool {
 		if err != nil {
 			return false
 		}
-		if v&futexTIDMask != uint32(t.TID) {
+		owner := v & futexTIDMask
+		if owner == 0 && busy {
+			p.FutexWake(addr, 1, futexAnyBits)
+		}
+		if owner != uint32(t.TID) {
 			return true
 		}
 		swapped, err := p.Space.CompareAndSwapUint32(addr, v, v&futexWaiters|futexOwnerDied)

@@ -118,14 +118,13 @@ func (t *Thread) Exit(code int) {
 
 // leave is the end of the thread.
 func (t *Thread) leave() {
-	if !t.Process.Exiting() {
-		t.releaseRobust()
-		if t.clearTID != 0 {
-			t.Process.storeTID(t.clearTID, 0)
-			t.Process.FutexWake(t.clearTID, 1, futexAnyBits)
-		}
+	p := t.Process
+	t.releaseRobust() // also at the end of the process: others may share the locks
+	if t.clearTID != 0 && (!p.Exiting() || p.Space.Shared()) {
+		p.storeTID(t.clearTID, 0)
+		p.FutexWake(t.clearTID, 1, futexAnyBits)
 	}
-	t.Process.removeThread(t)
+	p.removeThread(t)
 }
 
 // notify sets bits of attention and brings the thread to look at them, wherever it is. If they are set, it was told

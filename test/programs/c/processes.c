@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -16,6 +17,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
+
+#define FUTEX_WAIT 0
+#define FUTEX_REQUEUE 3
 
 extern char **environ;
 
@@ -141,6 +146,122 @@ static void shared_semaphore(void)
 	EQUAL(end(pid), 0);
 	EQUAL(s->count, 400);
 	munmap(s, 4096);
+}
+
+/* A waiter sleeps on the word: those that were moved to where they are. */
+static int waiters(void *word)
+{
+	return syscall(SYS_futex, word, FUTEX_REQUEUE, 0, 1L, word, 0);
+}
+
+static void *exit_group_in_thread(void *arg)
+{
+	_exit(*(int *)arg);
+}
+
+/* end_holding ends the process in one of several ways. */
+static void end_holding(int way)
+{
+	pthread_t t;
+	char *argv[] = {self, "-child", "exit", "0", NULL};
+
+	switch (way) {
+	case 0:
+		_exit(0);
+	case 1:
+		syscall(SYS_exit, 0);
+	case 2:
+		raise(SIGKILL);
+	case 3:
+		pthread_create(&t, NULL, exit_group_in_thread, &(int){0});
+		for (;;)
+			pause();
+	case 4:
+		execve(self, argv, environ);
+	}
+}
+
+/* A process that ends with a lock leaves it to the next one, which is told, whatever ends it. */
+static void lock_of_ended_process(void)
+{
+	struct {
+		pthread_mutex_t mutex;
+		atomic_int holds;
+	} *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(s != MAP_FAILED);
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	for (int way = 0; way < 5; way++) {
+		CHECK(pthread_mutex_init(&s->mutex, &attr) == 0);
+		s->holds = 0;
+		CHILD(owner) {
+			pthread_mutex_lock(&s->mutex);
+			s->holds = 1;
+			while (s->holds == 1)
+				usleep(100);
+			usleep(1000); /* the others sleep by now, or don't: both must do */
+			end_holding(way);
+			_exit(1);
+		}
+		while (!s->holds)
+			usleep(100);
+		CHILD(other) {
+			s->holds = 2;
+			_exit(pthread_mutex_lock(&s->mutex)); /* with the lock */
+		}
+		EQUAL(end(other), EOWNERDEAD);
+		EQUAL(end(owner), way == 2 ? 1000 + SIGKILL : 0);
+		EQUAL(pthread_mutex_lock(&s->mutex), EOWNERDEAD);
+		EQUAL(pthread_mutex_consistent(&s->mutex), 0);
+		EQUAL(pthread_mutex_unlock(&s->mutex), 0);
+		EQUAL(pthread_mutex_destroy(&s->mutex), 0);
+	}
+	munmap(s, 4096);
+}
+
+/* A process that has released a lock, and ends before it has woken who waits for that. */
+static void ended_before_the_wake(void)
+{
+	atomic_int *word = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(word != MAP_FAILED);
+	*word = 5;
+	CHILD(pid) {
+		struct {
+			void *next;
+			long offset;
+			void *busy;
+		} head = {&head, 0, word};
+		syscall(SYS_set_robust_list, &head, sizeof head);
+		while (waiters(word) == 0) {}
+		*word = 0;
+		_exit(0);
+	}
+	struct timespec limit = {30, 0};
+	EQUAL(syscall(SYS_futex, word, FUTEX_WAIT, 5, &limit), 0);
+	EQUAL(end(pid), 0);
+	munmap(word, 4096);
+}
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	_exit(9);
+}
+
+/* The end of a process is told to one that has the same memory, by the word that is cleared. */
+static void cleared_in_shared_memory(void)
+{
+	static char stack[16 << 10] __attribute__((aligned(16)));
+	static atomic_int word;
+	struct timespec limit = {30, 0};
+	word = 1;
+	pid_t pid = clone(end_at_once, stack + sizeof stack, CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, NULL, NULL, NULL, &word);
+	CHECK(pid > 0);
+	while (word != 0)
+		CHECK(syscall(SYS_futex, &word, FUTEX_WAIT, 1, &limit) == 0 || errno == EAGAIN);
+	EQUAL(end(pid), 9);
 }
 
 static void *spin(void *stop)
@@ -389,6 +510,9 @@ static const struct check_case cases[] = {
 	{"memory-is-copied", memory_is_copied},
 	{"shared-memory", shared_memory},
 	{"shared-semaphore", shared_semaphore},
+	{"lock-of-ended-process", lock_of_ended_process},
+	{"ended-before-the-wake", ended_before_the_wake},
+	{"cleared-in-shared-memory", cleared_in_shared_memory},
 	{"fork-with-threads", fork_with_threads},
 	{"vfork-exec", vfork_exec},
 	{"posix-spawn", spawn},

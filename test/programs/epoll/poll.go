@@ -94,6 +94,13 @@ func selectCall(t *check.T) {
 	bad.Set(closed)
 	_, err = unix.Select(closed+1, bad, nil, nil, &unix.Timeval{})
 	t.WantErr("a closed descriptor", err, unix.EBADF)
+	rd, _ = sets()
+	rd.Set(closed)
+	n, err = unix.Select(r+1, rd, nil, nil, &unix.Timeval{})
+	t.Must(err)
+	if n != 1 || !rd.IsSet(r) || rd.IsSet(closed) {
+		t.Errorf("with one beyond nfds: %d, readable %v and, beyond nfds, %v", n, rd.IsSet(r), rd.IsSet(closed))
+	}
 
 	start := time.Now()
 	n, err = unix.Pselect(0, nil, nil, nil, &unix.Timespec{Nsec: 15e6}, nil)

@@ -295,3 +295,19 @@ func copyFile(t *check.T) {
 	check.Equal(t, "bytes copied", n, 300000)
 	wantContent(t, dir+"/to", want)
 }
+
+// copyWithinFile appends a copy of a file to it: asked for more, copy_file_range takes what there was at first.
+func copyWithinFile(t *check.T) {
+	path := tempDir(t) + "/file"
+	want := pattern(100000)
+	t.Must(os.WriteFile(path, want, 0o600))
+	fd := int(openFile(t, path, os.O_RDWR).Fd())
+	from, to := int64(0), int64(len(want))
+	n, err := unix.CopyFileRange(fd, &from, fd, &to, 1<<40, 0)
+	t.Must(err)
+	check.Equal(t, "bytes copied", n, len(want))
+	wantContent(t, path, append(want, want...))
+	from, to = 0, int64(len(want))
+	_, err = unix.CopyFileRange(fd, &from, fd, &to, len(want)+1, 0)
+	t.WantErr("ranges that overlap", err, unix.EINVAL)
+}

@@ -112,7 +112,10 @@ func futexRequeue(t *check.T) {
 		time.Sleep(time.Millisecond)
 	}
 	check.Equal(t, "left at the first word", wake(from, 10), 0)
-	check.Equal(t, "woken at the second word", wake(to, 10), 10)
+	n, errno := requeue(to, from, 2, 10)
+	check.Equal(t, "requeue back", errno, 0)
+	check.Equal(t, "woken or moved back", n, 10)
+	check.Equal(t, "woken at the first word", wake(from, 10), 8)
 	join()
 }
 

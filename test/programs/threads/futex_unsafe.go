@@ -12,6 +12,7 @@ import (
 const (
 	futexWaitOp       = 0 | 128
 	futexWakeOp       = 1 | 128
+	futexRequeueOp    = 3 | 128
 	futexCmpRequeueOp = 4 | 128
 	futexWaitBitsetOp = 9 | 128
 	futexWakeBitsetOp = 10 | 128
@@ -58,6 +59,14 @@ func cmpRequeue(from, to *uint32, n, limit int, val uint32) (int, syscall.Errno)
 	// SAFETY: futex(2) reads the word at from and only compares the address of to.
 	moved, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(from)), futexCmpRequeueOp, uintptr(n),
 		uintptr(limit), uintptr(unsafe.Pointer(to)), uintptr(val))
+	return int(moved), errno
+}
+
+// requeue is FUTEX_REQUEUE: cmpRequeue whatever the word is.
+func requeue(from, to *uint32, n, limit int) (int, syscall.Errno) {
+	// SAFETY: futex(2) only compares the addresses.
+	moved, _, errno := syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(from)), futexRequeueOp, uintptr(n),
+		uintptr(limit), uintptr(unsafe.Pointer(to)), 0)
 	return int(moved), errno
 }
 
