@@ -468,6 +468,33 @@ func TestTimerFDCountsWhatItsTimerIsLateFor(t *testing.T) {
 	}
 }
 
+// TestTimerFDRestsUntilItIsRead: whoever doesn't read is told of one expiration, and a short interval takes no time.
+func TestTimerFDRestsUntilItIsRead(t *testing.T) {
+	timer := NewTimerFD(false)
+	told := newChannelEntry(waiter.ReadableEvents)
+	timer.EventRegister(&told.Entry)
+	defer timer.EventUnregister(&told.Entry)
+	rests := func() bool {
+		timer.mu.Lock()
+		defer timer.mu.Unlock()
+		return !timer.timer.Stop()
+	}
+	buf := make([]byte, 8)
+	for _, look := range []func(){
+		func() { timer.Get() },
+		func() { b := Bytes(buf); timer.Read(&b, 0) },
+	} {
+		timer.Set(time.Now(), time.Hour)
+		<-told.ready
+		if !rests() {
+			t.Error("waits for the next expiration, which nobody has to be told of")
+		}
+		if look(); rests() {
+			t.Error("rests, though somebody has looked")
+		}
+	}
+}
+
 func BenchmarkNewFS(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
