@@ -178,6 +178,10 @@ func TestDevices(t *testing.T) {
 			t.Errorf("%s: %d, %v", path, len(b), err)
 		}
 	}
+	// Of random bytes there are no more at a time, for a signal has to wait for all of them.
+	if b, err := read("/dev/urandom", 33<<20); len(b) != 32<<20-1 || err != nil {
+		t.Errorf("/dev/urandom: %d, %v", len(b), err)
+	}
 	for _, path := range []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/kmsg"} {
 		if n, err := put(path); n != 5 || err != nil {
 			t.Errorf("write %s: %d, %v", path, n, err)
