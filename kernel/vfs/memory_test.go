@@ -154,6 +154,26 @@ func TestLongestFile(t *testing.T) {
 	frames.expect(t, 8)
 }
 
+// TestReopenedFileIsGivenBack: a file without a name that was closed while another thread opened it once more, by /proc/self/fd, is given
+// back again.
+func TestReopenedFileIsGivenBack(t *testing.T) {
+	frames := newCountedFrames(10)
+	paths := newTestFS(t, Options{Frames: frames}).NewPaths()
+	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	f := o.File().(*RegularFile).node
+	if err := paths.Unlink(nil, "/tmp/f"); err != nil {
+		t.Fatal(err)
+	}
+	o.Release()
+	for range 2 {
+		o = NewOpenFile(f.open(nil, "f"), unix.O_RDWR)
+		write(t, o, "hello")
+		frames.expect(t, 1)
+		o.Release()
+		frames.expect(t, 0)
+	}
+}
+
 // TestMappedFileKeepsItsFrames: what a space has mapped is there until the last mapping goes.
 func TestMappedFileKeepsItsFrames(t *testing.T) {
 	ours, _ := newOursMapped(t, []byte("hello"), false)

@@ -33,7 +33,6 @@ type Regular struct {
 	size      int64       // guarded by mu
 	opens     int         // guarded by mu: open descriptions
 	temporary bool        // guarded by mu: O_TMPFILE without O_EXCL
-	reaped    bool        // guarded by mu: counted as given back
 	seals     uint32      // guarded by mu: F_SEAL_ of a memfd
 
 	views   map[*mm.View]mm.Access // guarded by mu: what maps the file
@@ -435,10 +434,9 @@ func (f *Regular) reap() {
 	f.inode.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if named || f.opens > 0 || len(f.views) > 0 || f.reaped {
+	if named || f.opens > 0 || len(f.views) > 0 {
 		return
 	}
-	f.reaped = true
 	f.dropLocked(0, len(f.pages))
 	f.initial, f.size = nil, 0
 }
