@@ -74,11 +74,15 @@ func (d *device) positional() {}
 // drain takes all of src, as a write that goes nowhere does. The memory isn't touched.
 func drain(src Src) (int64, error) { return int64(src.Len()), nil }
 
-// fill writes pieces to dst until it is full. next returns the next piece, p or a part of it.
+// fill writes pieces to dst until it is full. next returns the next piece, of n bytes at most; an empty one is the end.
 func fill(dst Dst, next func(n int) []byte) (total int64, err error) {
 	for err == nil && dst.Len() > 0 {
+		piece := next(dst.Len())
+		if len(piece) == 0 {
+			break
+		}
 		var n int
-		n, err = dst.Write(next(dst.Len()))
+		n, err = dst.Write(piece)
 		total += int64(n)
 	}
 	if total > 0 {
@@ -124,14 +128,19 @@ func (f *zeroFile) Write(src Src, _ int64) (int64, error) {
 // randomFile is /dev/random and /dev/urandom, which are the same since Linux 5.6, but that one may wait.
 type randomFile struct{ device }
 
+// maxRandomRead is the most bytes that one read gives, random(4): a signal has to wait for the end of it.
+const maxRandomRead = 32<<20 - 1
+
 func openRandom(o *opening) (File, error) { return &randomFile{newDevice(o)}, nil }
 
 // Read implements File.
 func (f *randomFile) Read(dst Dst, _ int64) (int64, error) {
 	bounce := newBounce()
 	defer freeBounce(bounce)
+	left := maxRandomRead
 	return fill(dst, func(n int) []byte {
-		p := bounce[:min(n, len(bounce))]
+		p := bounce[:min(n, len(bounce), left)]
+		left -= len(p)
 		rand.Read(p) // never fails [crypto/rand]
 		return p
 	})

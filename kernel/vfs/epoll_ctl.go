@@ -10,6 +10,11 @@ import (
 // maxEpollDepth is how deep epolls may watch one another, see epoll_ctl(2) on ELOOP.
 const maxEpollDepth = 5
 
+// maxEpollPaths is over how many chains of epolls at most a change of one is told to those who wait. Where many watch many, their
+// number grows with the depth as a power of the width, so that one write to a pipe would never end. Linux, which counts by length,
+// allows no more (path_limits).
+const maxEpollPaths = 500
+
 // nestMu guards who watches whom among the epolls (Epoll.watchers). It is taken before any Epoll.mu.
 var nestMu sync.Mutex
 
@@ -31,17 +36,33 @@ func (e *Epoll) Add(o *OpenFile, fd int, ev EpollEvent) error {
 	}
 	nestMu.Lock()
 	defer nestMu.Unlock()
-	below, loop := inner.depthLocked(e, maxEpollDepth)
+	depths := make(map[*Epoll]int)
+	below, loop := inner.depthLocked(e, maxEpollDepth, depths)
 	if loop || below+e.heightLocked(maxEpollDepth) > maxEpollDepth {
 		return unix.ELOOP
-	}
-	if err := e.add(o, fd, ev); err != nil {
-		return err
 	}
 	if inner.watchers == nil {
 		inner.watchers = make(map[*Epoll]int)
 	}
 	inner.watchers[e]++
+	err := boundedLocked(depths)
+	if err == nil {
+		err = e.add(o, fd, ev)
+	}
+	if err != nil {
+		inner.unwatchLocked(e)
+	}
+	return err
+}
+
+// boundedLocked returns unix.EINVAL if a change of one of the epolls is told over more than maxEpollPaths chains.
+func boundedLocked(epolls map[*Epoll]int) error {
+	paths := make(map[*Epoll]int)
+	for e := range epolls {
+		if e.pathsLocked(paths) > maxEpollPaths {
+			return unix.EINVAL
+		}
+	}
 	return nil
 }
 
@@ -126,13 +147,13 @@ func (e *Epoll) removeLocked(it *item) {
 }
 
 // depthLocked returns how many levels of epolls e is, itself included and counting no further
-// than limit+1, and whether sought is among them.
-func (e *Epoll) depthLocked(sought *Epoll, limit int) (depth int, found bool) {
+// than limit+1, and whether sought is among them. depths are those of the ones that have been looked at.
+func (e *Epoll) depthLocked(sought *Epoll, limit int, depths map[*Epoll]int) (depth int, found bool) {
 	if e == sought {
 		return 1, true
 	}
-	if limit == 0 {
-		return 1, false
+	if depth, ok := depths[e]; ok || limit == 0 {
+		return max(depth, 1), false
 	}
 	e.mu.Lock()
 	var inner []*Epoll
@@ -143,12 +164,13 @@ func (e *Epoll) depthLocked(sought *Epoll, limit int) (depth int, found bool) {
 	}
 	e.mu.Unlock()
 	for _, in := range inner {
-		d, f := in.depthLocked(sought, limit-1)
+		d, f := in.depthLocked(sought, limit-1, depths)
 		if f {
 			return 0, true
 		}
 		depth = max(depth, d)
 	}
+	depths[e] = depth + 1
 	return depth + 1, false
 }
 
@@ -163,10 +185,28 @@ func (e *Epoll) heightLocked(limit int) int {
 	return height + 1
 }
 
+// pathsLocked returns over how many chains of epolls a change of e is told, counting no further than maxEpollPaths+1. known are those
+// of the ones that have been looked at.
+func (e *Epoll) pathsLocked(known map[*Epoll]int) int {
+	if paths, ok := known[e]; ok {
+		return paths
+	}
+	paths := 0
+	for outer, items := range e.watchers {
+		paths = min(paths+items*outer.pathsLocked(known), maxEpollPaths+1)
+	}
+	known[e] = max(paths, 1)
+	return known[e]
+}
+
 // removeWatcher forgets one item of outer that watched e.
 func (e *Epoll) removeWatcher(outer *Epoll) {
 	nestMu.Lock()
 	defer nestMu.Unlock()
+	e.unwatchLocked(outer)
+}
+
+func (e *Epoll) unwatchLocked(outer *Epoll) {
 	if e.watchers[outer]--; e.watchers[outer] <= 0 {
 		delete(e.watchers, outer)
 	}

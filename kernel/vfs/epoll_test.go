@@ -197,6 +197,39 @@ func TestEpollNestedEdge(t *testing.T) {
 	outer.expect(unix.EPOLLIN)
 }
 
+// TestEpollPathsAreBounded: epolls that all watch all below them can't be so many that a change is told without end.
+func TestEpollPathsAreBounded(t *testing.T) {
+	const width = 16
+	var below []*OpenFile
+	bottom := newWatched(t, unix.EPOLLIN)
+	refused := 0
+	for level := range maxEpollDepth {
+		var here []*OpenFile
+		for range width {
+			e := newEpoll(new(memory))
+			here = append(here, NewOpenFile(e, 0))
+			if level == 0 {
+				e.Add(bottom.file, 0, EpollEvent{Events: unix.EPOLLIN})
+			}
+			for fd, o := range below {
+				switch err := e.Add(o, fd, EpollEvent{Events: unix.EPOLLIN}); err {
+				case nil:
+				case unix.EINVAL:
+					refused++
+				default:
+					t.Fatal(err)
+				}
+			}
+		}
+		below = here
+	}
+	if refused == 0 {
+		t.Error("none was refused")
+	}
+	bottom.signal()
+	bottom.expect(unix.EPOLLIN)
+}
+
 func TestEpollLoops(t *testing.T) {
 	in := EpollEvent{Events: unix.EPOLLIN}
 	var e [7]*Epoll

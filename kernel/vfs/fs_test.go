@@ -178,6 +178,10 @@ func TestDevices(t *testing.T) {
 			t.Errorf("%s: %d, %v", path, len(b), err)
 		}
 	}
+	// Of random bytes there are no more at a time, for a signal has to wait for all of them.
+	if b, err := read("/dev/urandom", 33<<20); len(b) != 32<<20-1 || err != nil {
+		t.Errorf("/dev/urandom: %d, %v", len(b), err)
+	}
 	for _, path := range []string{"/dev/null", "/dev/zero", "/dev/urandom", "/dev/kmsg"} {
 		if n, err := put(path); n != 5 || err != nil {
 			t.Errorf("write %s: %d, %v", path, n, err)
@@ -465,6 +469,33 @@ func TestTimerFDCountsWhatItsTimerIsLateFor(t *testing.T) {
 	}
 	if left, _ := timer.Get(); left <= 0 || left > 5*time.Minute {
 		t.Errorf("%v left, want 5 minutes", left)
+	}
+}
+
+// TestTimerFDRestsUntilItIsRead: whoever doesn't read is told of one expiration, and a short interval takes no time.
+func TestTimerFDRestsUntilItIsRead(t *testing.T) {
+	timer := NewTimerFD(false)
+	told := newChannelEntry(waiter.ReadableEvents)
+	timer.EventRegister(&told.Entry)
+	defer timer.EventUnregister(&told.Entry)
+	rests := func() bool {
+		timer.mu.Lock()
+		defer timer.mu.Unlock()
+		return !timer.timer.Stop()
+	}
+	buf := make([]byte, 8)
+	for _, look := range []func(){
+		func() { timer.Get() },
+		func() { b := Bytes(buf); timer.Read(&b, 0) },
+	} {
+		timer.Set(time.Now(), time.Hour)
+		<-told.ready
+		if !rests() {
+			t.Error("waits for the next expiration, which nobody has to be told of")
+		}
+		if look(); rests() {
+			t.Error("rests, though somebody has looked")
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,56 @@ func TestHolesCostNothing(t *testing.T) {
 		}
 	}
 	o.Release()
+}
+
+// TestLongestFile: files go up to byte 2^63-2, and what is near that end is not taken for something else.
+func TestLongestFile(t *testing.T) {
+	frames := newCountedFrames(10)
+	fs := newTestFS(t, Options{Frames: frames, MaxBytes: 10 * pageSize})
+	o := mustOpen(t, fs.NewPaths(), "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	defer o.Release()
+	f := o.File().(*RegularFile)
+	write(t, o, "hello")
+	for _, size := range []int64{math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64 - pageSize} {
+		if err := o.Truncate(size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := Bytes(make([]byte, 5))
+	got := b
+	if n, err := o.ReadAt(&b, 0); n != 5 || err != nil || string(got) != "hello" {
+		t.Errorf("read after the end was cut off: %q, %v", got, err)
+	}
+	if err := f.Allocate(0, 0, math.MaxInt64); err != unix.ENOSPC {
+		t.Errorf("fallocate of everything: %v, want ENOSPC", err)
+	}
+	frames.expect(t, 1)
+	for range 2 { // the second time there is nothing to do
+		if err := f.Allocate(0, math.MaxInt64-6*pageSize, 6*pageSize); err != nil {
+			t.Errorf("fallocate of the last pages: %v", err)
+		}
+	}
+	frames.expect(t, 8)
+}
+
+// TestReopenedFileIsGivenBack: a file without a name that was closed while another thread opened it once more, by /proc/self/fd, is given
+// back again.
+func TestReopenedFileIsGivenBack(t *testing.T) {
+	frames := newCountedFrames(10)
+	paths := newTestFS(t, Options{Frames: frames}).NewPaths()
+	o := mustOpen(t, paths, "/tmp/f", unix.O_RDWR|unix.O_CREAT)
+	f := o.File().(*RegularFile).node
+	if err := paths.Unlink(nil, "/tmp/f"); err != nil {
+		t.Fatal(err)
+	}
+	o.Release()
+	for range 2 {
+		o = NewOpenFile(f.open(nil, "f"), unix.O_RDWR)
+		write(t, o, "hello")
+		frames.expect(t, 1)
+		o.Release()
+		frames.expect(t, 0)
+	}
 }
 
 // TestMappedFileKeepsItsFrames: what a space has mapped is there until the last mapping goes.

@@ -87,14 +87,16 @@ func (o *OpenFile) SetNonblock(on bool) {
 // Nonblock tells whether O_NONBLOCK is set.
 func (o *OpenFile) Nonblock() bool { return o.Flags()&unix.O_NONBLOCK != 0 }
 
-// Readable tells whether the access mode allows reading.
+// Readable tells whether the access mode allows reading. The mode 3 allows nothing but ioctl(2), see open(2).
 func (o *OpenFile) Readable() bool {
-	return o.Flags()&(unix.O_ACCMODE|unix.O_PATH) != unix.O_WRONLY && o.Flags()&unix.O_PATH == 0
+	mode := o.Flags() & (unix.O_ACCMODE | unix.O_PATH)
+	return mode == unix.O_RDONLY || mode == unix.O_RDWR
 }
 
 // Writable tells whether the access mode allows writing.
 func (o *OpenFile) Writable() bool {
-	return o.Flags()&unix.O_ACCMODE != unix.O_RDONLY && o.Flags()&unix.O_PATH == 0
+	mode := o.Flags() & (unix.O_ACCMODE | unix.O_PATH)
+	return mode == unix.O_WRONLY || mode == unix.O_RDWR
 }
 
 // tryRetain takes a reference unless the last one is gone.
@@ -136,6 +138,9 @@ func (o *OpenFile) Read(dst Dst) (int64, error) {
 	}
 	o.posMu.Lock()
 	defer o.posMu.Unlock()
+	if beyondOffsets(o.pos, dst.Len()) {
+		return 0, unix.EINVAL
+	}
 	n, err := o.file.Read(dst, o.pos)
 	o.pos += n
 	return n, err
@@ -144,7 +149,7 @@ func (o *OpenFile) Read(dst Dst) (int64, error) {
 // ReadAt reads at off and leaves the position alone, as pread(2) does.
 func (o *OpenFile) ReadAt(dst Dst, off int64) (int64, error) {
 	switch {
-	case off < 0:
+	case off < 0, beyondOffsets(off, dst.Len()):
 		return 0, unix.EINVAL
 	case !o.positional():
 		return 0, unix.ESPIPE
@@ -164,6 +169,9 @@ func (o *OpenFile) Write(src Src) (int64, error) {
 	}
 	o.posMu.Lock()
 	defer o.posMu.Unlock()
+	if beyondOffsets(o.pos, src.Len()) {
+		return 0, unix.EINVAL
+	}
 	if o.Flags()&unix.O_APPEND != 0 {
 		if a, ok := o.file.(Appender); ok {
 			n, end, err := a.Append(src)
@@ -182,7 +190,7 @@ func (o *OpenFile) Write(src Src) (int64, error) {
 // wins over off [pwrite(2) BUGS].
 func (o *OpenFile) WriteAt(src Src, off int64) (int64, error) {
 	switch {
-	case off < 0:
+	case off < 0, beyondOffsets(off, src.Len()):
 		return 0, unix.EINVAL
 	case !o.positional():
 		return 0, unix.ESPIPE
@@ -197,6 +205,10 @@ func (o *OpenFile) WriteAt(src Src, off int64) (int64, error) {
 	}
 	return o.file.Write(src, off)
 }
+
+// beyondOffsets tells whether a transfer of n bytes at off would end where no offset is: it is refused as a whole, whatever the size
+// of the file (rw_verify_area of Linux).
+func beyondOffsets(off int64, n int) bool { return off > math.MaxInt64-int64(n) }
 
 // positional tells whether pread and pwrite work: files with a position, directories (which then
 // refuse with EISDIR), and the devices on which seeking means nothing.
@@ -259,10 +271,7 @@ func (o *OpenFile) Seek(off int64, whence int) (int64, error) {
 	default:
 		return 0, unix.EINVAL
 	}
-	if off > 0 && base > math.MaxInt64-off {
-		return 0, unix.EOVERFLOW
-	}
-	if base+off < 0 {
+	if off > 0 && base > math.MaxInt64-off || base+off < 0 {
 		return 0, unix.EINVAL
 	}
 	o.pos = base + off

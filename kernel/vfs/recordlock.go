@@ -55,19 +55,35 @@ func (s *recordLocks) conflictLocked(l *RecordLock) *RecordLock {
 	return nil
 }
 
-// set takes the lock: unix.EAGAIN if another's is in the way, unix.ENOLCK if there are too many.
+// set takes the lock: unix.EAGAIN if another's is in the way, unix.ENOLCK if there are too many. Locks of a kind that touch become one, as
+// on Linux.
 func (s *recordLocks) set(l RecordLock) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.conflictLocked(&l) != nil:
+	if s.conflictLocked(&l) != nil {
+		s.mu.Unlock()
 		return unix.EAGAIN
-	case len(s.list) >= maxRecordLocks:
+	}
+	shares := false // what was exclusive
+	for i := range s.list {
+		m := &s.list[i]
+		switch {
+		case m.owner != l.owner:
+		case m.Write != l.Write:
+			shares = shares || m.Write && m.overlaps(&l)
+		case m.Start-1 <= l.End && l.Start-1 <= m.End:
+			l.Start, l.End = min(l.Start, m.Start), max(l.End, m.End)
+		}
+	}
+	kept := s.withoutLocked(&l)
+	if len(kept) >= maxRecordLocks {
+		s.mu.Unlock()
 		return unix.ENOLCK
 	}
-	s.dropLocked(&l)
-	s.list = append(s.list, l)
-	s.count.Store(int32(len(s.list)))
+	s.replaceLocked(append(kept, l))
+	s.mu.Unlock()
+	if shares {
+		s.queue.Notify(waiter.ReadableEvents)
+	}
 	return nil
 }
 
@@ -77,13 +93,13 @@ func (s *recordLocks) drop(l RecordLock) {
 		return
 	}
 	s.mu.Lock()
-	s.dropLocked(&l)
+	s.replaceLocked(s.withoutLocked(&l))
 	s.mu.Unlock()
 	s.queue.Notify(waiter.ReadableEvents)
 }
 
-func (s *recordLocks) dropLocked(l *RecordLock) {
-	var kept []RecordLock
+// withoutLocked returns the list without what l's owner holds of its bytes.
+func (s *recordLocks) withoutLocked(l *RecordLock) (kept []RecordLock) {
 	for _, m := range s.list {
 		if m.owner != l.owner || !m.overlaps(l) {
 			kept = append(kept, m)
@@ -99,8 +115,12 @@ func (s *recordLocks) dropLocked(l *RecordLock) {
 			kept = append(kept, m)
 		}
 	}
-	s.list = kept
-	s.count.Store(int32(len(kept)))
+	return kept
+}
+
+func (s *recordLocks) replaceLocked(list []RecordLock) {
+	s.list = list
+	s.count.Store(int32(len(list)))
 }
 
 // recordLocks returns where the locks on the bytes of what is open are kept; nil: it is no file of the tree, and nobody else has it.

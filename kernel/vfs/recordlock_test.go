@@ -1,7 +1,9 @@
 package vfs
 
 import (
+	"math"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +55,75 @@ func TestRecordLocks(t *testing.T) {
 		if err != c.err || err == nil && (first != c.first || last != c.last) {
 			t.Errorf("whence %d, %d, %d: %d to %d, %v", c.whence, c.start, c.length, first, last, err)
 		}
+	}
+}
+
+// TestRecordLocksJoin: locks of a kind that touch are one, so that their number isn't bounded by that of the calls.
+func TestRecordLocksJoin(t *testing.T) {
+	file := mustOpen(t, emptyFS(t).NewPaths(), "/f", unix.O_RDWR|unix.O_CREAT)
+	defer file.Release()
+	mine, other := NewTable(), NewTable()
+	lock := func(write bool, first, last int64) {
+		t.Helper()
+		if err := file.SetLock(nil, mine, RecordLock{Write: write, Start: first, End: last}, false, false); err != nil {
+			t.Fatalf("lock %d to %d: %v", first, last, err)
+		}
+	}
+	expect := func(at, first, last int64) {
+		t.Helper()
+		l, ok := file.LockConflict(other, RecordLock{Write: true, Start: at, End: at})
+		if !ok || l.Start != first || l.End != last {
+			t.Errorf("at %d: %+v, %v; want %d to %d", at, l, ok, first, last)
+		}
+	}
+	for i := range int64(maxRecordLocks + 10) {
+		lock(true, i+100, i+100)
+	}
+	expect(105, 100, 100+maxRecordLocks+9)
+	lock(true, 1<<62, math.MaxInt64)
+	lock(true, 0, 98)
+	expect(98, 0, 98)
+	lock(false, 50, 60) // another kind, between two of one kind
+	expect(49, 0, 49)
+	expect(55, 50, 60)
+	lock(true, 50, 60)
+	lock(true, 99, 99)
+	expect(55, 0, 100+maxRecordLocks+9)
+	lock(true, 1000, 1<<62)
+	expect(55, 0, math.MaxInt64)
+}
+
+// toldSleeper tells when it sleeps.
+type toldSleeper chan struct{}
+
+func (s toldSleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
+	s <- struct{}{}
+	return sleeper{}.Sleep(ready, deadline)
+}
+
+// TestRecordLockSharedWakes: who waits to read gets the lock when the one in the way is no longer for writing.
+func TestRecordLockSharedWakes(t *testing.T) {
+	file := mustOpen(t, emptyFS(t).NewPaths(), "/f", unix.O_RDWR|unix.O_CREAT)
+	defer file.Release()
+	mine, other := NewTable(), NewTable()
+	l := RecordLock{Write: true, Start: 10, End: 19}
+	if err := file.SetLock(nil, mine, l, false, false); err != nil {
+		t.Fatal(err)
+	}
+	sleeps, done := make(toldSleeper, 10), make(chan error)
+	go func() { done <- file.SetLock(sleeps, other, RecordLock{Start: 12, End: 12}, false, true) }()
+	<-sleeps
+	l.Write = false
+	if err := file.SetLock(nil, mine, l, false, false); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("still waiting")
 	}
 }
 

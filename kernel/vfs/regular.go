@@ -33,7 +33,6 @@ type Regular struct {
 	size      int64       // guarded by mu
 	opens     int         // guarded by mu: open descriptions
 	temporary bool        // guarded by mu: O_TMPFILE without O_EXCL
-	reaped    bool        // guarded by mu: counted as given back
 	seals     uint32      // guarded by mu: F_SEAL_ of a memfd
 
 	views   map[*mm.View]mm.Access // guarded by mu: what maps the file
@@ -289,18 +288,21 @@ func (f *Regular) Truncate(size int64) error {
 	f.size = size
 	f.mu.Unlock()
 	if shrinks {
-		f.unmap((size+pageSize-1)&^(pageSize-1), math.MaxInt64, true)
+		f.unmap(min(pagesIn(size), math.MaxInt64/pageSize)*pageSize, math.MaxInt64, true) // the last page of all can't be mapped
 	}
 	f.touch()
 	return nil
 }
+
+// pagesIn returns how many pages the first n bytes of a file are in.
+func pagesIn(n int64) int64 { return n/pageSize + min(n%pageSize, 1) }
 
 // shrinkLocked forgets what is beyond size.
 func (f *Regular) shrinkLocked(size int64) {
 	if size < int64(len(f.initial)) {
 		f.initial, f.cut = f.initial[:size:size], true
 	}
-	i, _ := f.searchLocked((size + pageSize - 1) / pageSize)
+	i, _ := f.searchLocked(pagesIn(size))
 	f.dropLocked(i, len(f.pages))
 	if page := f.bytesLocked(size / pageSize); page != nil {
 		clear(page[size%pageSize:])
@@ -347,13 +349,13 @@ func (f *Regular) allocate(mode uint32, off, n int64) error {
 	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > f.size && f.seals&unix.F_SEAL_GROW != 0 {
 		return unix.EPERM
 	}
-	if need := (end+pageSize-1)/pageSize - off/pageSize; need > f.fs.pages.left() {
+	first, last := max(off/pageSize, pagesIn(int64(len(f.initial)))), pagesIn(end) // the initial bytes have their place
+	i, _ := f.searchLocked(first)
+	j, _ := f.searchLocked(last)
+	if last-first-int64(j-i) > f.fs.pages.left() {
 		return unix.ENOSPC
 	}
-	for number := off / pageSize; number*pageSize < end; number++ {
-		if number*pageSize < int64(len(f.initial)) {
-			continue // has its bytes
-		}
+	for number := first; number < last; number++ {
 		if _, err := f.pageLocked(number); err != nil {
 			return err
 		}
@@ -432,10 +434,9 @@ func (f *Regular) reap() {
 	f.inode.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if named || f.opens > 0 || len(f.views) > 0 || f.reaped {
+	if named || f.opens > 0 || len(f.views) > 0 {
 		return
 	}
-	f.reaped = true
 	f.dropLocked(0, len(f.pages))
 	f.initial, f.size = nil, 0
 }

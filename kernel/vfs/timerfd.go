@@ -15,7 +15,7 @@ type TimerFD struct {
 	realtime bool // whether absolute times are of CLOCK_REALTIME
 
 	mu       sync.Mutex
-	timer    *time.Timer   // guarded by mu; nil if disarmed
+	timer    *time.Timer   // guarded by mu; nil if disarmed. After an expiration it rests until somebody reads or asks
 	next     time.Time     // guarded by mu: the next expiration
 	interval time.Duration // guarded by mu: 0: once
 	expired  uint64        // guarded by mu: expirations not read yet
@@ -33,6 +33,7 @@ func (t *TimerFD) Realtime() bool { return t.realtime }
 func (t *TimerFD) Set(next time.Time, interval time.Duration) (oldLeft, oldInterval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.countLocked()
 	oldLeft, oldInterval = t.leftLocked()
 	if t.timer != nil {
 		t.timer.Stop()
@@ -51,6 +52,10 @@ func (t *TimerFD) Set(next time.Time, interval time.Duration) (oldLeft, oldInter
 func (t *TimerFD) Get() (left, interval time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.expired > 0 { // else the timer, which may be late, has yet to tell of it
+		t.countLocked()
+		t.resumeLocked()
+	}
 	return t.leftLocked()
 }
 
@@ -66,36 +71,48 @@ func (t *TimerFD) armLocked() {
 	t.timer = time.AfterFunc(time.Until(t.next), func() { t.expire(setting) })
 }
 
-// expire is what the timer runs.
+// expire is what the timer runs. As on Linux it tells of an expiration, and of the next one only when somebody has read or asked since:
+// a short interval costs nothing while nobody looks.
 func (t *TimerFD) expire(setting uint64) {
 	t.mu.Lock()
+	expired := false
 	if setting == t.setting {
 		t.countLocked()
+		if expired = t.expired > 0; !expired {
+			t.resumeLocked() // the timer was early, or a reader has counted before
+		}
 	}
-	expired := t.expired > 0
 	t.mu.Unlock()
 	if expired {
 		t.queue.Notify(waiter.ReadableEvents)
 	}
 }
 
-// countLocked counts the expirations that have come, and arms the timer for the next one.
+// countLocked counts the expirations that have come. After the last one the timer is disarmed.
 func (t *TimerFD) countLocked() {
 	if t.timer == nil {
 		return
 	}
-	if late := time.Since(t.next); late >= 0 {
-		t.expired++
-		if t.interval == 0 {
-			t.timer.Stop()
-			t.timer = nil
-			return
-		}
-		missed := late / t.interval
-		t.expired += uint64(missed)
-		t.next = t.next.Add((missed + 1) * t.interval)
+	late := time.Since(t.next)
+	if late < 0 {
+		return
 	}
-	t.timer.Reset(time.Until(t.next))
+	t.expired++
+	if t.interval == 0 {
+		t.timer.Stop()
+		t.timer = nil
+		return
+	}
+	missed := late / t.interval
+	t.expired += uint64(missed)
+	t.next = t.next.Add((missed + 1) * t.interval)
+}
+
+// resumeLocked has the timer wait for the next expiration.
+func (t *TimerFD) resumeLocked() {
+	if t.timer != nil {
+		t.timer.Reset(time.Until(t.next))
+	}
 }
 
 // Read returns the number of expirations since the last Read: unix.EAGAIN while it is 0. Those count that the timer, which may be
@@ -108,6 +125,9 @@ func (t *TimerFD) Read(dst Dst, _ int64) (int64, error) {
 	t.countLocked()
 	count := t.expired
 	t.expired = 0
+	if count > 0 {
+		t.resumeLocked()
+	}
 	t.mu.Unlock()
 	if count == 0 {
 		return 0, unix.EAGAIN

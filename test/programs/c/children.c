@@ -356,6 +356,26 @@ static void record_locks(void)
 	unlink(path);
 }
 
+/* Locks of a kind that touch are one. */
+static void record_locks_join(void)
+{
+	char path[] = "/tmp/locksXXXXXX";
+	int fd = mkstemp(path);
+	CHECK(fd >= 0);
+	struct flock l;
+	for (int i = 0; i < 6000; i++) {
+		l = lock_of(F_WRLCK, 100 + i, 1);
+		EQUAL(fcntl(fd, F_SETLK, &l), 0);
+	}
+	CHILD(pid) {
+		l = lock_of(F_RDLCK, 5000, 1);
+		_exit(fcntl(fd, F_GETLK, &l) != 0 || l.l_type != F_WRLCK || l.l_start != 100 || l.l_len != 6000);
+	}
+	EQUAL(end(pid), 0);
+	close(fd);
+	unlink(path);
+}
+
 static void credentials(void)
 {
 	int pair[2];
@@ -543,6 +563,7 @@ static const struct check_case cases[] = {
 	{"signals-between", signals_between},
 	{"descriptors", descriptors},
 	{"record-locks", record_locks},
+	{"record-locks-join", record_locks_join},
 	{"credentials", credentials},
 	{"proc-of-others", proc_of_others},
 	{"usage-of-children", usage_of_children},

@@ -448,6 +448,29 @@ static void timer_descriptor(void)
 	ERRNO(timerfd_gettime(0x7fff, &got), EBADF);
 }
 
+/* Who doesn't read the expirations is told of one, and of another when it has asked for the time that is left. */
+static void timer_descriptor_edge(void)
+{
+	struct itimerspec it = every(1, 1), got; /* a nanosecond */
+	int fd = timerfd_create(CLOCK_MONOTONIC, 0), ep = epoll_create1(0);
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+	uint64_t n = 0;
+
+	CHECK(fd >= 0 && ep >= 0);
+	EQUAL(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
+	EQUAL(timerfd_settime(fd, 0, &it, NULL), 0);
+	EQUAL(epoll_wait(ep, &ev, 1, 10000), 1);
+	EQUAL(epoll_wait(ep, &ev, 1, 20), 0);
+	EQUAL(timerfd_gettime(fd, &got), 0);
+	EQUAL(epoll_wait(ep, &ev, 1, 10000), 1);
+	EQUAL(epoll_wait(ep, &ev, 1, 20), 0);
+	EQUAL(read(fd, &n, sizeof n), 8);
+	CHECK(n >= 40000000);
+	EQUAL(epoll_wait(ep, &ev, 1, 10000), 1);
+	close(fd);
+	close(ep);
+}
+
 static void sleeps(void)
 {
 	struct timespec ts = at_ns(now_ns(CLOCK_MONOTONIC) + 10 * MS), left = {0, 0};
@@ -507,6 +530,7 @@ static const struct check_case cases[] = {
 	{"posix-errors", posix_errors},
 	{"posix-many", posix_many},
 	{"timerfd", timer_descriptor},
+	{"timerfd-edge", timer_descriptor_edge},
 	{"sleeps", sleeps},
 	{"cpu-time", cpu_time},
 	{NULL, NULL},

@@ -24,6 +24,7 @@ func main() {
 		check.Case{Name: "wait-while-changing", Run: waitWhileChanging},
 		check.Case{Name: "one-event-one-waiter", Run: oneEventOneWaiter},
 		check.Case{Name: "nested", Run: nested},
+		check.Case{Name: "nested-paths", Run: nestedPaths},
 		check.Case{Name: "timeouts", Run: timeouts},
 		check.Case{Name: "errors", Run: errnos},
 		check.Case{Name: "poll", Run: poll},

@@ -291,6 +291,34 @@ func nested(t *check.T) {
 	t.WantErr("a circle", unix.EpollCtl(inner.fd, unix.EPOLL_CTL_ADD, outer.fd, &unix.EpollEvent{Events: unix.EPOLLIN}), unix.ELOOP)
 }
 
+// nestedPaths has layers of watches of which each watches all below it: before the ways from the pipe to the top are so many that a
+// write takes for ever, they are refused.
+func nestedPaths(t *check.T) {
+	const layers, width = 4, 16
+	r, w := pipe(t)
+	below, refused := []int{r}, 0
+	for range layers {
+		var here []int
+		for range width {
+			ep := newWatch(t)
+			for _, fd := range below {
+				err := unix.EpollCtl(ep.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+				if err == unix.EINVAL {
+					refused++
+				} else {
+					t.Must(err)
+				}
+			}
+			here = append(here, ep.fd)
+		}
+		below = here
+	}
+	if refused == 0 {
+		t.Errorf("none of the watches was refused")
+	}
+	write(t, w, "x")
+}
+
 func timeouts(t *check.T) {
 	ep := newWatch(t)
 	r, w := pipe(t)

@@ -16,6 +16,7 @@ func main() {
 		check.Case{Name: "append", Run: appendConcurrently},
 		check.Case{Name: "seek", Run: seek},
 		check.Case{Name: "pread-pwrite", Run: preadPwrite},
+		check.Case{Name: "offsets-end", Run: offsetsEnd},
 		check.Case{Name: "vectors", Run: vectors},
 		check.Case{Name: "holes", Run: holes},
 		check.Case{Name: "truncate", Run: truncate},

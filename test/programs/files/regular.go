@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -48,6 +49,15 @@ func openFlags(t *check.T) {
 	f = openFile(t, path, os.O_WRONLY)
 	_, err = f.Read(make([]byte, 1))
 	t.WantErr("read from O_WRONLY", err, unix.EBADF)
+
+	fd, err := unix.Open(path, 3, 0) // open(2): for ioctl only, where there is one
+	t.Must(err)
+	defer unix.Close(fd)
+	_, err = unix.Read(fd, make([]byte, 1))
+	t.WantErr("read with access mode 3", err, unix.EBADF)
+	_, err = unix.Write(fd, make([]byte, 1))
+	t.WantErr("write with access mode 3", err, unix.EBADF)
+	t.WantErr("truncate with access mode 3", unix.Ftruncate(fd, 0), unix.EINVAL)
 }
 
 // appendConcurrently writes whole lines from many goroutines with descriptors of their own: O_APPEND must
@@ -99,6 +109,28 @@ func seek(t *check.T) {
 	at, err := f.Seek(0, io.SeekCurrent)
 	t.Must(err)
 	check.Equal(t, "position after failures", at, 0)
+}
+
+// offsetsEnd: what would end beyond the last offset there is, is refused as a whole.
+func offsetsEnd(t *check.T) {
+	f := openFile(t, tempDir(t)+"/f", os.O_RDWR|os.O_CREATE)
+	_, err := f.WriteString("0123456789")
+	t.Must(err)
+	fd, buf := int(f.Fd()), make([]byte, 10)
+	_, err = unix.Pread(fd, buf, math.MaxInt64-9)
+	t.WantErr("pread across the end", err, unix.EINVAL)
+	n, err := unix.Pread(fd, buf, math.MaxInt64-10)
+	t.Must(err)
+	check.Equal(t, "pread up to the end", n, 0)
+	_, err = unix.Pwrite(fd, buf, math.MaxInt64-9)
+	t.WantErr("pwrite across the end", err, unix.EINVAL)
+	_, err = f.Seek(math.MaxInt64, io.SeekCurrent)
+	t.WantErr("seek beyond the end", err, unix.EINVAL)
+	_, err = f.Seek(math.MaxInt64, io.SeekEnd)
+	t.WantErr("seek beyond the end", err, unix.EINVAL)
+	at, err := f.Seek(0, io.SeekCurrent)
+	t.Must(err)
+	check.Equal(t, "position after failures", at, 10)
 }
 
 func preadPwrite(t *check.T) {
