@@ -1,6 +1,7 @@
 package net
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -19,10 +20,11 @@ type streamSocket struct {
 	accepted bool
 	arrived  arrivals // counted while SO_RCVLOWAT is set
 
-	mu      sync.Mutex       // serialises what replaces ep
-	bound   endpoint         // guarded by mu: what bind was told, if isBound
-	isBound bool             // guarded by mu
-	set     []recordedOption // guarded by mu
+	mu         sync.Mutex       // serialises what replaces ep
+	bound      endpoint         // guarded by mu: what bind was told, if isBound
+	isBound    bool             // guarded by mu
+	set        []recordedOption // guarded by mu
+	congestion string           // guarded by mu: TCP_CONGESTION, if the program has set it
 }
 
 // streamBox holds a stream, whose pointer is swapped atomically.
@@ -237,6 +239,9 @@ func (s *streamSocket) replaceLocked() error {
 	for _, r := range s.set {
 		ep.setOption(r.o, r.v)
 	}
+	if s.congestion != "" {
+		ep.setCongestion(s.congestion)
+	}
 	old := s.ep.Swap(&streamBox{ep})
 	old.close()
 	s.shut.clear()
@@ -292,8 +297,22 @@ func (s *streamSocket) Accept(dst []byte) (Socket, []byte, error) {
 	return t, s.appendAddr(dst, peer), nil
 }
 
-// inherit gives a connection its listener's options of reads and writes, which the engine doesn't know of [sk_clone_lock].
+// inherit gives a connection the options that were set on its listener [sk_clone_lock]. The engine passes few of them on.
 func (s *streamSocket) inherit(t *streamSocket) {
+	s.mu.Lock()
+	set, congestion := slices.Clone(s.set), s.congestion
+	s.mu.Unlock()
+	for _, r := range set {
+		switch r.o {
+		case optQuickAck, optDeferAcceptMS: // a connection's own
+		default:
+			t.setRecorded(r.o, r.v)
+		}
+	}
+	if congestion != "" {
+		t.recordCongestion(congestion)
+	}
+	t.passedOptions.inherit(&s.passedOptions)
 	t.rcvTimeoutNS.Store(s.rcvTimeoutNS.Load())
 	t.sndTimeoutNS.Store(s.sndTimeoutNS.Load())
 	if n := s.RecvLowat(); n > 1 {
