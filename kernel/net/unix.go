@@ -15,7 +15,7 @@ import (
 // A path leads to a node of the tree, and that to the socket; an abstract name leads to it directly.
 // DEVIATION: sockets that are on their way to each other, and to nobody else, are never given back.
 //
-// Lock order: unixNames.mu, then unixSocket.mu of one socket at a time.
+// Lock order: unixNames.mu, then unixSocket.mu of one socket at a time; of two only with unixNames.mu.
 type unixSocket struct {
 	base
 	wait *waiter.Queue

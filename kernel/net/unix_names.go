@@ -218,27 +218,41 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	}
 	end.state, end.peer, end.peerName, end.peerCred = unixConnected, s, name, *s.user.Load()
 	end.UsePaths(s.paths, s.umask)
-	listener.mu.Lock()
-	switch {
-	case listener.state != unixListening || listener.readShut:
-		err = unix.ECONNREFUSED
-	case len(listener.backlog) > listener.maxQueue:
-		err = unix.EAGAIN
-		listener.hasRoomForConnectionLocked(s)
-	default:
-		end.name = listener.name
-		listener.backlog = append(listener.backlog, end)
-	}
-	listenerName := listener.name
-	listener.mu.Unlock()
-	if err != nil {
+	if err := s.join(listener, end); err != nil {
 		end.closed()
 		return err
 	}
-	s.mu.Lock()
-	s.state, s.peer, s.peerName, s.peerCred = unixConnected, end, listenerName, *listener.user.Load()
-	s.mu.Unlock()
 	listener.wait.Notify(waiter.ReadableEvents)
+	return nil
+}
+
+// join makes end the other end of s, and puts it into the listener's backlog, in one step: whoever accepts it may close it at once,
+// and another thread may connect s.
+func (s *unixSocket) join(listener, end *unixSocket) error {
+	s.stack.unix.mu.Lock()
+	defer s.stack.unix.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == unixConnected:
+		return unix.EISCONN
+	case s.state != unixIdle:
+		return unix.EINVAL
+	case s == listener:
+		return unix.ECONNREFUSED
+	}
+	listener.mu.Lock()
+	defer listener.mu.Unlock()
+	switch {
+	case listener.state != unixListening || listener.readShut:
+		return unix.ECONNREFUSED
+	case len(listener.backlog) > listener.maxQueue:
+		listener.hasRoomForConnectionLocked(s)
+		return unix.EAGAIN
+	}
+	end.name = listener.name
+	listener.backlog = append(listener.backlog, end)
+	s.state, s.peer, s.peerName, s.peerCred = unixConnected, end, listener.name, *listener.user.Load()
 	return nil
 }
 
