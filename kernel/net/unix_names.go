@@ -331,18 +331,20 @@ func (s *unixSocket) SetOption(level, name int, v []byte) error {
 	switch name {
 	case unix.SO_LINGER:
 		return s.keepLinger(v)
-	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
+	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE: // it changes nothing [unix(7)]
 		i, err := intOption(v)
 		if err != nil {
 			return err
 		}
-		force := name == unix.SO_RCVBUFFORCE || name == unix.SO_SNDBUFFORCE
-		if name == unix.SO_RCVBUFFORCE {
-			name = unix.SO_RCVBUF
-		} else if name == unix.SO_SNDBUFFORCE {
-			name = unix.SO_SNDBUF
+		return s.keep(level, unix.SO_RCVBUF, bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
+	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE: // DEVIATION: the bounds are the same, as messages lie in the kernel's memory
+		i, err := intOption(v)
+		if err != nil {
+			return err
 		}
-		return s.keep(level, name, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
+		s.sendBuffer.Store(int32(bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, false)))
+		s.wait.Notify(waiter.WritableEvents) // there may be room now
+		return nil
 	case unix.SO_REUSEPORT:
 		return onlyValue(v, 0, unix.EOPNOTSUPP)
 	case unix.SO_REUSEADDR, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
@@ -379,7 +381,9 @@ func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
 		return putInt(dst, boolOption(s.state == unixListening))
 	case unix.SO_LINGER:
 		return s.putLinger(dst)
-	case unix.SO_RCVBUF, unix.SO_SNDBUF:
+	case unix.SO_SNDBUF:
+		return putInt(dst, int(s.sendBuffer.Load()))
+	case unix.SO_RCVBUF:
 		if v := s.recall(level, name); v != 0 {
 			return putInt(dst, v)
 		}
