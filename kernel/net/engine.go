@@ -160,6 +160,8 @@ type datagram interface {
 	joinGroup(index uint32, local, group netip.Addr) error
 	leaveGroup(index uint32, local, group netip.Addr) error
 	setMulticastInterface(index uint32, local netip.Addr) error
+	// multicastInterface returns the interface that was set, 0 for none, and the address by which it was set, if it was.
+	multicastInterface() (index uint32, local [4]byte)
 	close()
 }
 

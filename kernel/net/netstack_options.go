@@ -185,3 +185,13 @@ func (d *ipDatagram) setMulticastInterface(index uint32, local netip.Addr) error
 	d.cache.drop()
 	return nil
 }
+
+// multicastInterface implements datagram.
+func (d *ipDatagram) multicastInterface() (index uint32, local [4]byte) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.opts.multicastAddr.BitLen() == 8*len(local) {
+		local = d.opts.multicastAddr.As4()
+	}
+	return uint32(d.opts.multicastNIC), local
+}

@@ -161,8 +161,24 @@ func (s *datagramSocket) setIPv4(name int, v []byte) error {
 			return s.ep.joinGroup(index, local, group)
 		}
 		return s.ep.leaveGroup(index, local, group)
+	case unix.MCAST_JOIN_GROUP, unix.MCAST_LEAVE_GROUP:
+		return s.setGroup(name, v, unix.AF_INET, unix.EINVAL)
 	}
 	return s.setIP(s.ep, name, v)
+}
+
+// setGroup is MCAST_JOIN_GROUP and MCAST_LEAVE_GROUP [RFC 3678 5.1.1], with an address of the level's family.
+func (s *datagramSocket) setGroup(name int, v []byte, family int, otherFamily error) error {
+	group, index, err := parseGroupRequest(v)
+	switch {
+	case err != nil:
+		return err
+	case int(addrFamily(group)) != family:
+		return otherFamily
+	case name == unix.MCAST_JOIN_GROUP:
+		return s.ep.joinGroup(index, netip.Addr{}, group)
+	}
+	return s.ep.leaveGroup(index, netip.Addr{}, group)
 }
 
 // setMulticastIf is IP_MULTICAST_IF: a struct in_addr, ip_mreq or ip_mreqn.
@@ -194,6 +210,8 @@ func (s *datagramSocket) setIPv6Datagram(name int, v []byte) error {
 			return s.ep.joinGroup(index, netip.Addr{}, group)
 		}
 		return s.ep.leaveGroup(index, netip.Addr{}, group)
+	case unix.MCAST_JOIN_GROUP, unix.MCAST_LEAVE_GROUP:
+		return s.setGroup(name, v, unix.AF_INET6, unix.EADDRNOTAVAIL)
 	}
 	i, err := intOption(v)
 	if err != nil {
@@ -245,6 +263,9 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 			return s.endpointInt(optMulticastTTL, dst)
 		case unix.IP_MULTICAST_LOOP:
 			return s.endpointInt(optMulticastLoop, dst)
+		case unix.IP_MULTICAST_IF:
+			_, local := s.ep.multicastInterface()
+			return copy(dst, local[:]), nil
 		}
 		return s.ip(s.ep, name, dst)
 	case unix.IPPROTO_IPV6:
@@ -289,6 +310,9 @@ func (s *datagramSocket) getIPv6Datagram(name int, dst []byte) (int, error) {
 			return 0, err
 		}
 		return putInt(dst, v)
+	case unix.IPV6_MULTICAST_IF:
+		index, _ := s.ep.multicastInterface()
+		return putInt(dst, int(index))
 	}
 	return s.ipv6(s.ep, name, dst)
 }
