@@ -203,8 +203,11 @@ func (s *streamSocket) failedLocked(err error) error {
 // FinishConnect implements Socket.
 func (s *streamSocket) FinishConnect() error {
 	ep := s.stream()
-	if ep.state() == streamConnecting {
+	switch ep.state() {
+	case streamConnecting:
 		return unix.EAGAIN
+	case streamInitial, streamListening: // another thread has disconnected the socket
+		return unix.ECONNABORTED
 	}
 	if err := ep.takeError(); err != nil || ep.state() == streamFailed {
 		if err == nil {
