@@ -134,7 +134,12 @@ const vsockPiece = 64 << 10
 var vsockPieces = sync.Pool{New: func() any { return new([vsockPiece]byte) }}
 
 // Read implements vfs.File.
-func (s *vsockSocket) Read(dst vfs.Dst, _ int64) (int64, error) { return s.recv(dst, false) }
+func (s *vsockSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	return s.recv(dst, false)
+}
 
 // Write implements vfs.File.
 func (s *vsockSocket) Write(src vfs.Src, _ int64) (int64, error) { return s.Send(src, new(Message)) }
