@@ -221,6 +221,9 @@ func (s *inet) setIPv6(ep optioner, name int, v []byte) error {
 	}
 	switch name {
 	case unix.IPV6_V6ONLY:
+		if ep.local().port != 0 {
+			return unix.EINVAL
+		}
 		return ep.setOption(optV6Only, boolOption(i != 0))
 	case unix.IPV6_UNICAST_HOPS:
 		if i < -1 || i > maxTTL {

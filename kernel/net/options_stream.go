@@ -137,10 +137,6 @@ func (s *streamSocket) setIPv6Stream(name int, v []byte) error {
 			return s.keep(unix.IPPROTO_IPV6, name, 1-i)
 		case unix.IPV6_MULTICAST_HOPS:
 			return unix.ENOPROTOOPT
-		case unix.IPV6_V6ONLY:
-			if s.stream().local().port != 0 {
-				return unix.EINVAL
-			}
 		}
 	}
 	return s.setIPv6((*recorder)(s), name, v)
