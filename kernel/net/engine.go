@@ -162,6 +162,11 @@ type datagram interface {
 	joinGroup(index uint32, local, group netip.Addr) error
 	leaveGroup(index uint32, local, group netip.Addr) error
 	setMulticastInterface(index uint32, local netip.Addr) error
+	// setICMPv6Filter has a raw ICMPv6 socket not want the types whose bits are set: bit t%32 of word t/32 [RFC 3542 3.2].
+	setICMPv6Filter(blocked [8]uint32)
+	icmpv6Filter() (blocked [8]uint32)
+	// multicastInterface returns the interface that was set, 0 for none, and the address by which it was set, if it was.
+	multicastInterface() (index uint32, local [4]byte)
 	close()
 }
 

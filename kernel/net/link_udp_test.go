@@ -1,6 +1,7 @@
 package net
 
 import (
+	"bytes"
 	"net/netip"
 	"testing"
 	"time"
@@ -310,6 +311,21 @@ func TestPing(t *testing.T) {
 		data, m := recvFrom(t, s)
 		if data[0] != 0x45 || data[9] != 1 || data[20] != 0 || data[28:] != "payload" || string(m.Addr[4:8]) != "\xc0\x00\x02\x02" {
 			t.Errorf("got %q from %v", data, m.Addr)
+		}
+	})
+	t.Run("raw over IPv6, with a filter", func(t *testing.T) {
+		fd := must[int](t)(a.socket(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6))
+		s := a.fds[fd]
+		filter := bytes.Repeat([]byte{0xff}, 32)
+		filter[129/8] &^= 1 << (129 % 8) // echo replies only: not the request, which comes back too
+		check(t, s.SetOption(unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, filter))
+		got := make([]byte, 40)
+		if n, err := s.Option(unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, got); err != nil || !bytes.Equal(got[:n], filter) {
+			t.Errorf("the filter is %x, %v; want %x", got[:n], err, filter)
+		}
+		sendTo(t, s, echo(128), sa6("::1", 0))
+		if data, _ := recvFrom(t, s); data[0] != 129 || data[8:] != "payload" {
+			t.Errorf("got %q", data)
 		}
 	})
 }

@@ -135,6 +135,9 @@ func (s *netlinkSocket) PeerAddr(dst []byte) ([]byte, error) { return appendNl(d
 
 // Read implements vfs.File.
 func (s *netlinkSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
 	var m Message
 	return s.Recv(dst, &m)
 }

@@ -60,6 +60,7 @@ type datagramOptions struct {
 	multicastHops                                            int16 // -1: 1
 	mtuDiscover, mtuDiscover6                                int   // IPV6_PMTUDISC_ have the values of IP_PMTUDISC_
 	icmpFilter                                               uint32
+	icmpv6Filter                                             [8]uint32
 	segment                                                  uint16 // UDP_SEGMENT; 0: none
 	multicastNIC                                             tcpip.NICID
 	multicastAddr                                            tcpip.Address

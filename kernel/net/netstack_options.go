@@ -185,3 +185,27 @@ func (d *ipDatagram) setMulticastInterface(index uint32, local netip.Addr) error
 	d.cache.drop()
 	return nil
 }
+
+// setICMPv6Filter implements datagram.
+func (d *ipDatagram) setICMPv6Filter(blocked [8]uint32) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.opts.icmpv6Filter = blocked
+}
+
+// icmpv6Filter implements datagram.
+func (d *ipDatagram) icmpv6Filter() (blocked [8]uint32) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.opts.icmpv6Filter
+}
+
+// multicastInterface implements datagram.
+func (d *ipDatagram) multicastInterface() (index uint32, local [4]byte) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.opts.multicastAddr.BitLen() == 8*len(local) {
+		local = d.opts.multicastAddr.As4()
+	}
+	return uint32(d.opts.multicastNIC), local
+}

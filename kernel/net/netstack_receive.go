@@ -136,10 +136,16 @@ func (d *ipDatagram) Abort() { d.close() }
 // Wait implements stack.TransportEndpoint.
 func (d *ipDatagram) Wait() {}
 
-// filtered tells whether ICMP_FILTER keeps the message from a raw socket. The types that it doesn't know pass.
+// filtered tells whether ICMP_FILTER, which doesn't know all types, or ICMPV6_FILTER keeps the message from a raw socket.
 func (d *ipDatagram) filtered(pkt *stack.PacketBuffer) bool {
 	h := pkt.TransportHeader().Slice()
-	return d.transport == header.ICMPv4ProtocolNumber && len(h) > 0 && h[0] < 32 && d.opts.icmpFilter&(1<<h[0]) != 0
+	switch {
+	case len(h) == 0:
+		return false
+	case d.transport == header.ICMPv6ProtocolNumber:
+		return d.opts.icmpv6Filter[h[0]/32]&(1<<(h[0]%32)) != 0
+	}
+	return d.transport == header.ICMPv4ProtocolNumber && h[0] < 32 && d.opts.icmpFilter&(1<<h[0]) != 0
 }
 
 // rawReceiver is a raw endpoint as the stack sees it.

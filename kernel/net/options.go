@@ -43,6 +43,17 @@ func (p *passedOptions) recall(level, name int) int {
 	return 0
 }
 
+// inherit stores what was set on a listener, for a connection of it that nobody else knows yet. These two are a socket's own.
+func (p *passedOptions) inherit(listener *passedOptions) {
+	listener.optMu.Lock()
+	defer listener.optMu.Unlock()
+	for _, k := range listener.kept {
+		if k.level != unix.SOL_SOCKET || k.name != unix.SO_PRIORITY && k.name != unix.SO_INCOMING_CPU {
+			p.kept = append(p.kept, k)
+		}
+	}
+}
+
 // intOption reads the value of an option that is an int.
 func intOption(b []byte) (int, error) {
 	if len(b) < 4 {

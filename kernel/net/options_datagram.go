@@ -1,6 +1,7 @@
 package net
 
 import (
+	"encoding/binary"
 	"math"
 	"net/netip"
 
@@ -25,8 +26,8 @@ func (s *datagramSocket) SetOption(level, name int, v []byte) error {
 			return s.setICMPFilter(v)
 		}
 	case unix.IPPROTO_ICMPV6:
-		if s.typ == unix.SOCK_RAW && s.family == unix.AF_INET6 && name == unix.ICMPV6_FILTER {
-			return s.keep(level, name, 0)
+		if s.hasICMPv6Filter(name) {
+			return s.setICMPv6Filter(v)
 		}
 	}
 	return unix.ENOPROTOOPT
@@ -74,6 +75,21 @@ func (s *datagramSocket) setICMPFilter(v []byte) error {
 		return err
 	}
 	return s.ep.setOption(optICMPFilter, int(uint32(i)))
+}
+
+// hasICMPv6Filter tells whether an option of IPPROTO_ICMPV6 is ICMPV6_FILTER, and the socket has that.
+func (s *datagramSocket) hasICMPv6Filter(name int) bool {
+	return s.typ == unix.SOCK_RAW && s.family == unix.AF_INET6 && s.protocol == unix.IPPROTO_ICMPV6 && name == unix.ICMPV6_FILTER
+}
+
+// setICMPv6Filter stores the types that a raw ICMPv6 socket doesn't want, a struct icmp6_filter, or the first words of it.
+func (s *datagramSocket) setICMPv6Filter(v []byte) error {
+	blocked := s.ep.icmpv6Filter()
+	for i := 0; i < len(blocked) && len(v) >= 4; i, v = i+1, v[4:] {
+		blocked[i] = binary.NativeEndian.Uint32(v)
+	}
+	s.ep.setICMPv6Filter(blocked)
+	return nil
 }
 
 func (s *datagramSocket) setSocket(name int, v []byte) error {
@@ -161,8 +177,24 @@ func (s *datagramSocket) setIPv4(name int, v []byte) error {
 			return s.ep.joinGroup(index, local, group)
 		}
 		return s.ep.leaveGroup(index, local, group)
+	case unix.MCAST_JOIN_GROUP, unix.MCAST_LEAVE_GROUP:
+		return s.setGroup(name, v, unix.AF_INET, unix.EINVAL)
 	}
 	return s.setIP(s.ep, name, v)
+}
+
+// setGroup is MCAST_JOIN_GROUP and MCAST_LEAVE_GROUP [RFC 3678 5.1.1], with an address of the level's family.
+func (s *datagramSocket) setGroup(name int, v []byte, family int, otherFamily error) error {
+	group, index, err := parseGroupRequest(v)
+	switch {
+	case err != nil:
+		return err
+	case int(addrFamily(group)) != family:
+		return otherFamily
+	case name == unix.MCAST_JOIN_GROUP:
+		return s.ep.joinGroup(index, netip.Addr{}, group)
+	}
+	return s.ep.leaveGroup(index, netip.Addr{}, group)
 }
 
 // setMulticastIf is IP_MULTICAST_IF: a struct in_addr, ip_mreq or ip_mreqn.
@@ -194,6 +226,8 @@ func (s *datagramSocket) setIPv6Datagram(name int, v []byte) error {
 			return s.ep.joinGroup(index, netip.Addr{}, group)
 		}
 		return s.ep.leaveGroup(index, netip.Addr{}, group)
+	case unix.MCAST_JOIN_GROUP, unix.MCAST_LEAVE_GROUP:
+		return s.setGroup(name, v, unix.AF_INET6, unix.EADDRNOTAVAIL)
 	}
 	i, err := intOption(v)
 	if err != nil {
@@ -245,6 +279,9 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 			return s.endpointInt(optMulticastTTL, dst)
 		case unix.IP_MULTICAST_LOOP:
 			return s.endpointInt(optMulticastLoop, dst)
+		case unix.IP_MULTICAST_IF:
+			_, local := s.ep.multicastInterface()
+			return copy(dst, local[:]), nil
 		}
 		return s.ip(s.ep, name, dst)
 	case unix.IPPROTO_IPV6:
@@ -253,6 +290,14 @@ func (s *datagramSocket) Option(level, name int, dst []byte) (int, error) {
 		return s.udp(name, dst)
 	case unix.SOL_RAW:
 		return 0, unix.ENOPROTOOPT
+	case unix.IPPROTO_ICMPV6:
+		if s.hasICMPv6Filter(name) {
+			var b []byte
+			for _, word := range s.ep.icmpv6Filter() {
+				b = binary.NativeEndian.AppendUint32(b, word)
+			}
+			return copy(dst, b), nil
+		}
 	}
 	return 0, s.unknownLevel()
 }
@@ -289,6 +334,9 @@ func (s *datagramSocket) getIPv6Datagram(name int, dst []byte) (int, error) {
 			return 0, err
 		}
 		return putInt(dst, v)
+	case unix.IPV6_MULTICAST_IF:
+		index, _ := s.ep.multicastInterface()
+		return putInt(dst, int(index))
 	}
 	return s.ipv6(s.ep, name, dst)
 }

@@ -221,6 +221,9 @@ func (s *inet) setIPv6(ep optioner, name int, v []byte) error {
 	}
 	switch name {
 	case unix.IPV6_V6ONLY:
+		if ep.local().port != 0 {
+			return unix.EINVAL
+		}
 		return ep.setOption(optV6Only, boolOption(i != 0))
 	case unix.IPV6_UNICAST_HOPS:
 		if i < -1 || i > maxTTL {
@@ -310,4 +313,20 @@ func parseMembership6(v []byte) (group netip.Addr, index uint32, err error) {
 		return group, 0, unix.EINVAL
 	}
 	return netip.AddrFrom16([16]byte(v)), binary.NativeEndian.Uint32(v[16:]), nil
+}
+
+// parseGroupRequest reads a struct group_req: the interface, 4 bytes of padding, and a struct sockaddr_storage [RFC 3678 5.1.1].
+func parseGroupRequest(v []byte) (group netip.Addr, index uint32, err error) {
+	const at = 8
+	if len(v) < at+MaxSockaddr {
+		return group, 0, unix.EINVAL
+	}
+	var e endpoint
+	switch family, _ := sockaddrFamily(v[at:]); family {
+	case unix.AF_INET:
+		e, err = parseSockaddrIn(v[at:])
+	case unix.AF_INET6:
+		e, err = parseSockaddrIn6(v[at:])
+	}
+	return e.addr, binary.NativeEndian.Uint32(v), err
 }

@@ -67,6 +67,17 @@ func (s *streamSocket) setRecorded(o option, v int) error {
 	return nil
 }
 
+// recordCongestion is TCP_CONGESTION.
+func (s *streamSocket) recordCongestion(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.stream().setCongestion(name)
+	if err == nil {
+		s.congestion = name
+	}
+	return err
+}
+
 // recorder is a stream socket as an optioner.
 type recorder streamSocket
 
@@ -126,10 +137,6 @@ func (s *streamSocket) setIPv6Stream(name int, v []byte) error {
 			return s.keep(unix.IPPROTO_IPV6, name, 1-i)
 		case unix.IPV6_MULTICAST_HOPS:
 			return unix.ENOPROTOOPT
-		case unix.IPV6_V6ONLY:
-			if s.stream().local().port != 0 {
-				return unix.EINVAL
-			}
 		}
 	}
 	return s.setIPv6((*recorder)(s), name, v)
@@ -226,7 +233,7 @@ func (s *streamSocket) setTCP(name int, v []byte) error {
 		if len(v) == 0 {
 			return unix.EINVAL
 		}
-		return s.stream().setCongestion(unix.ByteSliceToString(v[:min(len(v), congestionName-1)]))
+		return s.recordCongestion(unix.ByteSliceToString(v[:min(len(v), congestionName-1)]))
 	}
 	i, err := intOption(v)
 	if err != nil {

@@ -178,6 +178,15 @@ func TestDatagramOracle(t *testing.T) {
 		r.Peer(b)
 		r.Connect(b, sa4("127.0.0.1", 9))
 	})
+	for _, typ := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM} {
+		compare(t, "IPv6 only, said too late "+itoa(typ), func(r *trace) {
+			fd := r.Socket(unix.AF_INET6, typ, 0)
+			r.SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+			r.SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0)
+			r.Bind(fd, sa6("::1", 0))
+			r.SetInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+		})
+	}
 	compare(t, "dual stack", func(r *trace) {
 		a := r.Socket(unix.AF_INET6, unix.SOCK_DGRAM, 0)
 		r.Bind(a, sa6("::", 0))

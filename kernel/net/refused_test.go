@@ -47,3 +47,22 @@ func TestRefusalIsToldOnce(t *testing.T) {
 		w.close(fd)
 	}
 }
+
+// TestConnectThatIsUndoneFails checks that connect(2) doesn't say that the socket is connected when another thread has disconnected it
+// meanwhile.
+func TestConnectThatIsUndoneFails(t *testing.T) {
+	w, _, _, _ := testStacks(t, Options{})
+	fd, err := w.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	check(t, err)
+	s := w.fds[fd]
+	if err := s.Connect(sa4("192.0.2.77", 80)); err != unix.EINPROGRESS { // nobody has that address
+		t.Fatal(err)
+	}
+	if err := s.FinishConnect(); err != unix.EAGAIN {
+		t.Fatal(err)
+	}
+	check(t, s.Connect(make([]byte, sizeofSockaddrIn))) // AF_UNSPEC
+	if err := s.FinishConnect(); err != unix.ECONNABORTED {
+		t.Errorf("a connect that was undone says %v, want ECONNABORTED", err)
+	}
+}

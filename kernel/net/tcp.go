@@ -2,6 +2,7 @@ package net
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,10 +21,11 @@ type streamSocket struct {
 	accepted bool
 	arrived  arrivals // counted while SO_RCVLOWAT is set
 
-	mu      sync.Mutex       // serialises what replaces ep
-	bound   endpoint         // guarded by mu: what bind was told, if isBound
-	isBound bool             // guarded by mu
-	set     []recordedOption // guarded by mu
+	mu         sync.Mutex       // serialises what replaces ep
+	bound      endpoint         // guarded by mu: what bind was told, if isBound
+	isBound    bool             // guarded by mu
+	set        []recordedOption // guarded by mu
+	congestion string           // guarded by mu: TCP_CONGESTION, if the program has set it
 }
 
 // streamBox holds a stream, whose pointer is swapped atomically.
@@ -224,8 +226,11 @@ func (s *streamSocket) failedLocked(err error) error {
 // FinishConnect implements Socket.
 func (s *streamSocket) FinishConnect() error {
 	ep := s.stream()
-	if ep.state() == streamConnecting {
+	switch ep.state() {
+	case streamConnecting:
 		return unix.EAGAIN
+	case streamInitial, streamListening: // another thread has disconnected the socket
+		return unix.ECONNABORTED
 	}
 	if err := ep.takeError(); err != nil || ep.state() == streamFailed {
 		if err == nil {
@@ -262,6 +267,9 @@ func (s *streamSocket) replaceWithLocked(bound endpoint) error {
 	ep := s.stack.engine.newStream(s.family == unix.AF_INET6, s.wait)
 	for _, r := range s.set {
 		ep.setOption(r.o, r.v)
+	}
+	if s.congestion != "" {
+		ep.setCongestion(s.congestion)
 	}
 	old := s.ep.Swap(&streamBox{ep})
 	old.close()
@@ -318,8 +326,22 @@ func (s *streamSocket) Accept(dst []byte) (Socket, []byte, error) {
 	return t, s.appendAddr(dst, peer), nil
 }
 
-// inherit gives a connection its listener's options of reads and writes, which the engine doesn't know of [sk_clone_lock].
+// inherit gives a connection the options that were set on its listener [sk_clone_lock]. The engine passes few of them on.
 func (s *streamSocket) inherit(t *streamSocket) {
+	s.mu.Lock()
+	set, congestion := slices.Clone(s.set), s.congestion
+	s.mu.Unlock()
+	for _, r := range set {
+		switch r.o {
+		case optQuickAck, optDeferAcceptMS: // a connection's own
+		default:
+			t.setRecorded(r.o, r.v)
+		}
+	}
+	if congestion != "" {
+		t.recordCongestion(congestion)
+	}
+	t.passedOptions.inherit(&s.passedOptions)
 	t.rcvTimeoutNS.Store(s.rcvTimeoutNS.Load())
 	t.sndTimeoutNS.Store(s.sndTimeoutNS.Load())
 	if n := s.RecvLowat(); n > 1 {

@@ -15,7 +15,7 @@ import (
 // A path leads to a node of the tree, and that to the socket; an abstract name leads to it directly.
 // DEVIATION: sockets that are on their way to each other, and to nobody else, are never given back.
 //
-// Lock order: unixNames.mu, then unixSocket.mu of one socket at a time.
+// Lock order: unixNames.mu, then unixSocket.mu of one socket at a time; of two only with unixNames.mu.
 type unixSocket struct {
 	base
 	wait *waiter.Queue
@@ -23,6 +23,8 @@ type unixSocket struct {
 	paths *vfs.Paths            // of the process that made the socket: where paths lead from, and who asks; nil: nowhere
 	umask func() uint32         // of new nodes
 	user  atomic.Pointer[Ucred] // process that made the socket, or has connected it or had it listen
+
+	sendBuffer atomic.Int32 // SO_SNDBUF: how much may wait for a reader when we send, and how long our messages may be, in bytes
 
 	mu        sync.Mutex
 	key       any                      // guarded by mu, as all below: the name that the socket is bound to, a string or a vfs.Node
@@ -35,7 +37,6 @@ type unixSocket struct {
 	maxQueue  int                      // of backlog
 	chunks    []unixChunk              // what has come
 	queued    int                      // bytes in chunks, with overhead
-	limit     int                      // of queued
 	readShut  bool                     // nothing more is taken in
 	writeShut bool                     // nothing more is sent
 	eof       bool                     // the peer sends nothing more
@@ -89,8 +90,9 @@ func (s *Stack) makeUnix(typ, protocol int) (*unixSocket, error) {
 	default:
 		return nil, unix.ESOCKTNOSUPPORT
 	}
-	u := &unixSocket{wait: newQueue(), limit: defaultDatagramBuffer}
+	u := &unixSocket{wait: newQueue()}
 	u.user.Store(new(Ucred))
+	u.sendBuffer.Store(defaultDatagramBuffer)
 	if err := u.init(s, unix.AF_UNIX, typ, 0); err != nil {
 		return nil, err
 	}
@@ -161,7 +163,7 @@ func (s *unixSocket) hasRoom(sender *unixSocket) bool {
 }
 
 func (s *unixSocket) hasRoomLocked(sender *unixSocket) bool {
-	if s.queued < s.limit || s.state == unixClosed || s.readShut {
+	if s.queued < int(sender.sendBuffer.Load()) || s.state == unixClosed || s.readShut {
 		return true
 	}
 	if s.blocked == nil {
@@ -186,6 +188,12 @@ func (s *unixSocket) takeBlockedLocked() map[*unixSocket]struct{} {
 
 // Close implements vfs.File.
 func (s *unixSocket) Close() error {
+	s.end(true)
+	return nil
+}
+
+// end closes the socket. One that nobody has accepted is reset [unix_release_sock].
+func (s *unixSocket) end(accepted bool) {
 	names := &s.stack.unix
 	names.mu.Lock()
 	s.mu.Lock()
@@ -199,16 +207,15 @@ func (s *unixSocket) Close() error {
 	names.mu.Unlock()
 	wakeBlocked(blocked)
 	if peer != nil && s.connectionOriented() {
-		peer.peerClosed(s, len(chunks) > 0)
+		peer.peerClosed(s, len(chunks) > 0 || !accepted)
 	}
 	for _, c := range chunks {
 		releaseFiles(c.files)
 	}
-	for _, k := range backlog { // connections that nobody accepted
-		k.Close()
+	for _, k := range backlog {
+		k.end(false)
 	}
 	s.closed()
-	return nil
 }
 
 // UsePaths gives AF_UNIX sockets the file system that their paths are of, and the umask of new nodes.
@@ -239,13 +246,13 @@ func releaseFiles(files []*vfs.OpenFile) {
 }
 
 // peerClosed is told that the other end is gone.
-func (s *unixSocket) peerClosed(peer *unixSocket, unread bool) {
+func (s *unixSocket) peerClosed(peer *unixSocket, reset bool) {
 	s.mu.Lock()
 	if s.peer == peer {
 		s.peer = nil
 		s.eof = true
 		s.writeShut = true
-		s.reset = s.reset || unread
+		s.reset = s.reset || reset
 	}
 	s.mu.Unlock()
 	s.wait.Notify(waiter.AllEvents)
@@ -277,6 +284,9 @@ func (s *unixSocket) Shutdown(how int) error {
 
 // Read implements vfs.File.
 func (s *unixSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
 	var m Message
 	n, err := s.Recv(dst, &m)
 	releaseFiles(m.Files) // nobody asked for them

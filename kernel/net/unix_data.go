@@ -20,11 +20,14 @@ func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
 		return 0, err
 	}
 	size := src.Len()
-	if s.typ != unix.SOCK_STREAM && size > s.limit-unixChunkCost {
+	if s.typ != unix.SOCK_STREAM && size > int(s.sendBuffer.Load())-unixSendReserve {
 		return 0, unix.EMSGSIZE
 	}
 	for sent := 0; ; {
 		n, err := to.push(s, src, name, size-sent, m)
+		if err == unix.ECONNREFUSED {
+			s.disconnect(to)
+		}
 		sent += n
 		if err != nil {
 			if sent > 0 {
@@ -38,9 +41,12 @@ func (s *unixSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	}
 }
 
+// unixSendReserve is how much less than SO_SNDBUF a message may have, in bytes [unix_dgram_sendmsg].
+const unixSendReserve = 32
+
 // checkUnixControl refuses what means nothing. The files of SCM_RIGHTS come as Message.Files.
-func checkUnixControl(level, kind int, _ []byte) error {
-	if level == unix.SOL_SOCKET && kind != unix.SCM_CREDENTIALS && kind != unix.SCM_RIGHTS {
+func checkUnixControl(level, kind int, data []byte) error {
+	if level == unix.SOL_SOCKET && kind != unix.SCM_RIGHTS && (kind != unix.SCM_CREDENTIALS || len(data) != unix.SizeofUcred) {
 		return unix.EINVAL
 	}
 	return nil
@@ -75,6 +81,15 @@ func (s *unixSocket) destination(addr []byte) (to *unixSocket, from string, err 
 		return nil, "", unix.ENOTCONN
 	}
 	return peer, from, nil
+}
+
+// disconnect takes a datagram socket's peer away, which has been closed: that is told once [unix_dgram_sendmsg].
+func (s *unixSocket) disconnect(peer *unixSocket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peer == peer {
+		s.peer, s.peerName, s.state = nil, "", unixIdle
+	}
 }
 
 // unixPiece is the most that one chunk of a stream holds, in bytes.
@@ -187,7 +202,7 @@ func (s *unixSocket) readableLocked() error {
 		}
 		return unix.EINVAL
 	}
-	if len(s.chunks) > 0 {
+	if len(s.chunks) > 0 && (s.typ == unix.SOCK_STREAM || !s.reset) { // of packets the error goes first
 		return nil
 	}
 	switch {
@@ -200,22 +215,19 @@ func (s *unixSocket) readableLocked() error {
 	return unix.EAGAIN
 }
 
-// recvStreamLocked stores as much of the stream as dst takes. It stops before and after a piece that came with files [unix(7)].
+// recvStreamLocked stores as much of the stream as dst takes. It stops behind a piece that came with files [unix(7)].
 func (s *unixSocket) recvStreamLocked(dst vfs.Dst, peek bool, m *Message) (int64, error) {
 	total := 0
 	for i := 0; i < len(s.chunks) && dst.Len() > 0 && len(m.Files) == 0; {
 		c := &s.chunks[i]
-		if len(c.files) > 0 && total > 0 {
-			break
-		}
 		n, err := dst.Write(c.data)
-		total += n
 		if err != nil && dst.Len() > 0 {
 			if total == 0 {
 				return 0, unix.EFAULT
 			}
 			break
 		}
+		total += n
 		if !peek {
 			m.Files, c.files = c.files, nil
 		}
@@ -243,10 +255,18 @@ func (s *unixSocket) popLocked() {
 	s.queued -= len(s.chunks[0].data) + unixChunkCost
 	s.chunks[0] = unixChunk{}
 	s.chunks = s.chunks[1:]
-	if s.queued <= s.limit/2 && s.blocked != nil {
-		blocked := s.takeBlockedLocked()
+	var senders []*unixSocket
+	for k := range s.blocked {
+		if s.queued <= int(k.sendBuffer.Load())/2 {
+			senders = append(senders, k)
+			delete(s.blocked, k)
+		}
+	}
+	if senders != nil {
 		s.mu.Unlock()
-		wakeBlocked(blocked)
+		for _, k := range senders {
+			k.wait.Notify(waiter.WritableEvents)
+		}
 		s.mu.Lock()
 	}
 }

@@ -218,27 +218,41 @@ func (s *unixSocket) connectStream(listener *unixSocket) error {
 	}
 	end.state, end.peer, end.peerName, end.peerCred = unixConnected, s, name, *s.user.Load()
 	end.UsePaths(s.paths, s.umask)
-	listener.mu.Lock()
-	switch {
-	case listener.state != unixListening || listener.readShut:
-		err = unix.ECONNREFUSED
-	case len(listener.backlog) > listener.maxQueue:
-		err = unix.EAGAIN
-		listener.hasRoomForConnectionLocked(s)
-	default:
-		end.name = listener.name
-		listener.backlog = append(listener.backlog, end)
-	}
-	listenerName := listener.name
-	listener.mu.Unlock()
-	if err != nil {
+	if err := s.join(listener, end); err != nil {
 		end.closed()
 		return err
 	}
-	s.mu.Lock()
-	s.state, s.peer, s.peerName, s.peerCred = unixConnected, end, listenerName, *listener.user.Load()
-	s.mu.Unlock()
 	listener.wait.Notify(waiter.ReadableEvents)
+	return nil
+}
+
+// join makes end the other end of s, and puts it into the listener's backlog, in one step: whoever accepts it may close it at once,
+// and another thread may connect s.
+func (s *unixSocket) join(listener, end *unixSocket) error {
+	s.stack.unix.mu.Lock()
+	defer s.stack.unix.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == unixConnected:
+		return unix.EISCONN
+	case s.state != unixIdle:
+		return unix.EINVAL
+	case s == listener:
+		return unix.ECONNREFUSED
+	}
+	listener.mu.Lock()
+	defer listener.mu.Unlock()
+	switch {
+	case listener.state != unixListening || listener.readShut:
+		return unix.ECONNREFUSED
+	case len(listener.backlog) > listener.maxQueue:
+		listener.hasRoomForConnectionLocked(s)
+		return unix.EAGAIN
+	}
+	end.name = listener.name
+	listener.backlog = append(listener.backlog, end)
+	s.state, s.peer, s.peerName, s.peerCred = unixConnected, end, listener.name, *listener.user.Load()
 	return nil
 }
 
@@ -317,18 +331,20 @@ func (s *unixSocket) SetOption(level, name int, v []byte) error {
 	switch name {
 	case unix.SO_LINGER:
 		return s.keepLinger(v)
-	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE, unix.SO_SNDBUF, unix.SO_SNDBUFFORCE:
+	case unix.SO_RCVBUF, unix.SO_RCVBUFFORCE: // it changes nothing [unix(7)]
 		i, err := intOption(v)
 		if err != nil {
 			return err
 		}
-		force := name == unix.SO_RCVBUFFORCE || name == unix.SO_SNDBUFFORCE
-		if name == unix.SO_RCVBUFFORCE {
-			name = unix.SO_RCVBUF
-		} else if name == unix.SO_SNDBUFFORCE {
-			name = unix.SO_SNDBUF
+		return s.keep(level, unix.SO_RCVBUF, bufferSize(i, s.stack.options.MaxBuffer, minRecvBuffer, name == unix.SO_RCVBUFFORCE))
+	case unix.SO_SNDBUF, unix.SO_SNDBUFFORCE: // DEVIATION: the bounds are the same, as messages lie in the kernel's memory
+		i, err := intOption(v)
+		if err != nil {
+			return err
 		}
-		return s.keep(level, name, bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, force))
+		s.sendBuffer.Store(int32(bufferSize(i, s.stack.options.MaxBuffer, minSendBuffer, false)))
+		s.wait.Notify(waiter.WritableEvents) // there may be room now
+		return nil
 	case unix.SO_REUSEPORT:
 		return onlyValue(v, 0, unix.EOPNOTSUPP)
 	case unix.SO_REUSEADDR, unix.SO_KEEPALIVE, unix.SO_BROADCAST, unix.SO_PASSCRED,
@@ -365,7 +381,9 @@ func (s *unixSocket) Option(level, name int, dst []byte) (int, error) {
 		return putInt(dst, boolOption(s.state == unixListening))
 	case unix.SO_LINGER:
 		return s.putLinger(dst)
-	case unix.SO_RCVBUF, unix.SO_SNDBUF:
+	case unix.SO_SNDBUF:
+		return putInt(dst, int(s.sendBuffer.Load()))
+	case unix.SO_RCVBUF:
 		if v := s.recall(level, name); v != 0 {
 			return putInt(dst, v)
 		}

@@ -134,7 +134,12 @@ const vsockPiece = 64 << 10
 var vsockPieces = sync.Pool{New: func() any { return new([vsockPiece]byte) }}
 
 // Read implements vfs.File.
-func (s *vsockSocket) Read(dst vfs.Dst, _ int64) (int64, error) { return s.recv(dst, false) }
+func (s *vsockSocket) Read(dst vfs.Dst, _ int64) (int64, error) {
+	if dst.Len() == 0 {
+		return 0, nil
+	}
+	return s.recv(dst, false)
+}
 
 // Write implements vfs.File.
 func (s *vsockSocket) Write(src vfs.Src, _ int64) (int64, error) { return s.Send(src, new(Message)) }
@@ -233,18 +238,19 @@ func (s *vsockSocket) Send(src vfs.Src, m *Message) (int64, error) {
 	for src.Len() > 0 {
 		s.full.Store(true) // before the look: changed tells of room that comes after it
 		n, err := c.Space()
+		fetched := 0
 		if err == nil {
-			n, err = src.Read(bounce[:min(len(bounce), src.Len(), n)])
-			if n == 0 {
+			fetched, err = src.Read(bounce[:min(len(bounce), src.Len(), n)])
+			if fetched == 0 {
 				err = unix.EFAULT
-			} else if n, err = c.Write(bounce[:n]); n > 0 {
+			} else if n, err = c.Write(bounce[:fetched]); n > 0 {
 				total += int64(n)
 			}
 		}
 		if err != nil && total == 0 {
 			return 0, sendErrno(err)
 		}
-		if err != nil {
+		if err != nil || n < fetched { // the peer has made its buffer smaller meanwhile: the rest is to be fetched again
 			break
 		}
 	}

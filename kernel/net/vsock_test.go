@@ -54,6 +54,7 @@ func TestVsockOracle(t *testing.T) {
 		r.Recv(fd, 10, unix.MSG_OOB)
 		r.Recv(fd, 10, unix.MSG_ERRQUEUE)
 		r.Read(fd, 10)
+		r.Read(fd, 0)
 		for how := range 4 {
 			r.Shutdown(fd, how)
 		}

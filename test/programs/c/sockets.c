@@ -515,6 +515,47 @@ static void receive_nothing(void)
 	close(l);
 }
 
+/* Bytes before descriptors that are passed come with them; those behind don't [unix(7)]. */
+static void passed_descriptors(void)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec piece = {"de", 2};
+	struct msghdr m = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int pair[2], pipe_ends[2], fd;
+	char buf[20];
+
+	EQUAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	EQUAL(pipe2(pipe_ends, O_CLOEXEC), 0);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &pipe_ends[1], sizeof fd);
+	EQUAL(send(pair[0], "abc", 3, 0), 3);
+	EQUAL(sendmsg(pair[0], &m, 0), 2);
+	EQUAL(send(pair[0], "fg", 2, 0), 2);
+
+	memset(&control, 0, sizeof control);
+	piece = (struct iovec){buf, sizeof buf};
+	EQUAL(recvmsg(pair[1], &m, MSG_CMSG_CLOEXEC), 5);
+	EQUAL(memcmp(buf, "abcde", 5), 0);
+	EQUAL(m.msg_controllen, sizeof control);
+	EQUAL(c->cmsg_type, SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(c), sizeof fd);
+	EQUAL(write(fd, "x", 1), 1);
+	EQUAL(read(pipe_ends[0], buf, sizeof buf), 1);
+	EQUAL(recvmsg(pair[1], &m, MSG_CMSG_CLOEXEC), 2);
+	EQUAL(m.msg_controllen, 0);
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		close(pair[i]);
+		close(pipe_ends[i]);
+	}
+}
+
 static const struct check_case cases[] = {
 	{"udp", udp},
 	{"messages", messages},
@@ -527,6 +568,7 @@ static const struct check_case cases[] = {
 	{"peek-low", peek_low},
 	{"receive-nothing", receive_nothing},
 	{"accept-after-end", accept_after_end_everywhere},
+	{"passed-descriptors", passed_descriptors},
 	{"peer-udp", peer_udp},
 	{"peer-tcp", peer_tcp},
 	{NULL, NULL},
