@@ -139,6 +139,7 @@ func (d *Device) service(config bool) error {
 func (d *Device) drainLocked() error {
 	r := &d.rx
 	for {
+		r.queue.DisableInterrupts()
 		some, err := d.takeLocked()
 		if to := d.receiver.Load(); some && to != nil {
 			to.batchEnd()

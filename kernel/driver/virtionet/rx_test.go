@@ -492,8 +492,11 @@ func FuzzCard(f *testing.F) {
 				q.PushRaw(uint32(next()), uint32(next()*16))
 				q.Signal()
 			case skips:
-				q := m.Queues[next()%2]
-				q.SkipUsed(next())
+				q, n := m.Queues[next()%2], next()
+				for range n { // what it uses it has taken
+					q.Pop()
+				}
+				q.SkipUsed(n)
 				q.Signal()
 			case scribbles:
 				if q := m.Queues[next()%2]; q.Available() == 0 {
