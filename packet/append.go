@@ -102,6 +102,9 @@ const (
 
 // tail prints what befell the frame as a whole.
 func (p *printer) tail() {
+	if p.f.Segmented {
+		p.str(" seg=offload")
+	}
 	if p.end < p.wire {
 		p.padding()
 	}

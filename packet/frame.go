@@ -49,6 +49,7 @@ type Frame struct {
 	RxErrors  uint8  // the receive descriptor's error bits, 0 if none [8254x 3.2.3.2]
 	Damage    Damage
 	Checksum  Checksum
+	Segmented bool   // stands for several TCP segments, which a card makes of it or has made it of
 	Drop      string // why the kernel dropped the frame; "" if it didn't
 	Comment   string // what somebody has noted in the capture
 }

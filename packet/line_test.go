@@ -157,6 +157,9 @@ func TestHeadAndTail(t *testing.T) {
 		{"comment", Frame{WireLen: len(short), Data: short, Comment: "say \"x\"\n"}, udp + `2 ck=ok comment="say \"x\"\n"`},
 		{"long comment", Frame{WireLen: len(short), Data: short, Comment: strings.Repeat("x", 201)}, udp + "2 ck=ok comment=\"" + strings.Repeat("x", 200) + "...\""},
 		{"offload", Frame{WireLen: len(short), Data: set(short, 40, 0, 1), Checksum: ChecksumOffload}, udp + "2 ck=offload"},
+		{"segments left to the card", Frame{WireLen: len(short), Data: short, Checksum: ChecksumOffload, Segmented: true}, udp + "2 ck=offload seg=offload"},
+		{"segments of which little was captured", Frame{WireLen: len(frame), Data: frame[:96], Checksum: ChecksumVerified, Segmented: true, Drop: "x"},
+			udp + "1000 ck=hw-ok seg=offload captured=96/1042 !dropped(x)"},
 		{"verified by the card", Frame{WireLen: len(short), Data: set(short, 40, 0, 1), Checksum: ChecksumVerified}, udp + "2 ck=hw-ok"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -181,6 +181,13 @@ func ndpLines() []lineTest {
 func TestSegmentationOffload(t *testing.T) {
 	b := over4(ProtocolTCP, segment{flags: TCPACK}.bytes(fill(3000)))
 	b = set(b, 16, 0, 0, 0, 0, 0, 0, 64, 6, 0, 0) // total length, id, fragment, TTL, protocol, checksum
-	f := Frame{Number: 12, Time: 4218 * time.Microsecond, Interface: "e0", WireLen: len(b), Data: b, Checksum: ChecksumOffload}
-	checkLine(t, &f, "IPv4 10.0.2.2:40112>10.0.2.15:80 ttl=64 hdr-ck=offload TCP [.] seq=0 ack=0 win=0 len=3000 ck=offload")
+	f := Frame{Number: 12, Time: 4218 * time.Microsecond, Interface: "e0", WireLen: len(b), Data: b, Checksum: ChecksumOffload, Segmented: true}
+	checkLine(t, &f, "IPv4 10.0.2.2:40112>10.0.2.15:80 ttl=64 hdr-ck=offload TCP [.] seq=0 ack=0 win=0 len=3000 ck=offload seg=offload")
+
+	b = over6(ProtocolTCP, segment{flags: TCPACK}.bytes(fill(70_000))) // as long as its length can't say
+	b = set(b, 18, 0, 0)
+	f.WireLen, f.Data = len(b), b
+	checkLine(t, &f, "IPv6 [fe80::2]:40112>[fec0::15]:80 hop=64 TCP [.] seq=0 ack=0 win=0 len=70000 ck=offload seg=offload")
+	f.Data = b[:2036]
+	checkLine(t, &f, "IPv6 [fe80::2]:40112>[fec0::15]:80 hop=64 TCP [.] seq=0 ack=0 win=0 len=70000 ck=offload seg=offload captured=2036/70074")
 }

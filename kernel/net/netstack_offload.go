@@ -47,7 +47,8 @@ func checksummed(frame []byte) bool {
 		h := header.IPv4(ip)
 		return h.IsValid(len(ip)) && h.IsChecksumValid() && !h.More() && h.FragmentOffset() == 0 && isTransport(h.Protocol())
 	case header.IPv6ProtocolNumber:
-		return len(ip) >= header.IPv6MinimumSize && isTransport(header.IPv6(ip).NextHeader())
+		h := parseHeaders(frame) // extension headers have no checksums
+		return isTransport(h.transport) && !h.isFragment()
 	}
 	return false
 }

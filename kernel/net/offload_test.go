@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -64,21 +65,31 @@ func TestVirtioTransfer(t *testing.T) {
 			for _, n := range []int{0, 1, 1 << 10, 100_000, most} {
 				transfer(t, a, b, unix.AF_INET, sa4("192.0.2.2", 80), l, n)
 			}
-			sa := sa6("fe80::ff:fe00:2", 80) // EUI-64 of 02:00:00:00:00:02
-			sa[24] = 2
-			transfer(t, a, b, unix.AF_INET6, sa, l, 1<<18)
-			for i, d := range links {
-				n := d.Counters()
-				if cut := n[virtionet.TxSegments] > 0; cut != c.cut[i] {
-					t.Errorf("card %d was given %d segments to cut", i, n[virtionet.TxSegments])
-				}
-				if merged := n[virtionet.RxSegments] > 0; merged != c.merged[i] {
-					t.Errorf("card %d has received %d segments made of several", i, n[virtionet.RxSegments])
-				}
-				if frames := n[virtionet.TxFrames]; c.cut[i] && frames > most/1448 {
-					t.Errorf("card %d was given %d frames in spite of its segmentation", i, frames)
+			var before [2][virtionet.NumCounters]uint64
+			check := func(protocol string) {
+				t.Helper()
+				for i, d := range links {
+					all := d.Counters()
+					count := func(c virtionet.Counter) uint64 { return all[c] - before[i][c] }
+					if n := count(virtionet.TxSegments); (n > 0) != c.cut[i] {
+						t.Errorf("%s: card %d was given %d segments to cut", protocol, i, n)
+					}
+					if n := count(virtionet.RxSegments); (n > 0) != c.merged[i] {
+						t.Errorf("%s: card %d has received %d segments made of several", protocol, i, n)
+					}
+					if n := count(virtionet.TxFrames); c.cut[i] && n > most/1448 {
+						t.Errorf("%s: card %d was given %d frames in spite of its segmentation", protocol, i, n)
+					}
+					before[i] = all
 				}
 			}
+			check("IPv4")
+			sa := sa6("fe80::ff:fe00:2", 80) // EUI-64 of 02:00:00:00:00:02
+			sa[24] = 2
+			for _, n := range []int{0, 1, 1 << 10, 100_000, most} {
+				transfer(t, a, b, unix.AF_INET6, sa, l, n)
+			}
+			check("IPv6")
 			for _, w := range []*ours{a, b} {
 				w.s.Counters(func(name string, n uint64) {
 					if (name == "tcp.dropped-checksum" || name == "tcp.dropped-malformed") && n > 0 {
@@ -88,6 +99,84 @@ func TestVirtioTransfer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// seenLink is a card of which each frame with something that is left to it is looked at.
+type seenLink struct {
+	*virtionet.Device
+	look func(o packet.Offload, frame []byte)
+}
+
+func (l *seenLink) TransmitOffload(o packet.Offload, pieces ...[]byte) error {
+	l.look(o, slices.Concat(pieces...))
+	return l.Device.TransmitOffload(o, pieces...)
+}
+
+// TestWhatIsLeftToTheCard: the engine says of each TCP segment, over either IP, where its headers and its checksum are, and how it is
+// to be cut.
+func TestWhatIsLeftToTheCard(t *testing.T) {
+	for name, c := range map[string]struct {
+		family int
+		to     []byte
+		ipv6   bool
+	}{
+		"IPv4":                   {unix.AF_INET, sa4("192.0.2.2", 80), false},
+		"IPv4 of an IPv6 socket": {unix.AF_INET6, sa6("::ffff:192.0.2.2", 80), false},
+		"IPv6":                   {unix.AF_INET6, sa6("fe80::ff:fe00:2", 80), true}, // EUI-64 of 02:00:00:00:00:02
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.ipv6 {
+				c.to[24] = 2
+			}
+			links := virtioLinks(t, [2]uint64{virtionettest.TAP, virtionettest.TAP})
+			var whole, cut atomic.Int64
+			link := &seenLink{links[0], func(o packet.Offload, frame []byte) {
+				if o.SegmentSize > 0 {
+					cut.Add(1)
+				} else {
+					whole.Add(1)
+				}
+				if why := wrongOffload(o, frame, c.ipv6); why != "" {
+					t.Errorf("%s: %+v of a frame of %d bytes", why, o, len(frame))
+				}
+			}}
+			a := testStack(t, Options{}, link, "192.0.2.1/24")
+			b := testStack(t, Options{}, links[1], "192.0.2.2/24")
+			transfer(t, a, b, c.family, c.to, listenOn(t, b, unix.AF_INET6, sa6("::", 80), 10), 1<<20)
+			if whole.Load() == 0 || cut.Load() == 0 {
+				t.Errorf("%d segments were left to the card as they are, and %d to be cut", whole.Load(), cut.Load())
+			}
+		})
+	}
+}
+
+// wrongOffload says what of an offload isn't as the frame, a TCP segment, has it.
+func wrongOffload(o packet.Offload, frame []byte, ipv6 bool) string {
+	be := binary.BigEndian
+	tcp, etherType, addresses := 14+20, uint16(packet.EtherTypeIPv4), frame[14+12:14+20]
+	if ipv6 {
+		tcp, etherType, addresses = 14+40, packet.EtherTypeIPv6, frame[14+8:14+40]
+	}
+	headers, length := tcp+int(frame[tcp+12]>>4)*4, len(frame)-tcp
+	pseudo := packet.Sum([]byte{0, 6, byte(length >> 8), byte(length)}, packet.Sum(addresses, 0))
+	mss := 1514 - headers
+	switch {
+	case be.Uint16(frame[12:]) != etherType:
+		return "another protocol"
+	case !o.Checksum || o.ChecksumStart != tcp || o.ChecksumOffset != 16:
+		return "another checksum than TCP's"
+	case be.Uint16(frame[tcp+16:]) != pseudo:
+		return "not the sum of the pseudo header"
+	case len(frame) > 1514 && o.SegmentSize == 0:
+		return "too long not to be cut"
+	case o.SegmentSize == 0 && (o.HeaderLen != 0 || o.IPv6):
+		return "headers of a frame that isn't cut"
+	case o.SegmentSize > 0 && (o.SegmentSize > mss || o.SegmentSize < mss-40 || o.HeaderLen != headers || o.IPv6 != ipv6):
+		return "cut in another way"
+	case o.SegmentSize > 0 && len(frame)-headers <= o.SegmentSize:
+		return "cut though it is short enough"
+	}
+	return ""
 }
 
 // TestE1000Transfer sends streams between machines with E1000s, whose cards or drivers cut segments, over a cable that loses frames or
@@ -184,6 +273,76 @@ func TestChecksumStates(t *testing.T) {
 			t.Errorf("%s: got %v, %v", c.name, got.data, err)
 		}
 	}
+}
+
+// TestChecksumStatesOfIPv6: extension headers, which have no checksum, don't hide that of UDP, fragments do.
+func TestChecksumStatesOfIPv6(t *testing.T) {
+	la, _ := newTestLinks(t)
+	link := &stateLink{testLink: la}
+	w := testStack(t, Options{}, link, "192.0.2.1/24")
+	fd := must[int](t)(w.socket(unix.AF_INET6, unix.SOCK_DGRAM, 0))
+	check(t, w.bind(fd, sa6("::", 7)))
+	w.nonblock(fd)
+	options := func(next byte) []byte { return []byte{next, 0, 1, 4, 0, 0, 0, 0} } // PadN [RFC 8200 4.2]
+	const hopByHop, routing, fragment, destination, udp = 0, 43, 44, 60, 17
+	for i, c := range []struct {
+		name    string
+		next    byte
+		headers []byte
+		state   packet.Checksum
+		right   bool
+		arrives bool
+	}{
+		{"a right one", udp, nil, packet.ChecksumUnknown, true, true},
+		{"a wrong one", udp, nil, packet.ChecksumUnknown, false, false},
+		{"left out", udp, nil, packet.ChecksumOffload, false, true},
+		{"verified", udp, nil, packet.ChecksumVerified, false, true},
+		{"left out behind options", destination, options(udp), packet.ChecksumOffload, false, true},
+		{"left out behind more", hopByHop, slices.Concat(options(routing), []byte{destination, 0, 0, 0, 0, 0, 0, 0}, options(udp)), packet.ChecksumOffload, false, true},
+		{"a wrong one behind options", destination, options(udp), packet.ChecksumUnknown, false, false},
+		{"a right one behind options", destination, options(udp), packet.ChecksumUnknown, true, true},
+		{"verified, but in parts", fragment, nil, packet.ChecksumVerified, false, false},
+		{"in parts", fragment, nil, packet.ChecksumUnknown, true, true},
+		{"a right one again", udp, nil, packet.ChecksumUnknown, true, true},
+	} {
+		datagram := datagram6(link.mac, byte(i), c.right)
+		if c.next == fragment { // [RFC 8200 4.5]
+			link.receive(frameTo6(link.mac, fragment, []byte{udp, 0, 0, 1, 0, 0, 0, byte(i)}, datagram[:16]), c.state)
+			link.receive(frameTo6(link.mac, fragment, []byte{udp, 0, 0, 16, 0, 0, 0, byte(i)}, datagram[16:]), c.state)
+		} else {
+			link.receive(frameTo6(link.mac, c.next, c.headers, datagram), c.state)
+		}
+		got, err := w.recvmsg(fd, 100, 0, 0)
+		if c.arrives && (err != nil || got.n != 16 || got.data[0] != byte(i)) || !c.arrives && err != unix.EAGAIN {
+			t.Errorf("%s: got %v, %v", c.name, got.data, err)
+		}
+	}
+}
+
+// addresses6 are those of a packet from a link-local address to that of a card [RFC 4291 A].
+func addresses6(mac [6]byte) []byte {
+	return []byte{0xFE, 0x80, 15: 9, 16: 0xFE, 0x80, 24: mac[0] ^ 2, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]}
+}
+
+// datagram6 returns a UDP datagram with 16 bytes over IPv6, to a card.
+func datagram6(mac [6]byte, seed byte, right bool) []byte {
+	be := binary.BigEndian
+	udp := make([]byte, 24)
+	be.PutUint16(udp, 1000)
+	be.PutUint16(udp[2:], 7)
+	be.PutUint16(udp[4:], 24)
+	udp[8] = seed
+	be.PutUint16(udp[6:], ^packet.Sum(udp, packet.Sum([]byte{0, 17, 0, 24}, packet.Sum(addresses6(mac), 0))))
+	if !right {
+		udp[6] ^= 0x55
+	}
+	return udp
+}
+
+// frameTo6 returns a frame with an IPv6 packet to a card.
+func frameTo6(mac [6]byte, next byte, headers, body []byte) []byte {
+	f := append(mac[:len(mac):len(mac)], 2, 0, 0, 0, 0, 9, 0x86, 0xDD, 0x60, 0, 0, 0, 0, byte(len(headers)+len(body)), next, 64)
+	return slices.Concat(f, addresses6(mac), headers, body)
 }
 
 // datagramFrames returns the frames of a UDP datagram with 16 bytes, in two fragments or as a whole, of which damage has

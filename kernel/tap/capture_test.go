@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"wick/packet"
+	"wick/packet/packettest"
 	"wick/packet/pcap"
 	"wick/packet/pcapng"
 )
@@ -44,11 +45,13 @@ func TestCapture(t *testing.T) {
 	show(q, packet.Receive, 60, frame(4, 60), 0, "rx-errors")
 	tap(q, packet.Frame{Direction: packet.Transmit, WireLen: 60, Data: frame(5, 60), Checksum: packet.ChecksumOffload})
 	tap(q, packet.Frame{Direction: packet.Receive, WireLen: 60, Data: frame(6, 60), Checksum: packet.ChecksumVerified})
+	tap(q, packet.Frame{Direction: packet.Transmit, WireLen: 64_000, Data: frame(7, 64_000)[:200], Checksum: packet.ChecksumOffload, Segmented: true})
+	tap(q, packet.Frame{Direction: packet.Receive, WireLen: 64_000, Data: frame(8, 64_000), Checksum: packet.ChecksumVerified, Segmented: true})
 	if n := q.Close(patience); n != 0 {
 		t.Errorf("Close: %d not shown", n)
 	}
 	packets, d := readCapture(t, s.String())
-	if len(packets) != 6 {
+	if len(packets) != 8 {
 		t.Fatalf("%d packets", len(packets))
 	}
 	for i, want := range []struct {
@@ -63,6 +66,8 @@ func TestCapture(t *testing.T) {
 		{pcapng.FlagInbound, 60, 60, "dropped: rx-errors"},
 		{pcapng.FlagOutbound | pcapng.FlagChecksumNotReady, 60, 60, ""},
 		{pcapng.FlagInbound | pcapng.FlagChecksumValid, 60, 60, ""},
+		{pcapng.FlagOutbound | pcapng.FlagChecksumNotReady | pcapng.FlagSegmentation, 100, 64_000, ""},
+		{pcapng.FlagInbound | pcapng.FlagChecksumValid | pcapng.FlagSegmentation, 100, 64_000, ""},
 	} {
 		p := packets[i]
 		if p.Flags != want.flags || p.WireLen != want.wire || !bytes.Equal(p.Data, frame(byte(i+1), want.wire)[:want.size]) || strings.Join(p.Comments, ";") != want.comment || p.Lost.Known {
@@ -76,8 +81,29 @@ func TestCapture(t *testing.T) {
 	if i.Name != "e0" || i.Description != "E1000" || i.Link != pcap.LinkEthernet || i.SnapLen != 100 || d.Section().OS != "wick" {
 		t.Errorf("%+v %+v", i, d.Section())
 	}
-	if st := i.Statistics; st.Received != pcapng.Known(6) || st.OSDropped != pcapng.Known(0) || st.Dropped != pcapng.Known(7) || !st.Start.Equal(start.Truncate(0)) || st.Stop.Before(st.Start) {
+	if st := i.Statistics; st.Received != pcapng.Known(8) || st.OSDropped != pcapng.Known(0) || st.Dropped != pcapng.Known(7) || !st.Start.Equal(start.Truncate(0)) || st.Stop.Before(st.Start) {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestOffloadsAreShown: the dump says of the same frames what the capture does.
+func TestOffloadsAreShown(t *testing.T) {
+	s := newSink()
+	q := New(Config{Interface: "e0", Write: s.Write})
+	for _, ipv6 := range []bool{false, true} {
+		f, _ := packettest.TCPSegment(30_000, 1400, ipv6)
+		tap(q, packet.Frame{Direction: packet.Transmit, WireLen: len(f), Data: f[:2000], Checksum: packet.ChecksumOffload, Segmented: true})
+		tap(q, packet.Frame{Direction: packet.Receive, WireLen: len(f), Data: f, Checksum: packet.ChecksumVerified, Segmented: true})
+		tap(q, packet.Frame{Direction: packet.Receive, WireLen: len(f), Data: f, Checksum: packet.ChecksumOffload})
+	}
+	q.Close(patience)
+	got := strings.Split(s.String(), "\n")
+	for i, want := range []string{"ck=offload seg=offload captured=2000/", "ck=hw-ok seg=offload captured=2048/", "ck=offload captured=2048/"} {
+		for _, line := range []string{got[i], got[i+3]} {
+			if !strings.Contains(line, " len=30000 "+want) {
+				t.Errorf("not %q: %s", want, line)
+			}
+		}
 	}
 }
 

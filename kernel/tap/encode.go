@@ -51,8 +51,8 @@ func (e *textEncoder) frame(dst []byte, r record, data []byte) []byte {
 	dst = e.missing(dst, r.lost)
 	frame := packet.Frame{
 		Number: r.number, Time: r.time, Interface: e.config.Interface, Direction: r.direction,
-		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Damage: r.damage, Checksum: r.checksum, Drop: r.drop,
-		Link: r.link,
+		WireLen: r.wireLen, Data: data, RxErrors: r.rxErrors, Damage: r.damage, Checksum: r.checksum, Segmented: r.segmented,
+		Drop: r.drop, Link: r.link,
 	}
 	if r.link == packet.LinkVsock {
 		frame.Interface = e.config.Sockets
@@ -182,7 +182,7 @@ func (e *captureEncoder) comment(reason string) []string {
 	return c
 }
 
-// flags translates direction, what the card does with checksums, and receive errors [8254x 3.2.3.2].
+// flags translates direction, what the card does with checksums and segments, and receive errors [8254x 3.2.3.2].
 func flags(r *record) pcapng.Flags {
 	f := pcapng.FlagInbound
 	if r.direction == packet.Transmit {
@@ -193,6 +193,9 @@ func flags(r *record) pcapng.Flags {
 		f |= pcapng.FlagChecksumNotReady
 	case packet.ChecksumVerified:
 		f |= pcapng.FlagChecksumValid
+	}
+	if r.segmented {
+		f |= pcapng.FlagSegmentation
 	}
 	const ce, se, seq, rxe = 1 << 0, 1 << 1, 1 << 2, 1 << 7
 	for _, e := range [...]struct {

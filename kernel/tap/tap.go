@@ -118,6 +118,7 @@ type record struct {
 	rxErrors  uint8
 	damage    packet.Damage
 	checksum  packet.Checksum
+	segmented bool
 	link      packet.Link
 	held      bool // what becomes of the frame isn't known yet
 	verdict   bool // no frame: the one of the number has been dropped
@@ -205,7 +206,8 @@ func (q *Queue) tap(f *packet.Frame, now time.Time, hold bool) (number uint64) {
 	number = q.number
 	r := record{
 		number: number, time: now.Sub(q.config.Start), drop: f.Drop, size: len(data), wireLen: f.WireLen, direction: f.Direction,
-		rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, link: f.Link, held: hold,
+		rxErrors: f.RxErrors, damage: f.Damage, checksum: f.Checksum, segmented: f.Segmented, link: f.Link,
+		held: hold,
 	}
 	switch slot := q.addLocked(&r); {
 	case q.closed:

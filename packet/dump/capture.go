@@ -284,11 +284,14 @@ func (c *Capture) complete(fcs int) {
 	}
 	p.Time = c.last // a packet without a time has that of the one before
 	p.Direction = direction(p)
+	p.Segmented = p.Flags&pcapng.FlagSegmentation != 0
 	switch {
-	case p.Flags&(pcapng.FlagChecksumNotReady|pcapng.FlagSegmentation) != 0:
+	case p.Flags&pcapng.FlagChecksumNotReady != 0:
 		p.Checksum = packet.ChecksumOffload
 	case p.Flags&pcapng.FlagChecksumValid != 0:
 		p.Checksum = packet.ChecksumVerified
+	case p.Segmented: // who cuts it fills in the checksums
+		p.Checksum = packet.ChecksumOffload
 	}
 	p.RxErrors = rxErrors(p.Flags)
 }

@@ -349,6 +349,40 @@ func TestWriteClassic(t *testing.T) {
 	}
 }
 
+// TestOffloadsOfACapture: what a capture says of checksums and segments left to the card is told in the words of the dump, in JSON, and in
+// another capture.
+func TestOffloadsOfACapture(t *testing.T) {
+	for _, c := range []struct {
+		flags     pcapng.Flags
+		checksum  packet.Checksum
+		segmented bool
+	}{
+		{0, packet.ChecksumUnknown, false},
+		{pcapng.FlagChecksumNotReady, packet.ChecksumOffload, false},
+		{pcapng.FlagChecksumValid, packet.ChecksumVerified, false},
+		{pcapng.FlagChecksumNotReady | pcapng.FlagSegmentation, packet.ChecksumOffload, true},
+		{pcapng.FlagChecksumValid | pcapng.FlagSegmentation, packet.ChecksumVerified, true}, // put together by a card
+		{pcapng.FlagSegmentation, packet.ChecksumOffload, true},                             // who cuts it fills the checksum in
+	} {
+		for _, ipv6 := range []bool{false, true} {
+			segment, _ := packettest.TCPSegment(5000, 1000, ipv6)
+			f := packet.Frame{Number: 1, Interface: "e0", Direction: packet.Transmit, WireLen: len(segment), Data: segment[:2000], Checksum: c.checksum, Segmented: c.segmented}
+			live := strings.TrimSuffix(string(packet.Append(nil, &f, packet.Line)), "\n")
+			b := pcapng.AppendSection(nil, &pcapng.Section{})
+			b = pcapng.AppendInterface(b, &pcapng.Interface{Name: "e0", Link: pcap.LinkEthernet})
+			b = pcapng.AppendPacket(b, 0, &pcapng.Packet{Time: epoch, WireLen: f.WireLen, Data: f.Data, Flags: c.flags | pcapng.FlagOutbound})
+			var again bytes.Buffer
+			mustRun(t, b, Options{Write: &again, Silent: true})
+			mustRun(t, b, Options{}, live)
+			mustRun(t, again.Bytes(), Options{}, live)
+			out, err := run(b, Options{JSON: true})
+			if err != nil || strings.Contains(out, `"segmented":true`) != c.segmented {
+				t.Errorf("flags %#x: %v %s", uint32(c.flags), err, out)
+			}
+		}
+	}
+}
+
 // TestJSON has the documented names, and every object is sound.
 func TestJSON(t *testing.T) {
 	syn := frame(t, "TCP SYN ACK")

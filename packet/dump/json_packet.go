@@ -25,6 +25,9 @@ func appendJSON(dst []byte, p *Packet, info *packet.Info, text []byte) []byte {
 	}
 	o.integer("length", p.WireLen)
 	o.integer("captured", len(p.Data))
+	if p.Segmented {
+		o.boolean("segmented", true)
+	}
 	headers{o: &o, p: p, info: info}.write()
 	if a := info.Application; a.To > a.From {
 		o.text("application", string(text[a.From:a.To]))

@@ -179,7 +179,7 @@ const (
 	FlagOutbound         Flags = 2
 	FlagChecksumNotReady Flags = 1 << 9 // left to the card
 	FlagChecksumValid    Flags = 1 << 10
-	FlagSegmentation     Flags = 1 << 11 // left to the card
+	FlagSegmentation     Flags = 1 << 11 // of TCP, left to the card: the packet stands for several
 	FlagErrorCRC         Flags = 1 << 24
 	FlagErrorTooLong     Flags = 1 << 25
 	FlagErrorTooShort    Flags = 1 << 26

@@ -337,6 +337,16 @@ func TestFlags(t *testing.T) {
 	if f := FlagOutbound | 4<<5; f.WithoutFCS() != FlagOutbound {
 		t.Errorf("%#x", uint32(f.WithoutFCS()))
 	}
+	// Their places are the format's: other programs read them.
+	for f, bit := range map[Flags]int{
+		FlagInbound: 0, FlagOutbound: 1, FlagChecksumNotReady: 9, FlagChecksumValid: 10, FlagSegmentation: 11,
+		FlagErrorCRC: 24, FlagErrorTooLong: 25, FlagErrorTooShort: 26, FlagErrorGap: 27, FlagErrorAlignment: 28, FlagErrorDelimiter: 29,
+		FlagErrorPreamble: 30, FlagErrorSymbol: 31,
+	} {
+		if f != 1<<bit {
+			t.Errorf("%#x is not bit %d", uint32(f), bit)
+		}
+	}
 	for n, want := range map[byte]int{0: 0, 4: 4, 16: 2, 32: 4} {
 		if got := fcsBytes(n); got != want {
 			t.Errorf("frame check sequence %d: %d bytes, want %d", n, got, want)

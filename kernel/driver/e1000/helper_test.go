@@ -12,19 +12,20 @@ var testMAC = [6]byte{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}
 
 // tapped is what the tap was told of a frame.
 type tapped struct {
-	dir      packet.Direction
-	wireLen  int
-	data     []byte
-	rxErrors uint8
-	drop     string
-	checksum packet.Checksum
+	dir       packet.Direction
+	wireLen   int
+	data      []byte
+	rxErrors  uint8
+	drop      string
+	checksum  packet.Checksum
+	segmented bool
 }
 
 // newTap returns a tap and where it puts what it is told.
 func newTap() (Tap, chan tapped) {
 	c := make(chan tapped, 10000)
 	return func(f packet.Frame) {
-		c <- tapped{f.Direction, f.WireLen, bytes.Clone(f.Data), f.RxErrors, f.Drop, f.Checksum}
+		c <- tapped{f.Direction, f.WireLen, bytes.Clone(f.Data), f.RxErrors, f.Drop, f.Checksum, f.Segmented}
 	}, c
 }
 

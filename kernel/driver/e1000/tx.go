@@ -179,7 +179,7 @@ func (d *Device) tellSentLocked(o packet.Offload, length int, start []byte, drop
 	if d.tap == nil {
 		return
 	}
-	f := packet.Frame{Direction: packet.Transmit, WireLen: length, Data: start, Drop: drop}
+	f := packet.Frame{Direction: packet.Transmit, WireLen: length, Data: start, Segmented: o.SegmentSize > 0, Drop: drop}
 	if o.Checksum {
 		f.Checksum = packet.ChecksumOffload
 	}

@@ -36,8 +36,8 @@ func TestSegmentation(t *testing.T) {
 					want, state = [][]byte{f}, packet.ChecksumOffload
 				}
 				for _, w := range want {
-					if got := <-taps; got.checksum != state || got.wireLen != len(w) || !bytes.Equal(got.data, w[:min(len(w), bufferSize)]) {
-						t.Fatalf("%+v, %+v: the tap was told of %d bytes in state %d, with %d of them", c, size, got.wireLen, got.checksum, len(got.data))
+					if got := <-taps; got.checksum != state || got.segmented != (state == packet.ChecksumOffload && size.mss > 0) || got.wireLen != len(w) || !bytes.Equal(got.data, w[:min(len(w), bufferSize)]) {
+						t.Fatalf("%+v, %+v: the tap was told of %d bytes in state %d, segmented: %v, with %d of them", c, size, got.wireLen, got.checksum, got.segmented, len(got.data))
 					}
 				}
 			}

@@ -167,6 +167,60 @@ func TestDeviceThatLies(t *testing.T) {
 	}
 }
 
+// TestDeviceThatScribbles: the driver believes nothing that stands in memory which the device can write, not even what it has put there
+// itself.
+func TestDeviceThatScribbles(t *testing.T) {
+	for name, features := range variants {
+		const size, segments = 8, 3
+		m := virtiotest.New(1, features, nil, size)
+		q := queue(t, open(t, m), size, segments)
+		side := m.Queues[0]
+		var pieces [size][segments]Segment
+		for i := range pieces {
+			for j := range segments {
+				pieces[i][j], _ = memory(t, m, 16*(j+1))
+			}
+		}
+		for round := range 100 {
+			var held []virtiotest.Chain
+			added := 0
+			for n := 1 + round%segments; added < size && q.Room(n); added++ {
+				if err := q.Add(added, pieces[added][:1], pieces[added][1:n]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			q.Publish()
+			for c, ok := side.Pop(); ok; c, ok = side.Pop() {
+				room := 0
+				for _, s := range pieces[len(held)][1 : 1+round%segments] {
+					room += int(s.Len)
+				}
+				if len(c.Readable) != 1 || len(c.Writable) != round%segments || c.Room() != room {
+					t.Fatalf("%s, round %d: the device sees %d and %d segments, with room for %d bytes", name, round, len(c.Readable), len(c.Writable), c.Room())
+				}
+				held = append(held, c)
+			}
+			if len(held) != added {
+				t.Fatalf("%s, round %d: the device sees %d chains of %d", name, round, len(held), added)
+			}
+			side.Scribble()
+			for i := range held {
+				c := held[len(held)-1-i]
+				side.Push(c.ID, c.Room())
+			}
+			side.Signal()
+			for i := range held {
+				token := added - 1 - i
+				u, ok, err := q.Take()
+				if !ok || err != nil || u.Token != token || u.Written != held[token].Room() {
+					t.Fatalf("%s, round %d: took %+v, %v, %v", name, round, u, ok, err)
+				}
+			}
+			q.EnableInterrupts()
+		}
+	}
+}
+
 // TestChainUsedBeforeItIsPublished: the device can find a chain in the memory before it is told of it.
 func TestChainUsedBeforeItIsPublished(t *testing.T) {
 	m := virtiotest.New(1, 0, nil, 8)

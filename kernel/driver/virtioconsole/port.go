@@ -5,7 +5,7 @@
 // consoles throw away. Bytes move by the buffer and not, as on a serial port, one by one.
 //
 // One goroutine answers the interrupt: it negotiates the port and wakes who waits to read or to write. For what has been sent
-// the device interrupts only if somebody waits for it.
+// the device interrupts only if somebody waits for it. Another one looks now and then whether an interrupt was lost.
 //
 // Port.mu is the only lock.
 package virtioconsole
@@ -55,12 +55,19 @@ type Config struct {
 	Transport virtio.Transport
 	Memory    hw.Memory
 	Name      string // of the port
+
+	// CheckInterval is how often the device is looked at without an interrupt, in case one was lost; 0 for the default.
+	CheckInterval time.Duration
 }
+
+const defaultCheckInterval = time.Second
 
 // Port is a byte channel to the host. One goroutine may read and several write at a time.
 type Port struct {
 	device *virtio.Device
 	name   string
+	check  time.Duration
+	ended  chan struct{} // closed when the device isn't used any more
 
 	mu      sync.Mutex
 	changed sync.Cond // of mu; something below has
@@ -96,13 +103,17 @@ func New(c Config, timeout time.Duration) (*Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Port{device: device, name: c.Name}
+	p := &Port{device: device, name: c.Name, check: c.CheckInterval, ended: make(chan struct{})}
+	if p.check == 0 {
+		p.check = defaultCheckInterval
+	}
 	p.changed.L = &p.mu
 	if err := p.setUp(c.Memory); err != nil {
 		device.Fail()
 		return nil, err
 	}
 	go p.run()
+	go p.watch()
 	if err := p.await(time.Now().Add(timeout), func() bool { return p.open }); err != nil {
 		device.Close()
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -192,6 +203,7 @@ func (l *lane) reclaim() error {
 
 // run is the goroutine of the interrupt.
 func (p *Port) run() {
+	defer close(p.ended)
 	err := p.device.Serve(func(bool) error { return p.service() })
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -202,10 +214,31 @@ func (p *Port) run() {
 	p.device.Reset() // one that doesn't end changes nothing: the device isn't used any more
 }
 
+// watch looks at the device without an interrupt: one that was lost would be the last, with event indices.
+func (p *Port) watch() {
+	ticker := time.NewTicker(p.check)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-p.ended:
+			return
+		}
+		if err := p.service(); err != nil {
+			p.mu.Lock()
+			p.failLocked(err)
+			p.mu.Unlock()
+		}
+	}
+}
+
 // service does what the device has asked for.
 func (p *Port) service() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.err != nil {
+		return p.err // it is being reset, or has been
+	}
 	for again := true; again; {
 		if err := p.controlLocked(); err != nil {
 			return err

@@ -20,7 +20,8 @@ const patience = time.Minute
 // host is a device with a port, and what is at its other end.
 type host struct {
 	*virtiotest.Device
-	name string // of the port, as the device says it
+	name  string        // of the port, as the device says it
+	check time.Duration // how often the driver looks without an interrupt
 
 	mu   sync.Mutex
 	cond sync.Cond
@@ -30,7 +31,8 @@ type host struct {
 }
 
 func newHost(features uint64, name string) *host {
-	h := &host{Device: virtiotest.New(3, features|1<<1, make([]byte, 12), 64, 64, 32, 32, 64, 64), name: name}
+	// No test but that of lost interrupts may depend on the search for them.
+	h := &host{Device: virtiotest.New(3, features|1<<1, make([]byte, 12), 64, 64, 32, 32, 64, 64), name: name, check: time.Hour}
 	h.cond.L = &h.mu
 	h.OnNotify = func(queue int) {
 		switch queue {
@@ -124,7 +126,7 @@ func open(t *testing.T, h *host, timeout time.Duration) (*Port, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	return New(Config{Transport: transport, Memory: h, Name: "test"}, timeout)
+	return New(Config{Transport: transport, Memory: h, Name: "test", CheckInterval: h.check}, timeout)
 }
 
 func mustOpen(t *testing.T, h *host) *Port {
@@ -227,6 +229,50 @@ func TestSlowHost(t *testing.T) {
 			t.Errorf("%s: %d bytes have come, or others", name, len(h.got))
 		}
 		h.mu.Unlock()
+	}
+}
+
+// TestLostInterrupts: the device's interrupts don't arrive; what it sends does, and who waits for it to read goes on.
+func TestLostInterrupts(t *testing.T) {
+	for name, features := range variants {
+		h := newHost(features, "test")
+		h.check = time.Millisecond
+		h.LoseInterrupts(1 << 30) // also those of the messages that open the port
+		p := mustOpen(t, h)
+		h.setHold(true)
+		written := make(chan error, 1)
+		want := random(2 * dataBuffers * bufferSize)
+		go func() {
+			_, err := p.Write(want)
+			written <- err
+		}()
+		for h.Queues[transmitQueue].Available() < dataBuffers {
+			time.Sleep(time.Millisecond)
+		}
+		h.setHold(false)
+		if got := h.await(len(want)); !bytes.Equal(got, want) {
+			t.Errorf("%s: what was sent has changed", name)
+		}
+		if err := <-written; err != nil {
+			t.Errorf("%s: Write: %v", name, err)
+		}
+		b := make([]byte, 10)
+		for i := range 3 * dataBuffers {
+			if !h.put(receiveQueue, []byte{byte(i)}) {
+				t.Fatalf("%s: no room for byte %d", name, i)
+			}
+			if n, err := p.Read(b); n != 1 || b[0] != byte(i) || err != nil {
+				t.Fatalf("%s: read %d of byte %d: %v", name, n, i, err)
+			}
+		}
+		if n := h.Interrupts(); n != 0 {
+			t.Errorf("%s: %d interrupts came", name, n)
+		}
+		h.Queues[receiveQueue].SkipUsed(100)
+		h.Queues[receiveQueue].Signal()
+		if _, err := p.Read(b); !errors.Is(err, virtio.ErrUsedIndex) {
+			t.Errorf("%s: of a broken queue: %v", name, err)
+		}
 	}
 }
 

@@ -106,8 +106,9 @@ const (
 	ethernetHeader = 14
 	vlanTag        = 4
 	standardMTU    = 1500
-	leastMTU       = 68                                   // of IPv4 [RFC 791 3.2]
-	maxSegment     = ethernetHeader + vlanTag + 1<<16 - 1 // of a frame with a TCP segment made of several
+	leastMTU       = 68                                                     // of IPv4 [RFC 791 3.2]
+	tcpChecksum    = 16                                                     // where it is in TCP's header [RFC 9293 3.1]
+	maxSegment     = ethernetHeader + vlanTag + packet.IPv6Size + 1<<16 - 1 // of a frame with a TCP segment made of several: IPv6 counts its payload only
 )
 
 // Errors of New and Err.

@@ -33,12 +33,12 @@ const (
 	gsoTCPv6 byte = 4
 )
 
-func (h header) flags() byte        { return h[0] }
-func (h header) gsoType() byte      { return h[1] }
-func (h header) gsoSize() int       { return int(binary.LittleEndian.Uint16(h[4:])) }
-func (h header) checksumAt() int    { return h.checksumStart() + int(binary.LittleEndian.Uint16(h[8:])) }
-func (h header) checksumStart() int { return int(binary.LittleEndian.Uint16(h[6:])) }
-func (h header) numBuffers() int    { return int(binary.LittleEndian.Uint16(h[10:])) }
+func (h header) flags() byte         { return h[0] }
+func (h header) gsoType() byte       { return h[1] }
+func (h header) gsoSize() int        { return int(binary.LittleEndian.Uint16(h[4:])) }
+func (h header) checksumStart() int  { return int(binary.LittleEndian.Uint16(h[6:])) }
+func (h header) checksumOffset() int { return int(binary.LittleEndian.Uint16(h[8:])) }
+func (h header) numBuffers() int     { return int(binary.LittleEndian.Uint16(h[10:])) }
 
 // put writes the header of a frame to be sent; num_buffers is 0 [virtio 5.1.6.2.1].
 func (h header) put(o packet.Offload) {

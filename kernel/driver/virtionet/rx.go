@@ -139,6 +139,7 @@ func (d *Device) service(config bool) error {
 func (d *Device) drainLocked() error {
 	r := &d.rx
 	for {
+		r.queue.DisableInterrupts()
 		some, err := d.takeLocked()
 		if to := d.receiver.Load(); some && to != nil {
 			to.batchEnd()
@@ -200,12 +201,14 @@ func (d *Device) acceptLocked(b []byte) {
 		return
 	}
 	if len(b) < headerSize {
-		d.dropReceived(RxShortHeader, b[len(b):], 0, packet.ChecksumUnknown, packet.DamageShortHeader)
+		f := receivedFrame(nil, 0)
+		f.Damage = packet.DamageShortHeader
+		d.dropReceived(RxShortHeader, f)
 		return
 	}
 	if n := header(b).numBuffers(); r.merge && n != 1 {
 		if n < 1 || n > r.queue.Size() {
-			d.dropReceived(RxBadBuffers, b[headerSize:], len(b)-headerSize, packet.ChecksumUnknown, 0)
+			d.dropReceived(RxBadBuffers, receivedFrame(b[headerSize:], len(b)-headerSize))
 			return
 		}
 		if r.frame == nil {
@@ -227,59 +230,79 @@ func (r *rxQueue) append(b []byte) {
 
 // frameLocked takes a frame, with its header, of which there are length bytes.
 func (d *Device) frameLocked(b []byte, length int) {
-	h, frame := header(b[:headerSize]), b[headerSize:]
-	length -= headerSize
-	checksum, ok := d.checkOffload(h, length)
+	h := header(b[:headerSize])
+	f := receivedFrame(b[headerSize:], length-headerSize)
+	if f.WireLen < ethernetHeader {
+		d.dropReceived(RxRunt, f)
+		return
+	}
+	if !d.readOffload(h, &f) {
+		d.dropReceived(RxBadOffload, f)
+		return
+	}
 	limit := d.maxFrame()
-	if h.gsoType() != gsoNone {
+	if f.Segmented {
 		limit = maxSegment
 	}
-	switch {
-	case length < ethernetHeader:
-		d.dropReceived(RxRunt, frame, length, checksum, 0)
-	case !ok:
-		d.dropReceived(RxBadOffload, frame, length, packet.ChecksumUnknown, 0)
-	case length > limit:
-		d.dropReceived(RxOversized, frame, length, checksum, 0)
-	default:
-		d.handOn(h, frame, checksum)
+	if f.WireLen > limit {
+		d.dropReceived(RxOversized, f)
+		return
 	}
+	d.handOn(h, f)
 }
 
-// checkOffload returns what the header says of the checksum; ok is false if it says what can't be or what wasn't
-// negotiated [virtio 5.1.6.4.2].
-func (d *Device) checkOffload(h header, length int) (checksum packet.Checksum, ok bool) {
+// receivedFrame is a frame as the tap is told of it.
+func receivedFrame(data []byte, length int) packet.Frame {
+	return packet.Frame{Direction: packet.Receive, WireLen: length, Data: data}
+}
+
+// readOffload puts into a frame what the header says of its checksum and its segments; it tells whether that can be and was
+// negotiated [virtio 5.1.6.4.2]. The frame has an Ethernet header at least.
+func (d *Device) readOffload(h header, frame *packet.Frame) bool {
 	f := d.device.Features()
+	checksum := packet.ChecksumUnknown
 	switch {
 	case h.flags()&flagNeedsCsum != 0:
-		if !f.Has(featureGuestCSUM) || h.checksumAt()+2 > length {
-			return packet.ChecksumUnknown, false
+		if !f.Has(featureGuestCSUM) || h.checksumStart()+h.checksumOffset()+2 > frame.WireLen {
+			return false
 		}
 		checksum = packet.ChecksumOffload
 	case h.flags()&flagDataValid != 0 && f.Has(featureGuestCSUM):
 		checksum = packet.ChecksumVerified
 	}
+	needs, etherType, networkHeader := featureGuestTSO4, uint16(packet.EtherTypeIPv4), packet.IPv4Size
 	switch h.gsoType() {
 	case gsoNone:
-		return checksum, true
+		frame.Checksum = checksum
+		return true
 	case gsoTCPv4:
-		ok = f.Has(featureGuestTSO4)
 	case gsoTCPv6:
-		ok = f.Has(featureGuestTSO6)
+		needs, etherType, networkHeader = featureGuestTSO6, packet.EtherTypeIPv6, packet.IPv6Size
+	default:
+		return false
 	}
-	return checksum, ok && checksum == packet.ChecksumOffload && h.gsoSize() > 0
+	if !f.Has(needs) || checksum != packet.ChecksumOffload || h.gsoSize() == 0 ||
+		h.checksumStart() < ethernetHeader+networkHeader || h.checksumOffset() != tcpChecksum {
+		return false
+	}
+	switch packet.Ethernet(frame.Data).Type() {
+	case etherType, packet.EtherTypeVLAN, packet.EtherTypeQinQ: // what is behind a tag isn't looked at
+	default:
+		return false
+	}
+	frame.Checksum, frame.Segmented = checksum, true
+	return true
 }
 
 // handOn gives a good frame to the receiver.
-func (d *Device) handOn(h header, frame []byte, checksum packet.Checksum) {
+func (d *Device) handOn(h header, f packet.Frame) {
 	to := d.receiver.Load()
 	if to == nil {
-		d.dropReceived(RxNoReceiver, frame, len(frame), checksum, 0)
+		d.dropReceived(RxNoReceiver, f)
 		return
 	}
-	f := packet.Frame{Direction: packet.Receive, WireLen: len(frame), Data: frame, Checksum: checksum}
 	if screen := d.screen.Load(); screen != nil {
-		f.Drop = (*screen)(frame)
+		f.Drop = (*screen)(f.Data)
 	}
 	if d.tap != nil {
 		d.tap(f)
@@ -289,23 +312,22 @@ func (d *Device) handOn(h header, frame []byte, checksum packet.Checksum) {
 		return
 	}
 	d.counters.add(RxFrames, 1)
-	d.counters.add(RxBytes, len(frame))
-	if h.gsoType() != gsoNone {
+	d.counters.add(RxBytes, f.WireLen)
+	if f.Segmented {
 		d.counters.add(RxSegments, 1)
 	}
 	if d.rx.merge && h.numBuffers() > 1 {
 		d.counters.add(RxMerged, 1)
 	}
-	to.receive(frame, checksum)
+	to.receive(f.Data, f.Checksum)
 }
 
 // dropReceived counts a received frame as dropped.
-func (d *Device) dropReceived(why Counter, frame []byte, length int, checksum packet.Checksum, damage packet.Damage) {
+func (d *Device) dropReceived(why Counter, f packet.Frame) {
 	d.counters.add(why, 1)
 	if d.tap != nil {
-		d.tap(packet.Frame{
-			Direction: packet.Receive, WireLen: length, Data: frame, Checksum: checksum, Damage: damage, Drop: why.String(),
-		})
+		f.Drop = why.String()
+		d.tap(f)
 	}
 }
 

@@ -3,6 +3,8 @@ package virtionet
 import (
 	"bytes"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,29 +59,56 @@ func TestFramesBeforeAttachWait(t *testing.T) {
 	expect(t, c, frame(60, 9))
 }
 
-// TestMergedBuffers: frames of up to 64 KiB come in as many buffers as they need.
+// TestMergedBuffers: segments of up to the 64 KiB of either IP come in as many buffers as they need, and are told of as what they are.
 func TestMergedBuffers(t *testing.T) {
-	m := virtionettest.New(testMAC, virtionettest.TAP, 64)
-	d := start(t, m, nil)
-	c := attach(d)
-	sizes := []int{2036, 2037, 60, 4000, 65549, 60, 33000, 4084}
-	merged := uint64(0)
-	for i := range 100 {
-		payload := max(sizes[i%len(sizes)]-54, 0)
-		f, _ := packettest.TCPSegment(payload, 0, false)
-		if len(f) > 2036 {
-			merged++
+	for _, c := range []struct {
+		ipv6    bool
+		gso     byte
+		headers int
+		longest int // bytes of payload; IPv6 doesn't count its header
+	}{{false, gsoTCPv4, 54, 65535 - 40}, {true, gsoTCPv6, 74, 65535 - 20}} {
+		m := virtionettest.New(testMAC, virtionettest.TAP, 64)
+		tap, taps := newTap()
+		d := start(t, m, func(c *Config) { c.Tap = tap })
+		got := attach(d)
+		sizes := []int{2036 - c.headers, 2037 - c.headers, 0, 4000, c.longest, 60, 33000, 4084 - c.headers}
+		merged := uint64(0)
+		for i := range 100 {
+			f, o := packettest.TCPSegment(sizes[i%len(sizes)], 0, c.ipv6)
+			if len(f) > 2036 {
+				merged++
+			}
+			if !m.DeliverRaw(append(rawHeader(flagNeedsCsum, c.gso, 1428, o.ChecksumStart, 16, 0), f...)) {
+				t.Fatal("no room")
+			}
+			told := <-taps
+			if told.Drop != "" || !told.Segmented || told.Checksum != packet.ChecksumOffload || told.WireLen != len(f) || !bytes.Equal(told.Data, f) {
+				t.Fatalf("%+v, %d bytes: the tap was told of %d, segmented: %v, checksum state %d, dropped for %q", c, len(f), told.WireLen, told.Segmented, told.Checksum, told.Drop)
+			}
+			if r := <-got; !bytes.Equal(r.frame, f) || r.checksum != packet.ChecksumOffload {
+				t.Fatalf("%+v, %d bytes: got %d, checksum state %d", c, len(f), len(r.frame), r.checksum)
+			}
 		}
-		if !m.DeliverRaw(append(rawHeader(flagNeedsCsum, gsoTCPv4, 1448, 34, 16, 0), f...)) {
-			t.Fatal("no room")
-		}
-		got := <-c
-		if !bytes.Equal(got.frame, f) || got.checksum != packet.ChecksumOffload {
-			t.Fatalf("%d bytes: got %d, checksum state %d", len(f), len(got.frame), got.checksum)
+		if n, s := counter(d, RxMerged), counter(d, RxSegments); n != merged || s != 100 {
+			t.Errorf("%+v: counted %d merged frames and %d segments, want %d and 100", c, n, s, merged)
 		}
 	}
-	if n, s := counter(d, RxMerged), counter(d, RxSegments); n != merged || s != 100 {
-		t.Errorf("counted %d merged frames and %d segments, want %d and 100", n, s, merged)
+}
+
+// TestTaggedSegments: what is behind a VLAN tag is the stack's to look at.
+func TestTaggedSegments(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.TAP, 64)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
+	got := attach(d)
+	for _, tag := range []string{"\x81\x00\x00\x05", "\x88\xA8\x00\x05"} {
+		f, o := packettest.TCPSegment(65535-20, 0, true)
+		f = slices.Insert(f, 12, []byte(tag)...)
+		m.DeliverRaw(append(rawHeader(flagNeedsCsum, gsoTCPv6, 1428, o.ChecksumStart+4, 16, 0), f...))
+		if told := <-taps; told.Drop != "" || !told.Segmented {
+			t.Fatalf("dropped for %q", told.Drop)
+		}
+		expect(t, got, f)
 	}
 }
 
@@ -101,6 +130,9 @@ func TestDroppedFrames(t *testing.T) {
 	plain := rawHeader(0, 0, 0, 0, 0, 1)
 	with := func(h []byte, f []byte) []byte { return append(bytes.Clone(h), f...) }
 	tcp, _ := packettest.TCPSegment(100, 0, false)
+	tcp6, _ := packettest.TCPSegment(100, 0, true)
+	neither := bytes.Clone(tcp)
+	neither[13] = 6 // ARP
 	for name, c := range map[string]struct {
 		buffers  [][]byte
 		why      Counter
@@ -125,6 +157,20 @@ func TestDroppedFrames(t *testing.T) {
 		"segments of 0 bytes":        {[][]byte{with(rawHeader(1, 1, 0, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
 		"segments without checksum":  {[][]byte{with(rawHeader(0, 4, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
 		"segments with an ECN bit":   {[][]byte{with(rawHeader(1, 0x81, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"TCPv6 not negotiated":       {[][]byte{with(rawHeader(1, 4, 536, 54, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP &^ virtionettest.GuestTSO6, 0},
+		"TCPv4 not negotiated":       {[][]byte{with(rawHeader(1, 1, 536, 34, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP &^ virtionettest.GuestTSO4, 0},
+		"TCPv6 segments of IPv4":     {[][]byte{with(rawHeader(1, 4, 536, 54, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"TCPv4 segments of IPv6":     {[][]byte{with(rawHeader(1, 1, 536, 54, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCPv4 segments of ARP":      {[][]byte{with(rawHeader(1, 1, 536, 34, 16, 1), neither)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"TCPv6 segments of 0 bytes":  {[][]byte{with(rawHeader(1, 4, 0, 54, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCPv6, checksum verified":   {[][]byte{with(rawHeader(2, 4, 536, 54, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCPv6 with an ECN bit":      {[][]byte{with(rawHeader(1, 0x84, 536, 54, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCP in the IPv6 header":     {[][]byte{with(rawHeader(1, 4, 536, 53, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCP in the IPv4 header":     {[][]byte{with(rawHeader(1, 1, 536, 33, 16, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"TCPv6, UDP's checksum":      {[][]byte{with(rawHeader(1, 4, 536, 54, 6, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"TCPv6, checksum too far":    {[][]byte{with(rawHeader(1, 4, 536, len(tcp6)-17, 16, 1), tcp6)}, RxBadOffload, len(tcp6), virtionettest.TAP, 0},
+		"merged, TCPv6 of IPv4":      {[][]byte{with(rawHeader(1, 4, 536, 54, 16, 2), tcp[:60]), tcp[60:]}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
+		"segments of any UDP":        {[][]byte{with(rawHeader(1, 5, 536, 34, 6, 1), tcp)}, RxBadOffload, len(tcp), virtionettest.TAP, 0},
 		"short but with a checksum":  {[][]byte{with(rawHeader(1, 0, 0, 0, 0, 1), frame(13, 0))}, RxRunt, 13, virtionettest.TAP, 0},
 		"twice a header, no content": {[][]byte{rawHeader(0, 0, 0, 0, 0, 2), {}}, RxRunt, 0, virtionettest.TAP, 0},
 	} {
@@ -135,8 +181,8 @@ func TestDroppedFrames(t *testing.T) {
 			got := attach(d)
 			m.DeliverBuffers(c.buffers...)
 			f := <-taps
-			if f.Drop != c.why.String() || f.WireLen != c.length || f.Damage != c.damage || counter(d, c.why) != 1 {
-				t.Errorf("dropped for %q, %d bytes, damage %d, counted %d", f.Drop, f.WireLen, f.Damage, counter(d, c.why))
+			if f.Drop != c.why.String() || f.WireLen != c.length || f.Damage != c.damage || f.Segmented || counter(d, c.why) != 1 {
+				t.Errorf("dropped for %q, %d bytes, damage %d, segmented: %v, counted %d", f.Drop, f.WireLen, f.Damage, f.Segmented, counter(d, c.why))
 			}
 			// It goes on.
 			deliver(t, m, frame(60, 3))
@@ -148,19 +194,25 @@ func TestDroppedFrames(t *testing.T) {
 // TestFrameBeyondAll: a card that puts together more than a frame can be is believed in its count of buffers only.
 func TestFrameBeyondAll(t *testing.T) {
 	m := virtionettest.New(testMAC, virtionettest.TAP, 64)
-	d := start(t, m, nil)
+	tap, taps := newTap()
+	d := start(t, m, func(c *Config) { c.Tap = tap })
 	c := attach(d)
-	pieces := make([][]byte, 64)
-	for i := range pieces {
-		pieces[i] = frame(2048, i)
+	segment, o := packettest.TCPSegment(1000, 0, true)
+	long := slices.Concat(rawHeader(flagNeedsCsum, gsoTCPv6, 1428, o.ChecksumStart, 16, 64), segment, make([]byte, 64*2048))
+	for _, buffers := range []int{33, 64} {
+		long[10] = byte(buffers)
+		var pieces [][]byte
+		for i := range buffers {
+			pieces = append(pieces, long[i*2048:][:2048])
+		}
+		m.DeliverBuffers(pieces...)
+		if f := <-taps; f.Drop != "rx-oversized" || f.WireLen != buffers*2048-headerSize || !f.Segmented || len(f.Data) != maxSegment {
+			t.Errorf("%d buffers: dropped for %q, %d bytes, of which the tap got %d", buffers, f.Drop, f.WireLen, len(f.Data))
+		}
+		deliver(t, m, frame(60, 3))
+		expect(t, c, frame(60, 3))
+		<-taps
 	}
-	copy(pieces[0], rawHeader(flagNeedsCsum, gsoTCPv4, 1448, 34, 16, 64))
-	m.DeliverBuffers(pieces...)
-	for len(c) == 0 && counter(d, RxOversized) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	deliver(t, m, frame(60, 3))
-	expect(t, c, frame(60, 3))
 }
 
 func TestNoReceiver(t *testing.T) {
@@ -221,7 +273,7 @@ func TestChecksumStates(t *testing.T) {
 		d := start(t, m, func(config *Config) { config.Tap = tap })
 		got := attach(d)
 		m.DeliverRaw(append(rawHeader(c.flags, 0, 0, 34, 16, 0), tcp...))
-		if r, f := <-got, <-taps; r.checksum != c.want || f.Checksum != c.want {
+		if r, f := <-got, <-taps; r.checksum != c.want || f.Checksum != c.want || f.Segmented {
 			t.Errorf("flags %d: got %d, the tap %d, want %d", c.flags, r.checksum, f.Checksum, c.want)
 		}
 	}
@@ -304,13 +356,24 @@ func TestBrokenCard(t *testing.T) {
 		lie  func(m *virtionettest.Model)
 		want error
 	}{
-		"bad index":    {func(m *virtionettest.Model) { m.Queues[0].SkipUsed(100); m.Queues[0].Signal() }, virtio.ErrUsedIndex},
-		"bad id":       {func(m *virtionettest.Model) { m.Queues[0].PushRaw(77, 0); m.Queues[0].Signal() }, virtio.ErrUsedID},
-		"bad length":   {func(m *virtionettest.Model) { m.Queues[0].PushRaw(0, 2049); m.Queues[0].Signal() }, virtio.ErrUsedLength},
-		"needs reset":  {func(m *virtionettest.Model) { m.NeedReset() }, virtio.ErrNeedsReset},
-		"bad transmit": {func(m *virtionettest.Model) { m.Queues[1].SkipUsed(100); m.Queues[1].Signal() }, virtio.ErrUsedIndex},
+		"bad index":   {func(m *virtionettest.Model) { m.Queues[0].SkipUsed(100); m.Queues[0].Signal() }, virtio.ErrUsedIndex},
+		"bad id":      {func(m *virtionettest.Model) { m.Queues[0].PushRaw(77, 0); m.Queues[0].Signal() }, virtio.ErrUsedID},
+		"bad length":  {func(m *virtionettest.Model) { m.Queues[0].PushRaw(0, 2049); m.Queues[0].Signal() }, virtio.ErrUsedLength},
+		"needs reset": {func(m *virtionettest.Model) { m.NeedReset() }, virtio.ErrNeedsReset},
+		"moving link": {func(m *virtionettest.Model) { m.SetConfig(func([]byte) { m.MovingConfig = true }) }, virtio.ErrConfigMoving},
+		"stuck reset": {func(m *virtionettest.Model) {
+			m.SetConfig(func([]byte) { m.StuckReset = true })
+			m.Queues[0].PushRaw(77, 0)
+			m.Queues[0].Signal()
+		}, virtio.ErrUsedID},
+		"transmit: bad index":  {func(m *virtionettest.Model) { m.Queues[1].SkipUsed(100); m.Queues[1].Signal() }, virtio.ErrUsedIndex},
+		"transmit: bad id":     {func(m *virtionettest.Model) { m.Queues[1].PushRaw(8, 0); m.Queues[1].Signal() }, virtio.ErrUsedID},
+		"transmit: bad length": {func(m *virtionettest.Model) { m.Queues[1].PushRaw(0, 1); m.Queues[1].Signal() }, virtio.ErrUsedLength}, // nothing can be written
 	} {
 		for variant, features := range variants {
+			if c.want == virtio.ErrConfigMoving && features&virtionettest.Status == 0 {
+				continue // nothing of it is read
+			}
 			m := virtionettest.New(testMAC, features, 8)
 			m.HoldTransmit = true
 			d := start(t, m, func(c *Config) { c.TxBuffers = 8 })
@@ -318,10 +381,14 @@ func TestBrokenCard(t *testing.T) {
 			d.OnLinkChange(func(up bool) { down <- up })
 			attach(d)
 			deliver(t, m, frame(60, 0))
-			c.lie(m)
-			if name == "bad transmit" {
-				for d.Transmit(frame(60, 0)) == nil { // it is seen when the queue is full
+			transmits := strings.HasPrefix(name, "transmit")
+			if transmits {
+				if err := d.Transmit(frame(60, 0)); err != nil {
+					t.Fatal(err)
 				}
+			}
+			c.lie(m)
+			for transmits && d.Transmit(frame(60, 0)) == nil { // it is seen when the queue is full
 			}
 			<-d.Done()
 			if err := d.Err(); !errors.Is(err, c.want) {
@@ -333,7 +400,7 @@ func TestBrokenCard(t *testing.T) {
 			if up := <-down; up || d.LinkUp() {
 				t.Errorf("%s, %s: the link is up", name, variant)
 			}
-			if m.Status() != virtiotest.StatusFailed || m.Queues[0].Live() {
+			if m.Status()&virtiotest.StatusFailed == 0 || m.Queues[0].Live() {
 				t.Errorf("%s, %s: status %#x", name, variant, m.Status())
 			}
 		}
@@ -366,4 +433,98 @@ func TestReceiveDoesNotAllocate(t *testing.T) {
 			t.Errorf("%v allocations a frame", n)
 		}
 	}
+}
+
+// FuzzCard: whatever the card says in its queues, in headers and of what it has written, nothing is handed on that can't be a frame, and
+// either the card goes on or the driver says what is wrong with it.
+func FuzzCard(f *testing.F) {
+	const (
+		receives = iota // one buffer: a header, a length
+		uses            // any chain of a queue, with any length
+		skips           // elements of a used ring
+		scribbles
+		transmits
+		sends // what the driver transmits
+		operations
+	)
+	f.Add(true, []byte{receives, 1, 4, 0x94, 5, 54, 16, 1, 200})
+	f.Add(true, []byte{receives, 1, 1, 0, 1, 34, 16, 3, 255, receives, 0, 0, 0, 0, 0, 0, 0, 20, receives, 0, 0, 0, 0, 0, 0, 0, 255})
+	f.Add(false, []byte{transmits, 4, scribbles, 0, sends, transmits, 1, uses, 1, 3, 0, skips, 0, 9, transmits, 0})
+	f.Add(true, []byte{transmits, 1, transmits, 4, transmits, 4, uses, 1, 0, 0, receives, 2, 0, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, offloads bool, program []byte) {
+		features := uint64(virtionettest.QEMU)
+		if offloads {
+			features = virtionettest.TAP
+		}
+		m := virtionettest.New(testMAC, features, 8)
+		m.HoldTransmit = true
+		d, err := try(t, m, func(c *Config) { c.RxBuffers, c.TxBuffers = 8, 64 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.sendPatience = 0
+		handed := 0
+		d.receiver.Store(&receiver{func(frame []byte, _ packet.Checksum) {
+			handed++
+			if len(frame) < ethernetHeader || len(frame) > maxSegment || !offloads && len(frame) > d.maxFrame() {
+				t.Errorf("handed on %d bytes", len(frame))
+			}
+		}, func() {}})
+		at := 0
+		next := func() int {
+			if at++; at > len(program) {
+				return 0
+			}
+			return int(program[at-1])
+		}
+		for at < len(program) && err == nil && d.broken.Load() == nil {
+			switch next() % operations {
+			case receives:
+				b := frame(8*next(), at)
+				h := rawHeader(byte(next()), byte(next()), next()|next()<<8, next(), next(), next())
+				copy(b, h)
+				if m.Queues[0].Available() > 0 {
+					m.DeliverBuffers(b)
+				}
+			case uses:
+				q := m.Queues[next()%2]
+				q.Pop()
+				q.PushRaw(uint32(next()), uint32(next()*16))
+				q.Signal()
+			case skips:
+				q, n := m.Queues[next()%2], next()
+				for range n { // what it uses it has taken
+					q.Pop()
+				}
+				q.SkipUsed(n)
+				q.Signal()
+			case scribbles:
+				if q := m.Queues[next()%2]; q.Available() == 0 {
+					q.Scribble()
+				}
+			case transmits:
+				segment, o := packettest.TCPSegment(100*next(), 1000, next()%2 == 0)
+				d.TransmitOffload(o, segment)
+			case sends:
+				m.Release()
+			}
+			err = d.service(false)
+		}
+		var broken *virtio.QueueError
+		if err != nil && !errors.As(err, &broken) {
+			t.Errorf("service: %v", err)
+		}
+		if err != nil || d.broken.Load() != nil || m.Queues[0].Available() == 0 {
+			return
+		}
+		for d.rx.parts > 0 { // the rest of a frame
+			m.DeliverBuffers(nil)
+			d.service(false)
+		}
+		before := handed
+		deliver(t, m, frame(60, 1))
+		if err := d.service(false); err != nil || handed != before+1 {
+			t.Errorf("a good frame was not handed on: %v", err)
+		}
+	})
 }

@@ -288,7 +288,7 @@ func (d *Device) refuseLocked(why Counter, o packet.Offload, length int, pieces 
 }
 
 func (d *Device) tapSentLocked(o packet.Offload, length int, data []byte, drop string) {
-	f := packet.Frame{Direction: packet.Transmit, WireLen: length, Data: data, Drop: drop}
+	f := packet.Frame{Direction: packet.Transmit, WireLen: length, Data: data, Segmented: o.SegmentSize > 0, Drop: drop}
 	if o.Checksum {
 		f.Checksum = packet.ChecksumOffload
 	}

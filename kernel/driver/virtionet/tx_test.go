@@ -3,6 +3,7 @@ package virtionet
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -106,8 +107,8 @@ func TestSegmentation(t *testing.T) {
 					want, state = [][]byte{f}, packet.ChecksumOffload
 				}
 				for _, w := range want {
-					if got := <-taps; got.Checksum != state || got.WireLen != len(w) || !bytes.Equal(got.Data, w[:min(len(w), bufferSize-headerSize)]) {
-						t.Errorf("%+v, %+v: the tap was told of %d bytes in state %d, with %d of them", c, size, got.WireLen, got.Checksum, len(got.Data))
+					if got := <-taps; got.Checksum != state || got.Segmented != (cuts && size.mss > 0) || got.WireLen != len(w) || !bytes.Equal(got.Data, w[:min(len(w), bufferSize-headerSize)]) {
+						t.Errorf("%+v, %+v: the tap was told of %d bytes in state %d, segmented: %v, with %d of them", c, size, got.WireLen, got.Checksum, got.Segmented, len(got.Data))
 					}
 				}
 			}
@@ -115,6 +116,52 @@ func TestSegmentation(t *testing.T) {
 		if s, n := counter(d, TxSegments), counter(d, TxChecksums); cuts && (s != 100 || n != 140) || !cuts && (s != 0 || n != 0) {
 			t.Errorf("counted %d segments and %d checksums", s, n)
 		}
+	}
+}
+
+// TestTransmittedHeader: each frame has the header that says what is left to the card, and nothing of one before [virtio 5.1.6.2].
+func TestTransmittedHeader(t *testing.T) {
+	for name, features := range map[string]uint64{"TAP": virtionettest.TAP, "TAP without indirect tables": virtionettest.TAP &^ virtiotest.Indirect} {
+		m := virtionettest.New(testMAC, features, 64)
+		m.HoldTransmit = true
+		d := start(t, m, nil)
+		send := func(f []byte, o packet.Offload, want []byte) { // into the same buffers as the one before
+			t.Helper()
+			if err := d.TransmitOffload(o, f); err != nil {
+				t.Fatalf("%s, %+v: %v", name, o, err)
+			}
+			chain, ok := m.Queues[1].Pop()
+			if sent := chain.Read(); !ok || len(chain.Writable) != 0 || !bytes.Equal(sent[:headerSize], want) || !bytes.Equal(sent[headerSize:], f) {
+				t.Errorf("%s, %+v: header % x, want % x, behind it %d bytes", name, o, sent[:headerSize], want, len(sent)-headerSize)
+			}
+			m.Queues[1].Push(chain.ID, 0)
+			m.Queues[1].Signal()
+		}
+		for _, c := range []struct {
+			ipv6                  bool
+			payload, mss, options int // bytes
+
+			gsoType                          byte
+			hdrLen, gsoSize, start, checksum int
+		}{
+			{true, 60_000, 1440, 0, 4, 74, 1440, 54, 16},
+			{true, 20_000, 1428, 12, 4, 86, 1428, 54, 16},
+			{true, 65535 - 20, 1220, 0, 4, 74, 1220, 54, 16}, // the longest
+			{false, 60_000, 1460, 0, 1, 54, 1460, 34, 16},
+			{false, 65535 - 40, 536, 0, 1, 54, 536, 34, 16},
+			{true, 100, 0, 0, 0, 0, 0, 54, 16},
+			{false, 100, 0, 0, 0, 0, 0, 34, 16},
+		} {
+			f, o := packettest.TCPSegment(c.payload, c.mss, c.ipv6)
+			if c.options > 0 {
+				f = slices.Insert(f, o.HeaderLen, make([]byte, c.options)...)
+				o.HeaderLen += c.options
+			}
+			want := rawHeader(1, c.gsoType, c.gsoSize, c.start, c.checksum, 0) // num_buffers is 0 [virtio 5.1.6.2.1]
+			want[2] = byte(c.hdrLen)
+			send(f, o, want)
+		}
+		send(frame(100, 1), packet.Offload{}, make([]byte, headerSize))
 	}
 }
 

@@ -200,6 +200,27 @@ func (q *Queue) PushRaw(id, written uint32) {
 	q.used++
 }
 
+// Scribble writes all over what only the driver may write, but for the available index: the descriptor table, the indirect tables of
+// chains, and the available ring.
+func (q *Queue) Scribble() {
+	q.device.mu.Lock()
+	defer q.device.mu.Unlock()
+	for i := range uint64(q.size) {
+		d := q.device.reachLocked(q.desc+16*i, 16)
+		if binary.LittleEndian.Uint16(d[12:]) == flagIndirect {
+			scribble(q.device.reachLocked(binary.LittleEndian.Uint64(d), int(binary.LittleEndian.Uint32(d[8:]))))
+		}
+		scribble(d)
+	}
+	scribble(q.device.reachLocked(q.availRing+4, 2*int(q.size)))
+}
+
+func scribble(b []byte) {
+	for i := range b {
+		b[i] = 0xA5
+	}
+}
+
 // SkipUsed moves the used index by n elements that nobody has written.
 func (q *Queue) SkipUsed(n int) {
 	q.device.mu.Lock()
