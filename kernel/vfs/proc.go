@@ -72,6 +72,9 @@ func (fs *FS) newProc() *Dir {
 func (fs *FS) addSysctl(t tree) {
 	for _, f := range [...][2]string{
 		{"fs/file-max", strconv.Itoa(fs.maxFDs)},
+		{"fs/inotify/max_queued_events", strconv.Itoa(maxInotifyEvents)},
+		{"fs/inotify/max_user_instances", strconv.Itoa(maxInotifyInstances)},
+		{"fs/inotify/max_user_watches", strconv.FormatInt(fs.inotify.watches.limit, 10)},
 		{"fs/nr_open", strconv.Itoa(fs.maxFDs)},
 		{"fs/pipe-max-size", strconv.Itoa(MaxPipeSize)},
 		{"kernel/cap_last_cap", "40"},

@@ -211,6 +211,7 @@ func (f *Regular) writeAt(src Src, off int64, atEnd bool) (total, end int64, err
 	}
 	if total > 0 {
 		f.touch()
+		f.happened(unix.IN_MODIFY)
 		err = nil
 	}
 	return total, off, err
@@ -292,6 +293,7 @@ func (f *Regular) Truncate(size int64) error {
 		f.unmap((size+pageSize-1)&^(pageSize-1), math.MaxInt64, true)
 	}
 	f.touch()
+	f.happened(unix.IN_MODIFY)
 	return nil
 }
 
@@ -438,6 +440,7 @@ func (f *Regular) reap() {
 	f.reaped = true
 	f.dropLocked(0, len(f.pages))
 	f.initial, f.size = nil, 0
+	f.gone()
 }
 
 // setInitial makes data, which is at the physical address frames, the contents of a new file.
