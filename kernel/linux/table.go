@@ -63,6 +63,12 @@ var table = [tableSize]handler{
 	unix.SYS_EVENTFD2:     func(c *Call) (uint64, error) { return c.eventfd(uint32(c.Args[1])) },
 	unix.SYS_MEMFD_CREATE: (*Call).memfdCreate,
 
+	// fd_inotify.go
+	unix.SYS_INOTIFY_INIT:      func(c *Call) (uint64, error) { return c.inotifyInit(0) },
+	unix.SYS_INOTIFY_INIT1:     func(c *Call) (uint64, error) { return c.inotifyInit(uint32(c.Args[0])) },
+	unix.SYS_INOTIFY_ADD_WATCH: (*Call).inotifyAddWatch,
+	unix.SYS_INOTIFY_RM_WATCH:  (*Call).inotifyRmWatch,
+
 	// fd_signal.go
 	unix.SYS_SIGNALFD:  func(c *Call) (uint64, error) { return c.signalfd(0) },
 	unix.SYS_SIGNALFD4: func(c *Call) (uint64, error) { return c.signalfd(uint32(c.Args[3])) },

@@ -158,7 +158,7 @@ func Access(who *Credentials, n Node, mode uint32) error {
 }
 
 // Chmod sets the permissions of a node: unix.EPERM if it isn't the process's.
-func Chmod(who *Credentials, n Node, mode uint32) error {
+func Chmod(who *Credentials, n Node, mode uint32) (err error) {
 	if _, ok := n.(*Symlink); ok {
 		return unix.EOPNOTSUPP
 	}
@@ -166,6 +166,7 @@ func Chmod(who *Credentials, n Node, mode uint32) error {
 	if a == nil {
 		return nil // DEVIATION: pipes and sockets keep their mode; nothing checks it
 	}
+	defer changed(n, unix.IN_ATTRIB, &err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !who.isOwner(a.uid) {
@@ -180,10 +181,13 @@ func Chmod(who *Credentials, n Node, mode uint32) error {
 }
 
 // Chown sets the owners of a node; an id of -1 stays as it is. unix.EPERM: chown(2).
-func Chown(who *Credentials, n Node, uid, gid int32) error {
+func Chown(who *Credentials, n Node, uid, gid int32) (err error) {
 	a := n.meta()
 	if a == nil {
 		return nil
+	}
+	if uid != -1 || gid != -1 {
+		defer changed(n, unix.IN_ATTRIB, &err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -216,7 +220,7 @@ func Chown(who *Credentials, n Node, uid, gid int32) error {
 
 // SetTimes sets the times of a node, in ns since 1970; nil leaves one as it is. now tells that they are the present, which who may
 // write to the file may set too: unix.EACCES, else unix.EPERM.
-func SetTimes(who *Credentials, n Node, atime, mtime *int64, now bool) error {
+func SetTimes(who *Credentials, n Node, atime, mtime *int64, now bool) (err error) {
 	a := n.meta()
 	if a == nil {
 		return nil
@@ -229,6 +233,14 @@ func SetTimes(who *Credentials, n Node, atime, mtime *int64, now bool) error {
 			return err
 		}
 	}
+	event := uint32(unix.IN_ATTRIB)
+	switch {
+	case atime == nil:
+		event = unix.IN_MODIFY
+	case mtime == nil:
+		event = unix.IN_ACCESS
+	}
+	defer changed(n, event, &err)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if atime != nil {

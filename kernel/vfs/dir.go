@@ -34,6 +34,7 @@ type Dir struct {
 
 // entry is a name in a directory.
 type entry struct {
+	dir      *Dir
 	name     string
 	node     Node  // nil: removed
 	position int64 // of the entry, in getdents64; never used again
@@ -62,7 +63,8 @@ func (d *Dir) lookupLocked(p *Paths, name string) Node {
 // addLocked puts a new name into the directory.
 func (d *Dir) addLocked(name string, n Node) {
 	d.last++
-	e := &entry{name: name, node: n, position: d.last}
+	e := &entry{dir: d, name: name, node: n, position: d.last}
+	n.meta().named.Store(e)
 	if d.entries == nil {
 		d.entries = make(map[string]*entry)
 	}
@@ -81,6 +83,7 @@ func (d *Dir) dropLocked(name string) {
 	if _, ok := e.node.(*Dir); ok {
 		d.link(-1)
 	}
+	e.node.meta().named.CompareAndSwap(e, nil)
 	e.node = nil
 	delete(d.entries, name)
 	if len(d.order) > 32 && len(d.order) > 2*len(d.entries) {
@@ -101,7 +104,9 @@ func (d *Dir) replaceLocked(name string, n Node) {
 	if _, ok := e.node.(*Dir); ok {
 		d.link(-1)
 	}
+	e.node.meta().named.CompareAndSwap(e, nil)
 	e.node = n
+	n.meta().named.Store(e)
 	if sub, ok := n.(*Dir); ok {
 		sub.parent, sub.name = d, name
 		d.link(+1)
@@ -192,6 +197,7 @@ const deletedSuffix = " (deleted)"
 // ReadDir implements DirReader. emit must not touch program memory: the tree is locked.
 func (f *dirFile) ReadDir(pos int64, emit func(ino uint64, typ uint8, name string, next int64) bool) error {
 	d := f.dir
+	defer d.happened(unix.IN_ACCESS | unix.IN_ISDIR)
 	d.fs.mu.RLock()
 	defer d.fs.mu.RUnlock()
 	if d.removed {

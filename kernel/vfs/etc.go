@@ -100,21 +100,3 @@ func (fs *FS) addDefaultLocked(path string, make func() (Node, error)) error {
 	dir.addLocked(name, n)
 	return nil
 }
-
-// newSys makes the part of /sys that runtimes look at.
-func (fs *FS) newSys() *Dir {
-	d := fs.newDir(devSys, 0o555)
-	d.fixed = true
-	t := tree{fs, d, devSys}
-	cpus := "0"
-	if n := fs.options.CPUs; n > 1 {
-		cpus = "0-" + strconv.Itoa(n-1)
-	}
-	for _, name := range []string{"online", "possible", "present"} {
-		t.fixed("devices/system/cpu/"+name, cpus+"\n")
-	}
-	// Go's heap sizes its arenas' huge pages by it; there are no huge pages, 2 MiB is what it assumes anyway.
-	t.fixed("kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152\n")
-	t.fixed("kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n")
-	return d
-}

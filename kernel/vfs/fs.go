@@ -46,6 +46,7 @@ type FS struct {
 	pages  counter // pages in use by files
 	names  counter // names in the root file system, and the texts of long symbolic links
 
+	inotify   inotifies
 	processes atomic.Pointer[Processes] // what /proc tells of; nil: nobody has said
 
 	mu   sync.RWMutex // guards the tree: names, parents, entries
@@ -77,6 +78,7 @@ func NewFS(files []bundle.File, base mm.PhysAddr, o Options) (*FS, error) {
 	fs := &FS{options: o, started: time.Now()}
 	fs.pages.limit, fs.names.limit = o.MaxBytes/pageSize, o.MaxNames
 	fs.memory.frames, fs.memory.watches.limit = o.Frames, objects(total)
+	fs.inotify.watches.limit, fs.inotify.kept.limit = objects(total), objects(total)
 	fs.memory.text.limit = max(int64(total/textShare), minText)
 	fs.maxFDs = int(objects(total))
 	fs.console = newConsole(o.Console)

@@ -265,6 +265,11 @@ func TestProcSelf(t *testing.T) {
 		"/proc/self/maps": "00400000-00401000 r-xp 00001000 00:01 1                                  /prog\n" +
 			"7f0000000000-7f0000001000 rw-s 00000000 00:00 0 \n",
 		"/sys/devices/system/cpu/online":                     "0-3\n",
+		"/sys/devices/system/cpu/offline":                    "\n",
+		"/sys/devices/system/cpu/cpu3/topology/core_id":      "3\n",
+		"/proc/diskstats":                                    "",
+		"/proc/vmstat":                                       "nr_free_pages 16384\nnr_file_pages 0\nnr_shmem 0\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n",
+		"/proc/sys/kernel/random/entropy_avail":              "256\n",
 		"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size": "2097152\n",
 		"/proc/sys/net/core/somaxconn":                       "4096\n",
 		"/proc/sys/kernel/osrelease":                         Release + "\n",

@@ -53,6 +53,7 @@ func (p *Paths) addNew(at *Dir, path string, dir bool, makeNode func() (Node, er
 	}
 	p.own(l.dir, n.meta())
 	l.dir.addLocked(l.name, n)
+	l.dir.entryHappened(unix.IN_CREATE|dirBit(n), 0, l.name)
 	return nil
 }
 
@@ -104,6 +105,8 @@ func (p *Paths) Link(old Node, at *Dir, path string) error {
 	}
 	a.link(+1)
 	l.dir.addLocked(l.name, old)
+	a.itself(unix.IN_ATTRIB)
+	l.dir.entryHappened(unix.IN_CREATE, 0, l.name)
 	return nil
 }
 
@@ -140,7 +143,9 @@ func (p *Paths) Unlink(at *Dir, path string) error {
 		return unix.EPERM
 	}
 	l.dir.dropLocked(l.name)
+	l.node.meta().itself(unix.IN_ATTRIB)
 	dropName(l.node)
+	l.dir.entryHappened(unix.IN_DELETE, 0, l.name)
 	return nil
 }
 
@@ -155,6 +160,11 @@ func dropName(n Node) {
 	case *Symlink:
 		if left == 0 {
 			fs.names.give(linkText(n.target))
+			n.gone()
+		}
+	case *Special:
+		if left == 0 {
+			n.gone()
 		}
 	}
 }
@@ -195,6 +205,7 @@ func (p *Paths) Rmdir(at *Dir, path string) error {
 	}
 	l.dir.dropLocked(l.name)
 	d.removeLocked()
+	l.dir.entryHappened(unix.IN_DELETE|unix.IN_ISDIR, 0, l.name)
 	return nil
 }
 
@@ -203,6 +214,7 @@ func (d *Dir) removeLocked() {
 	d.removed = true
 	d.link(-2)
 	d.fs.names.give(1)
+	d.gone()
 }
 
 // Rename moves a name, see rename(2). flags are those of renameat2(2).
@@ -241,17 +253,20 @@ func (p *Paths) Rename(oldAt *Dir, oldPath string, newAt *Dir, newPath string, f
 		from.dir.replaceLocked(from.name, to.node)
 		to.dir.replaceLocked(to.name, from.node)
 		to.node.meta().link(0)
+		p.fs.moved(&from, &to, from.node, nil)
+		p.fs.moved(&to, &from, to.node, nil)
 	} else {
 		from.dir.dropLocked(from.name)
 		if to.node == nil {
 			to.dir.addLocked(to.name, from.node)
 		} else {
 			to.dir.replaceLocked(to.name, from.node)
-			if newDir != nil {
-				newDir.removeLocked()
-			} else {
-				dropName(to.node)
-			}
+		}
+		p.fs.moved(&from, &to, from.node, to.node)
+		if newDir != nil {
+			newDir.removeLocked()
+		} else if to.node != nil {
+			dropName(to.node)
 		}
 	}
 	from.node.meta().link(0)

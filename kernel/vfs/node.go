@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,9 @@ type inode struct {
 	atime, mtime, ctime int64  // guarded by mu: ns since 1970
 
 	owner *Paths // not nil: the process whose node it is, in /proc
+
+	named   atomic.Pointer[entry]        // its newest name, if that is there; changes under fs.mu
+	watches atomic.Pointer[inotifyWatch] // the first of them; changes under fs.inotify.mu
 
 	flock   flockState  // see flock.go
 	records recordLocks // see recordlock.go

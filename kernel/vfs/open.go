@@ -120,6 +120,7 @@ func (o *OpenFile) Release() {
 	if o.refs.Add(-1) != 0 {
 		return
 	}
+	o.closes()
 	o.dropWatches()
 	o.unlockAll()
 	o.file.Close() // no file has anything to say here: data are where they belong when write returns

@@ -149,13 +149,13 @@ func (p *Paths) openFound(l *place, flags uint32, unlock func()) (*OpenFile, err
 				return nil, err
 			}
 		}
-		return NewOpenFile(f, flags), nil
+		return NewOpenFile(f, flags).opens(), nil
 	case *Dir:
 		unlock()
 		if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&unix.O_TRUNC != 0 {
 			return nil, unix.EISDIR
 		}
-		return NewOpenFile(&dirFile{dir: n, paths: p}, flags), nil
+		return NewOpenFile(&dirFile{dir: n, paths: p}, flags).opens(), nil
 	case *Symlink:
 		unlock()
 		return nil, unix.ELOOP
@@ -220,7 +220,8 @@ func (p *Paths) create(at *Dir, path string, flags, perm uint32) (*OpenFile, err
 	n := p.fs.newRegular(perm & 0o7777)
 	p.own(l.dir, &n.inode)
 	l.dir.addLocked(l.name, n)
-	return NewOpenFile(n.open(l.dir, l.name), flags), nil
+	l.dir.entryHappened(unix.IN_CREATE, 0, l.name)
+	return NewOpenFile(n.open(l.dir, l.name), flags).opens(), nil
 }
 
 // openTemporary opens a file without a name, as O_TMPFILE does.

@@ -58,6 +58,9 @@ func (fs *FS) newProc() *Dir {
 	t.fixed("cmdline", "\n")
 	t.fixed("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n")
 	t.fixed("filesystems", "nodev\ttmpfs\nnodev\tproc\nnodev\tsysfs\n")
+	t.fixed("diskstats", "") // there are no block devices
+	t.fixed("partitions", "major minor  #blocks  name\n\n")
+	t.generated("vmstat", fs.vmstat)
 	t.fixed("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")
 	d.addLocked("mounts", fs.fixedLink(devProc, "self/mounts"))
 	d.addLocked("net", fs.fixedLink(devProc, "self/net"))
@@ -69,6 +72,9 @@ func (fs *FS) newProc() *Dir {
 func (fs *FS) addSysctl(t tree) {
 	for _, f := range [...][2]string{
 		{"fs/file-max", strconv.Itoa(fs.maxFDs)},
+		{"fs/inotify/max_queued_events", strconv.Itoa(maxInotifyEvents)},
+		{"fs/inotify/max_user_instances", strconv.Itoa(maxInotifyInstances)},
+		{"fs/inotify/max_user_watches", strconv.FormatInt(fs.inotify.watches.limit, 10)},
 		{"fs/nr_open", strconv.Itoa(fs.maxFDs)},
 		{"fs/pipe-max-size", strconv.Itoa(MaxPipeSize)},
 		{"kernel/cap_last_cap", "40"},
@@ -78,6 +84,8 @@ func (fs *FS) addSysctl(t tree) {
 		{"kernel/osrelease", Release},
 		{"kernel/ostype", "Linux"},
 		{"kernel/pid_max", "32768"},
+		{"kernel/random/entropy_avail", "256"}, // bits: what Linux tells from 5.18 on, once it is seeded
+		{"kernel/random/poolsize", "256"},
 		{"kernel/randomize_va_space", "0"},
 		{"kernel/threads-max", "4096"},
 		{"kernel/version", Version},
@@ -190,6 +198,24 @@ func (fs *FS) meminfo() []byte {
 		t.kilobytes(l.name, l.bytes, 24-len(l.name))
 	}
 	return *t.str("HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n")
+}
+
+// vmstat makes the lines of /proc/vmstat, proc_vmstat(5), that are known: nothing is ever paged from a disk or to it, as there is
+// none.
+func (fs *FS) vmstat() []byte {
+	_, free := fs.machineMemory()
+	shared := fs.pages.used.Load()
+	var t text
+	for _, l := range [...]struct {
+		name  string
+		value int64
+	}{
+		{"nr_free_pages", int64(free / pageSize)}, {"nr_file_pages", shared}, {"nr_shmem", shared},
+		{"pgpgin", 0}, {"pgpgout", 0}, {"pswpin", 0}, {"pswpout", 0},
+	} {
+		t.str(l.name, " ").num(l.value).str("\n")
+	}
+	return t
 }
 
 // cpuinfo makes /proc/cpuinfo, proc_cpuinfo(5).

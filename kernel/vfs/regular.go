@@ -210,6 +210,7 @@ func (f *Regular) writeAt(src Src, off int64, atEnd bool) (total, end int64, err
 	}
 	if total > 0 {
 		f.touch()
+		f.happened(unix.IN_MODIFY)
 		err = nil
 	}
 	return total, off, err
@@ -291,6 +292,7 @@ func (f *Regular) Truncate(size int64) error {
 		f.unmap(min(pagesIn(size), math.MaxInt64/pageSize)*pageSize, math.MaxInt64, true) // the last page of all can't be mapped
 	}
 	f.touch()
+	f.happened(unix.IN_MODIFY)
 	return nil
 }
 
@@ -439,6 +441,7 @@ func (f *Regular) reap() {
 	}
 	f.dropLocked(0, len(f.pages))
 	f.initial, f.size = nil, 0
+	f.gone()
 }
 
 // setInitial makes data, which is at the physical address frames, the contents of a new file.

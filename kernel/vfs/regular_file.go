@@ -20,7 +20,13 @@ func (f *Regular) open(dir *Dir, name string) *RegularFile {
 }
 
 // Read implements File.
-func (r *RegularFile) Read(dst Dst, off int64) (int64, error) { return r.node.readAt(dst, off) }
+func (r *RegularFile) Read(dst Dst, off int64) (int64, error) {
+	n, err := r.node.readAt(dst, off)
+	if n > 0 {
+		r.node.happened(unix.IN_ACCESS)
+	}
+	return n, err
+}
 
 // Write implements File.
 func (r *RegularFile) Write(src Src, off int64) (int64, error) {
@@ -49,6 +55,7 @@ func (r *RegularFile) Allocate(mode uint32, off, n int64) error {
 	err := r.node.allocate(mode, off, n)
 	if err == nil {
 		r.node.touch()
+		r.node.happened(unix.IN_MODIFY)
 	}
 	return err
 }

@@ -1,4 +1,4 @@
-// Files checks regular files, directories, links, descriptors, pipes, eventfds, and the files of /dev, /proc
+// Files checks regular files, directories, links, descriptors, pipes, eventfds, inotify, and the files of /dev, /proc
 // and /etc that programs read.
 package main
 
@@ -49,6 +49,12 @@ func main() {
 		check.Case{Name: "fifo-poll", Run: fifoPoll},
 		check.Case{Name: "fifo-bytes-go-with-the-last-end", Run: fifoBytesGo},
 		check.Case{Name: "eventfd", Run: eventfd},
+
+		check.Case{Name: "inotify-directory", Run: inotifyDirectory},
+		check.Case{Name: "inotify-file", Run: inotifyFile},
+		check.Case{Name: "inotify-directory-and-file", Run: inotifyBoth},
+		check.Case{Name: "inotify-masks", Run: inotifyMasks},
+		check.Case{Name: "inotify-read", Run: inotifyRead},
 
 		check.Case{Name: "devices", Run: devices},
 		check.Case{Name: "proc", Run: proc},
