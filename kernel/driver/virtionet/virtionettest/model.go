@@ -5,6 +5,7 @@ package virtionettest
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"wick/kernel/driver/virtio/virtiotest"
@@ -159,11 +160,15 @@ func (m *Model) DeliverRaw(b []byte) bool {
 	return true
 }
 
-// DeliverBuffers makes the card fill one buffer with each of several pieces of memory, as they are.
+// DeliverBuffers makes the card fill one buffer with each of several pieces of memory, as they are. It waits for as many buffers
+// first, which the driver may be about to give back.
 func (m *Model) DeliverBuffers(pieces ...[]byte) {
 	m.rx.Lock()
 	defer m.rx.Unlock()
 	q := m.Queues[0]
+	for q.Available() < len(pieces) {
+		runtime.Gosched()
+	}
 	for _, p := range pieces {
 		c, ok := q.Pop()
 		if !ok {
