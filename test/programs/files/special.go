@@ -116,6 +116,40 @@ func proc(t *check.T) {
 	procFDs(t)
 }
 
+// procReadAgain: who reads a generated file from its start again sees what has changed; who reads on sees the text that it has begun.
+func procReadAgain(t *check.T) {
+	path := tempDir(t) + "/mapped"
+	f := openFile(t, path, os.O_RDWR|os.O_CREATE)
+	t.Must(f.Truncate(4096))
+	maps := openFile(t, "/proc/self/maps", os.O_RDONLY)
+	first, err := io.ReadAll(maps)
+	t.Must(err)
+	m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
+	t.Must(err)
+	defer unix.Munmap(m)
+	_, err = maps.Seek(0, io.SeekStart)
+	t.Must(err)
+	second, err := io.ReadAll(maps)
+	t.Must(err)
+	if bytes.Contains(first, []byte(path)) || !bytes.Contains(second, []byte(path)) {
+		t.Errorf("before %s was mapped:\n%s\nand after that:\n%s", path, first, second)
+	}
+	// The file that tells of itself.
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fdinfo/%d", f.Fd()), unix.O_RDONLY, 0)
+	t.Must(err)
+	defer unix.Close(fd)
+	t.Must(unix.Dup3(fd, int(f.Fd()), 0))
+	for range 2 {
+		_, err = f.Seek(0, io.SeekStart)
+		t.Must(err)
+		text, err := io.ReadAll(f)
+		t.Must(err)
+		if !bytes.HasPrefix(text, []byte("pos:")) {
+			t.Errorf("of itself it says %q", text)
+		}
+	}
+}
+
 // procFDs checks the links of /proc/self/fd and their listing.
 func procFDs(t *check.T) {
 	path := tempDir(t) + "/f"
