@@ -30,6 +30,20 @@ func devices(t *check.T) {
 	if !bytes.Equal(buf, make([]byte, 10000)) {
 		t.Errorf("/dev/zero gave something else")
 	}
+	for _, kind := range []int{unix.MAP_PRIVATE, unix.MAP_SHARED} {
+		m, err := unix.Mmap(int(zero.Fd()), 0, 10000, unix.PROT_READ|unix.PROT_WRITE, kind)
+		t.Must(err)
+		if !bytes.Equal(m, make([]byte, 10000)) {
+			t.Errorf("/dev/zero, mapped, has something else")
+		}
+		copy(m, pattern(10000)) // which /dev/zero doesn't keep
+		t.Must(unix.Munmap(m))
+	}
+	for _, name := range []string{"/dev/null", "/dev/full"} {
+		f := openFile(t, name, os.O_RDWR)
+		_, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE)
+		t.WantErr("mmap of "+name, err, unix.ENODEV)
+	}
 	for _, name := range []string{"/dev/urandom", "/dev/random"} {
 		random := openFile(t, name, os.O_RDONLY)
 		a, b := make([]byte, 4096), make([]byte, 4096)
