@@ -14,7 +14,8 @@ type cpu struct {
 	faultG      uint64 // the same for the page-fault stack
 	faultFS     uint64
 	kernelGS    uint64 // value of the inactive GS base: that of the user thread
-	root        uint64 // CR3; atomic for others
+	root        uint64 // CR3, or what it is about to be; atomic for others
+	loaded      uint64 // the same, but what CR3 was until it is another; atomic for others
 	inFault     uint64 // it resolves a page fault of ring 0
 	restDirty   uint64 // the state besides SSE is not the initial one
 	xsave       uint64 // xsaveKind, from when XSAVE is on
@@ -95,6 +96,7 @@ func initCPU(id uint64) {
 	c.self = addressOf(c)
 	c.id = id
 	c.root = readCR3()
+	c.loaded = c.root
 	c.armedNS = noTimer
 	c.restDirty = 1 // the state after a reset is not that of FNINIT
 

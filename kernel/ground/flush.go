@@ -13,10 +13,22 @@ import "sync/atomic"
 // be about to be freed.
 func answerFlush(c *cpu) {
 	if g := atomic.LoadUint64(&c.flushAsked); c.flushSeen != g {
-		atomic.StoreUint64(&c.root, kernelRoot)
-		writeCR3(kernelRoot)
+		leaveRoot(c)
 		atomic.StoreUint64(&c.flushSeen, g)
 	}
+}
+
+// leaveRoot has this CPU use no program's page tables any more.
+func leaveRoot(c *cpu) {
+	writeCR3(kernelRoot)
+	atomic.StoreUint64(&c.root, kernelRoot)
+	atomic.StoreUint64(&c.loaded, kernelRoot)
+}
+
+// uses tells whether a CPU may have root loaded. One that changes from one root to another (loadUser) says so before, for the flushes
+// of the new one, and after, lest the old one be freed while its next instruction is still found by it.
+func uses(c *cpu, root uint64) bool {
+	return atomic.LoadUint64(&c.root) == root || atomic.LoadUint64(&c.loaded) == root
 }
 
 // shootdown makes the other CPUs drop their translations and waits until they have: those that have root loaded, or, if
@@ -30,7 +42,7 @@ func shootdown(root uint64, leave bool) {
 	var goals [maxCPUs]uint64 // 0: not waited for
 	for i := uint64(0); i < cpuCount; i++ {
 		c := cpuByID(i)
-		if c == my || root != 0 && atomic.LoadUint64(&c.root) != root {
+		if c == my || root != 0 && !uses(c, root) {
 			continue
 		}
 		goal := atomic.AddUint64(&c.flushAsked, 1)
@@ -55,8 +67,7 @@ func flush(root, va, pages uint64) {
 	if c.root == root {
 		switch {
 		case pages == 0:
-			atomic.StoreUint64(&c.root, kernelRoot)
-			writeCR3(kernelRoot)
+			leaveRoot(c)
 		case pages > maxFlushPages:
 			writeCR3(root)
 		default:

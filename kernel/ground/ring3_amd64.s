@@ -167,8 +167,9 @@ TEXT ·loadUser(SB),NOSPLIT|NOFRAME,$0
 	MOVQ userRegs_Root(SI), AX
 	CMPQ AX, cpu_root(GS)
 	JEQ rootLoaded
-	MOVQ AX, cpu_root(GS)
+	MOVQ AX, cpu_root(GS) // see uses
 	MOVQ AX, CR3
+	MOVQ AX, cpu_loaded(GS)
 rootLoaded:
 	MOVQ userRegs_GSBase(SI), AX
 	CMPQ AX, cpu_kernelGS(GS)

@@ -46,6 +46,24 @@ func TestTakeGivesEachItsTurn(t *testing.T) {
 	}
 }
 
+// TestRootIsInUseWhileItIsLeft: a CPU that changes from one program's page tables to another's is asked for flushes of both until it has
+// the new ones.
+func TestRootIsInUseWhileItIsLeft(t *testing.T) {
+	reset(t, 1)
+	c := cpuByID(0)
+	const old, new, other = 0x1000, 0x2000, 0x3000
+	for _, step := range []struct {
+		root, loaded     uint64
+		oldUsed, newUsed bool
+	}{{old, old, true, false}, {new, old, true, true}, {new, new, false, true}} {
+		c.root, c.loaded = step.root, step.loaded
+		if uses(c, old) != step.oldUsed || uses(c, new) != step.newUsed || uses(c, other) {
+			t.Errorf("root %#x, loaded %#x: uses the old one: %v, the new one: %v, another one: %v",
+				step.root, step.loaded, uses(c, old), uses(c, new), uses(c, other))
+		}
+	}
+}
+
 func TestNextTakesOwnThreadsFirst(t *testing.T) {
 	reset(t, 3)
 	put(cpuByID(0), 5)

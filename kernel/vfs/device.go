@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/mm"
 )
 
 // newSpecial makes a node that open makes a file of.
@@ -123,6 +124,14 @@ func (f *zeroFile) Write(src Src, _ int64) (int64, error) {
 		return 0, unix.ENOSPC
 	}
 	return drain(src)
+}
+
+// Mapping makes mmap of /dev/zero give anonymous memory. /dev/full can't be mapped.
+func (f *zeroFile) Mapping() (mm.Backing, error) {
+	if f.full {
+		return nil, unix.ENODEV
+	}
+	return nil, nil
 }
 
 // randomFile is /dev/random and /dev/urandom, which are the same since Linux 5.6, but that one may wait.

@@ -477,6 +477,31 @@ func TestTimerFDCountsWhatItsTimerIsLateFor(t *testing.T) {
 	}
 }
 
+// TestGeneratedFileReadAgain: what is read from the start again is new, and what it takes of memory is given back.
+func TestGeneratedFileReadAgain(t *testing.T) {
+	fs := newTestFS(t, Options{})
+	text := ""
+	fs.mu.Lock()
+	fs.root.addLocked("told", fs.newText(devProc, func(*Paths) ([]byte, error) { return []byte(text), nil }))
+	fs.mu.Unlock()
+	o := mustOpen(t, fs.NewPaths(), "/told", unix.O_RDONLY)
+	for _, text = range []string{"", "a little", strings.Repeat("more", 1000), "less"} {
+		if _, err := o.Seek(0, 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, o); got != text {
+			t.Errorf("%d bytes, want %d", len(got), len(text))
+		}
+		if used := fs.memory.text.used.Load(); used != int64(len(text)) {
+			t.Errorf("%d bytes count, want %d", used, len(text))
+		}
+	}
+	o.Release()
+	if used := fs.memory.text.used.Load(); used != 0 {
+		t.Errorf("%d bytes count in the end", used)
+	}
+}
+
 // TestTimerFDRestsUntilItIsRead: whoever doesn't read is told of one expiration, and a short interval takes no time.
 func TestTimerFDRestsUntilItIsRead(t *testing.T) {
 	timer := NewTimerFD(false)

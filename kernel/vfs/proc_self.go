@@ -354,7 +354,8 @@ func (fs *FS) addFDs(self *Dir, info *ProcessInfo) {
 		if !ok {
 			return nil
 		}
-		s := fs.newText(devProc, func(*Paths) ([]byte, error) { return info.fdInfo(fd) })
+		// Not again: its position is locked while a file is read, which may be the one that it tells of.
+		s := fs.newGenerated(devProc, func(*Paths) ([]byte, error) { return info.fdInfo(fd) }, false)
 		s.ino = 2*dynamicPosition + uint64(fd)
 		return s
 	}

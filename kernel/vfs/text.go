@@ -3,6 +3,7 @@ package vfs
 import (
 	"math"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,11 +51,16 @@ func (t *text) kilobytes(name string, bytes uint64, width int) *text {
 	return t.str(n, " kB\n")
 }
 
-// textFile is an open generated file: what it said when it was opened.
+// textFile is an open generated file: what it said when it was opened, or when it was read from the start after that. Programs that
+// watch something keep its file open, and read it once more.
 type textFile struct {
 	alwaysReady
 	opened
-	data []byte
+	generate func() ([]byte, error) // fixed; nil: it goes on saying what it did
+
+	mu   sync.Mutex
+	data []byte // guarded by mu; the bytes never change
+	read bool   // guarded by mu: from the start
 }
 
 // Close gives the text up.
@@ -63,12 +69,43 @@ func (f *textFile) Close() error {
 	return nil
 }
 
+// setLocked replaces the text.
+func (f *textFile) setLocked(data []byte) error {
+	if !f.node.fs.memory.text.take(int64(len(data))) {
+		return unix.ENOMEM
+	}
+	f.node.fs.memory.text.give(int64(len(f.data)))
+	f.data = data
+	return nil
+}
+
+// textAt returns the text for a read at off.
+func (f *textFile) textAt(off int64) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if off > 0 {
+		return f.data, nil
+	}
+	if f.read && f.generate != nil {
+		data, err := f.generate()
+		if err == nil {
+			err = f.setLocked(data)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	f.read = true
+	return f.data, nil
+}
+
 // Read implements File.
 func (f *textFile) Read(dst Dst, off int64) (int64, error) {
-	if off >= int64(len(f.data)) {
-		return 0, nil
+	data, err := f.textAt(off)
+	if err != nil || off >= int64(len(data)) {
+		return 0, err
 	}
-	piece := f.data[off:]
+	piece := data[off:]
 	n, err := dst.Write(piece[:min(len(piece), dst.Len())])
 	if n > 0 {
 		err = nil
@@ -80,13 +117,22 @@ func (f *textFile) Read(dst Dst, off int64) (int64, error) {
 func (f *textFile) Write(Src, int64) (int64, error) { return 0, unix.EINVAL }
 
 // Size implements Sizer. Only lseek asks; stat(2) says 0, as of all generated files.
-func (f *textFile) Size() (int64, error) { return int64(len(f.data)), nil }
+func (f *textFile) Size() (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return int64(len(f.data)), nil
+}
 
 // Truncate implements Sizer.
 func (f *textFile) Truncate(int64) error { return unix.EPERM }
 
-// newText makes a generated file. generate runs at each open; it may return an error.
+// newText makes a generated file. generate runs at each open, and whenever it is read from the start again; it may return an error.
 func (fs *FS) newText(dev uint64, generate func(p *Paths) ([]byte, error)) *Special {
+	return fs.newGenerated(dev, generate, true)
+}
+
+// newGenerated is newText; unless again is set, generate runs at each open only.
+func (fs *FS) newGenerated(dev uint64, generate func(p *Paths) ([]byte, error), again bool) *Special {
 	return fs.newSpecial(dev, unix.S_IFREG|0o444, func(o *opening) (File, error) {
 		if o.flags&unix.O_ACCMODE != unix.O_RDONLY {
 			return nil, unix.EACCES
@@ -95,16 +141,22 @@ func (fs *FS) newText(dev uint64, generate func(p *Paths) ([]byte, error)) *Spec
 		if err != nil {
 			return nil, err
 		}
-		if !fs.memory.text.take(int64(len(data))) {
-			return nil, unix.ENOMEM
+		f := &textFile{opened: o.file()}
+		if again {
+			f.generate = func() ([]byte, error) { return generate(o.paths) }
 		}
-		return &textFile{opened: o.file(), data: data}, nil
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if err := f.setLocked(data); err != nil {
+			return nil, err
+		}
+		return f, nil
 	})
 }
 
 // fixedText makes a generated file that always says the same.
 func (fs *FS) fixedText(dev uint64, s string) *Special {
-	return fs.newText(dev, func(*Paths) ([]byte, error) { return []byte(s), nil })
+	return fs.newGenerated(dev, func(*Paths) ([]byte, error) { return []byte(s), nil }, false)
 }
 
 // tree adds generated files by their paths below a directory, making the directories on the way.

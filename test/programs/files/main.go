@@ -58,6 +58,7 @@ func main() {
 
 		check.Case{Name: "devices", Run: devices},
 		check.Case{Name: "proc", Run: proc},
+		check.Case{Name: "proc-read-again", Run: procReadAgain},
 		check.Case{Name: "program-is-busy", Run: programIsBusy},
 		check.Case{Name: "etc", Run: etc},
 		check.Case{Name: "errno", Run: errnoTable},

@@ -30,6 +30,20 @@ func devices(t *check.T) {
 	if !bytes.Equal(buf, make([]byte, 10000)) {
 		t.Errorf("/dev/zero gave something else")
 	}
+	for _, kind := range []int{unix.MAP_PRIVATE, unix.MAP_SHARED} {
+		m, err := unix.Mmap(int(zero.Fd()), 0, 10000, unix.PROT_READ|unix.PROT_WRITE, kind)
+		t.Must(err)
+		if !bytes.Equal(m, make([]byte, 10000)) {
+			t.Errorf("/dev/zero, mapped, has something else")
+		}
+		copy(m, pattern(10000)) // which /dev/zero doesn't keep
+		t.Must(unix.Munmap(m))
+	}
+	for _, name := range []string{"/dev/null", "/dev/full"} {
+		f := openFile(t, name, os.O_RDWR)
+		_, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_PRIVATE)
+		t.WantErr("mmap of "+name, err, unix.ENODEV)
+	}
 	for _, name := range []string{"/dev/urandom", "/dev/random"} {
 		random := openFile(t, name, os.O_RDONLY)
 		a, b := make([]byte, 4096), make([]byte, 4096)
@@ -114,6 +128,40 @@ func proc(t *check.T) {
 		t.Errorf("/proc/self/auxv has %d bytes", len(auxv))
 	}
 	procFDs(t)
+}
+
+// procReadAgain: who reads a generated file from its start again sees what has changed; who reads on sees the text that it has begun.
+func procReadAgain(t *check.T) {
+	path := tempDir(t) + "/mapped"
+	f := openFile(t, path, os.O_RDWR|os.O_CREATE)
+	t.Must(f.Truncate(4096))
+	maps := openFile(t, "/proc/self/maps", os.O_RDONLY)
+	first, err := io.ReadAll(maps)
+	t.Must(err)
+	m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ, unix.MAP_SHARED)
+	t.Must(err)
+	defer unix.Munmap(m)
+	_, err = maps.Seek(0, io.SeekStart)
+	t.Must(err)
+	second, err := io.ReadAll(maps)
+	t.Must(err)
+	if bytes.Contains(first, []byte(path)) || !bytes.Contains(second, []byte(path)) {
+		t.Errorf("before %s was mapped:\n%s\nand after that:\n%s", path, first, second)
+	}
+	// The file that tells of itself.
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fdinfo/%d", f.Fd()), unix.O_RDONLY, 0)
+	t.Must(err)
+	defer unix.Close(fd)
+	t.Must(unix.Dup3(fd, int(f.Fd()), 0))
+	for range 2 {
+		_, err = f.Seek(0, io.SeekStart)
+		t.Must(err)
+		text, err := io.ReadAll(f)
+		t.Must(err)
+		if !bytes.HasPrefix(text, []byte("pos:")) {
+			t.Errorf("of itself it says %q", text)
+		}
+	}
 }
 
 // procFDs checks the links of /proc/self/fd and their listing.
