@@ -24,6 +24,7 @@ func main() {
 		check.Case{Name: "stat", Run: stat},
 		check.Case{Name: "chmod-times", Run: chmodTimes},
 		check.Case{Name: "copy", Run: copyFile},
+		check.Case{Name: "extended-attributes", Run: extendedAttributes},
 
 		check.Case{Name: "directories", Run: directories},
 		check.Case{Name: "read-directory", Run: readDirectory},
