@@ -328,6 +328,10 @@ var table = [tableSize]handler{
 	unix.SYS_SETITIMER:       (*Call).setitimer,
 	unix.SYS_GETITIMER:       (*Call).getitimer,
 
+	// time_adjust.go
+	unix.SYS_ADJTIMEX:      func(c *Call) (uint64, error) { return c.adjtimex(c.Args[0]) },
+	unix.SYS_CLOCK_ADJTIME: (*Call).clockAdjtime,
+
 	// timer.go
 	unix.SYS_TIMER_CREATE:     (*Call).timerCreate,
 	unix.SYS_TIMER_SETTIME:    (*Call).timerSettime,
