@@ -128,4 +128,6 @@ func (p *Process) executeAs() {
 		return nil
 	})
 	p.keepCaps.Store(false)
+	who := p.who()
+	p.undumpable.Store(who.EUID != who.UID || who.EGID != who.GID)
 }

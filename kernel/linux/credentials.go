@@ -18,9 +18,13 @@ func (p *Process) capable(capability int) bool { return p.who().Effective.Has(ca
 func (p *Process) changeWho(change func(c *vfs.Credentials) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	who := *p.who()
+	old := p.who()
+	who := *old
 	if err := change(&who); err != nil {
 		return err
+	}
+	if who.EUID != old.EUID || who.EGID != old.EGID || who.FSUID != old.FSUID || who.FSGID != old.FSGID {
+		p.undumpable.Store(true) // PR_SET_DUMPABLE of prctl(2)
 	}
 	p.Paths.SetCredentials(&who)
 	return nil

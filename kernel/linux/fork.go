@@ -121,6 +121,8 @@ func (p *Process) forked() *Process {
 	child := &Process{Kernel: p.Kernel, FDs: p.FDs.Fork(), Paths: p.Paths.Fork()}
 	child.umask.Store(p.umask.Load())
 	child.keepCaps.Store(p.keepCaps.Load())
+	child.undumpable.Store(p.undumpable.Load())
+	child.noNewPrivs.Store(p.noNewPrivs.Load())
 	child.nice.Store(p.nice.Load())
 	child.barriers.Store(p.barriers.Load())
 	child.execute(p.executed)

@@ -77,11 +77,13 @@ type Process struct {
 	endExecution func()       // says that it is executed no longer
 	ends         waiter.Queue // those who wait for the end of the process on a pidfd
 
-	umask    atomic.Uint32
-	keepCaps atomic.Bool // PR_SET_KEEPCAPS
-	nice     atomic.Int32
-	barriers atomic.Uint32 // what has been registered for membarrier
-	signals  waiter.Queue  // those who wait for signals on a signalfd
+	umask      atomic.Uint32
+	keepCaps   atomic.Bool // PR_SET_KEEPCAPS
+	undumpable atomic.Bool // PR_SET_DUMPABLE to 0
+	noNewPrivs atomic.Bool // PR_SET_NO_NEW_PRIVS
+	nice       atomic.Int32
+	barriers   atomic.Uint32 // what has been registered for membarrier
+	signals    waiter.Queue  // those who wait for signals on a signalfd
 
 	mu     sync.Mutex
 	limits [numLimits]unix.Rlimit // guarded by mu; mu is also held to change the ids

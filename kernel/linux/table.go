@@ -208,6 +208,20 @@ var table = [tableSize]handler{
 	unix.SYS_READLINK:   func(c *Call) (uint64, error) { return c.readlinkAt(atCwd, c.Args[0], c.Args[1], c.Args[2]) },
 	unix.SYS_READLINKAT: func(c *Call) (uint64, error) { return c.readlinkAt(c.Args[0], c.Args[1], c.Args[2], c.Args[3]) },
 
+	// path_xattr.go
+	unix.SYS_SETXATTR:     func(c *Call) (uint64, error) { return c.setxattr(c.byPath(0)) },
+	unix.SYS_LSETXATTR:    func(c *Call) (uint64, error) { return c.setxattr(c.byPath(unix.AT_SYMLINK_NOFOLLOW)) },
+	unix.SYS_FSETXATTR:    func(c *Call) (uint64, error) { return c.setxattr(c.byFD) },
+	unix.SYS_GETXATTR:     func(c *Call) (uint64, error) { return c.getxattr(c.byPath(0)) },
+	unix.SYS_LGETXATTR:    func(c *Call) (uint64, error) { return c.getxattr(c.byPath(unix.AT_SYMLINK_NOFOLLOW)) },
+	unix.SYS_FGETXATTR:    func(c *Call) (uint64, error) { return c.getxattr(c.byFD) },
+	unix.SYS_LISTXATTR:    func(c *Call) (uint64, error) { return c.listxattr(c.byPath(0)) },
+	unix.SYS_LLISTXATTR:   func(c *Call) (uint64, error) { return c.listxattr(c.byPath(unix.AT_SYMLINK_NOFOLLOW)) },
+	unix.SYS_FLISTXATTR:   func(c *Call) (uint64, error) { return c.listxattr(c.byFD) },
+	unix.SYS_REMOVEXATTR:  func(c *Call) (uint64, error) { return c.getxattr(c.byPath(0)) },
+	unix.SYS_LREMOVEXATTR: func(c *Call) (uint64, error) { return c.getxattr(c.byPath(unix.AT_SYMLINK_NOFOLLOW)) },
+	unix.SYS_FREMOVEXATTR: func(c *Call) (uint64, error) { return c.getxattr(c.byFD) },
+
 	// poll.go
 	unix.SYS_POLL:     (*Call).poll,
 	unix.SYS_PPOLL:    (*Call).ppoll,
@@ -313,6 +327,10 @@ var table = [tableSize]handler{
 	unix.SYS_ALARM:           (*Call).alarm,
 	unix.SYS_SETITIMER:       (*Call).setitimer,
 	unix.SYS_GETITIMER:       (*Call).getitimer,
+
+	// time_adjust.go
+	unix.SYS_ADJTIMEX:      func(c *Call) (uint64, error) { return c.adjtimex(c.Args[0]) },
+	unix.SYS_CLOCK_ADJTIME: (*Call).clockAdjtime,
 
 	// timer.go
 	unix.SYS_TIMER_CREATE:     (*Call).timerCreate,

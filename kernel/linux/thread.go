@@ -62,13 +62,29 @@ func (c *Call) prctl() (uint64, error) {
 		var name [threadNameSize]byte
 		copy(name[:], c.Thread.Name())
 		return 0, c.Space.CopyOut(arg, name[:])
-	case unix.PR_GET_DUMPABLE, unix.PR_GET_SECCOMP:
+	case unix.PR_GET_SECCOMP:
+		return 0, nil
+	case unix.PR_GET_DUMPABLE:
+		return number(!c.undumpable.Load()), nil
+	case unix.PR_SET_DUMPABLE: // DEVIATION: the value is kept; there are no core dumps, and /proc shows the process as before
+		if arg > 1 {
+			return 0, unix.EINVAL
+		}
+		c.undumpable.Store(arg == 0)
+		return 0, nil
+	case unix.PR_GET_NO_NEW_PRIVS:
+		if arg|c.Args[2]|c.Args[3]|c.Args[4] != 0 {
+			return 0, unix.EINVAL
+		}
+		return number(c.noNewPrivs.Load()), nil
+	case unix.PR_SET_NO_NEW_PRIVS: // execve gives no privileges anyway: see executeAs
+		if arg != 1 || c.Args[2]|c.Args[3]|c.Args[4] != 0 {
+			return 0, unix.EINVAL
+		}
+		c.noNewPrivs.Store(true)
 		return 0, nil
 	case unix.PR_GET_KEEPCAPS:
-		if c.keepCaps.Load() {
-			return 1, nil
-		}
-		return 0, nil
+		return number(c.keepCaps.Load()), nil
 	case unix.PR_SET_KEEPCAPS:
 		if arg > 1 {
 			return 0, unix.EINVAL
@@ -97,6 +113,14 @@ func (c *Call) prctl() (uint64, error) {
 		return 50000, nil // ns, the default of Linux
 	}
 	return 0, unix.EINVAL
+}
+
+// number returns 1 for true.
+func number(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func (c *Call) setThreadName(addr uint64) (uint64, error) {

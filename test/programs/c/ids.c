@@ -169,6 +169,32 @@ static void kept(void)
 
 static void case_keepcaps(void) { in_child(kept); }
 
+static void promised(void)
+{
+	EQUAL(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 1);
+	EQUAL(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), 0);
+	EQUAL(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
+	ERRNO(prctl(PR_SET_DUMPABLE, 2, 0, 0, 0), EINVAL);
+	EQUAL(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+	EQUAL(setuid(USER), 0);
+	CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1); /* fs.suid_dumpable */
+	EQUAL(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+	EQUAL(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 1);
+	EQUAL(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
+	ERRNO(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0), EINVAL);
+	ERRNO(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 1), EINVAL);
+	EQUAL(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	EQUAL(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 ? 0 : 1);
+	int status = -1;
+	EQUAL(waitpid(child, &status, 0), child);
+	EQUAL(status, 0);
+}
+
+static void case_promises(void) { in_child(promised); }
+
 static char dir[64], path[128];
 
 static const char *in(const char *name)
@@ -465,7 +491,8 @@ static int executed(void)
 	uid_t r, e, s;
 	if (capabilities(SYS_capget) != 0 || getresuid(&r, &e, &s) != 0)
 		return 2;
-	return r == USER && e == USER && s == USER && caps[0].permitted == 0 && prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) == 0 ? 0 : 3;
+	return r == USER && e == USER && s == USER && caps[0].permitted == 0 && prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0) == 0 &&
+		prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 ? 0 : 3;
 }
 
 static void case_execve(void) { in_child(executing); }
@@ -475,7 +502,7 @@ int main(int argc, char **argv)
 	static const struct check_case cases[] = {
 		{"drop", case_drop},       {"effective", case_effective}, {"keepcaps", case_keepcaps}, {"files", case_files},
 		{"fsuid", case_fsuid},     {"others", case_others},       {"sockets", case_sockets},   {"threads", case_threads},
-		{"execve", case_execve},   {NULL, NULL},
+		{"execve", case_execve},   {"promises", case_promises},   {NULL, NULL},
 	};
 	if (argc == 2 && strcmp(argv[1], "-executed") == 0)
 		return executed();

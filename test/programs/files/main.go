@@ -26,6 +26,7 @@ func main() {
 		check.Case{Name: "chmod-times", Run: chmodTimes},
 		check.Case{Name: "copy", Run: copyFile},
 		check.Case{Name: "copy-within-file", Run: copyWithinFile},
+		check.Case{Name: "extended-attributes", Run: extendedAttributes},
 
 		check.Case{Name: "directories", Run: directories},
 		check.Case{Name: "read-directory", Run: readDirectory},

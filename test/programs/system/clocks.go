@@ -229,3 +229,24 @@ func getrandom(t *check.T) {
 	_, err = unix.Getrandom(make([]byte, 8), 0x100)
 	t.WantErr("bad flags", err, unix.EINVAL)
 }
+
+// The clock can be asked how it is steered.
+func clockSteering(t *check.T) {
+	var b unix.Timex
+	state, err := unix.Adjtimex(&b)
+	t.Must(err)
+	if state < unix.TIME_OK || state > unix.TIME_ERROR {
+		t.Errorf("state %d", state)
+	}
+	now := time.Now()
+	if told := time.Unix(b.Time.Sec, 0); told.Before(now.Add(-2*time.Minute)) || told.After(now.Add(2*time.Minute)) {
+		t.Errorf("it is %v, and told is %v", now, told)
+	}
+	if b.Tick < 9000 || b.Tick > 11000 || b.Maxerror < 0 {
+		t.Errorf("tick %d µs, error %d µs", b.Tick, b.Maxerror)
+	}
+	_, err = unix.ClockAdjtime(unix.CLOCK_MONOTONIC, &b)
+	t.WantErr("the monotonic clock", err, unix.EOPNOTSUPP)
+	_, err = unix.ClockAdjtime(1000, &b)
+	t.WantErr("no clock", err, unix.EINVAL)
+}

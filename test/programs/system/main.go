@@ -15,6 +15,7 @@ func main() {
 		check.Case{Name: "clocks-run", Run: clocksRun},
 		check.Case{Name: "clocks-agree", Run: clocksAgree},
 		check.Case{Name: "clock-errors", Run: clockErrors},
+		check.Case{Name: "clock-steering", Run: clockSteering},
 		check.Case{Name: "monotonic", Run: monotonic},
 		check.Case{Name: "runtime-clock", Run: runtimeClock},
 		check.Case{Name: "runtime-clock-without-a-call", Run: runtimeClockWithoutACall},
