@@ -118,6 +118,7 @@ func newProcess(f *Family, o Options) *Process {
 	}
 	t := newThread(p, o.PID, o.Regs)
 	t.SetName(o.Name)
+	p.options.Regs, p.options.Space = nil, nil // the thread and the process have them
 	p.initITimers()
 	p.leader = t
 	p.threads[t.TID] = t
@@ -224,7 +225,7 @@ func (p *Process) removeThread(t *Thread) {
 	t.Record.Remove()
 	p.mu.Lock()
 	delete(p.threads, t.TID)
-	t.Regs, t.Local = nil, nil // some of it is large, and a leader stays until its process has been waited for
+	t.Regs, t.Record, t.Local = nil, nil, nil // some of it is large, and a leader stays until its process has been waited for
 	p.pastCPU += t.CPUTime()
 	if t == p.leader && !p.exiting {
 		p.status = Status{Code: t.exitCode}

@@ -26,10 +26,10 @@ const (
 type Thread struct {
 	TID     int
 	Process *Process
-	Regs    *regs.User     // nil when the thread has left
+	Regs    *regs.User
 	Record  *record.Thread // of its system calls, kept by the system-call layer
 
-	// Local belongs to the system-call layer; nil when the thread has left.
+	// Local belongs to the system-call layer. Like the fields above it is nil when the thread has left.
 	Local any
 
 	attention atomic.Uint32
