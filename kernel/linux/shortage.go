@@ -14,7 +14,7 @@ var keeping = callSet(
 	unix.SYS_EPOLL_CTL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
 	unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_FORK, unix.SYS_VFORK,
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT,
-	unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE,
+	unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_SETGROUPS,
 )
 
 // tryAgain are those that fail with unix.EAGAIN, and mapping those that may make new mappings.

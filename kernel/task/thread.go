@@ -51,15 +51,15 @@ type Thread struct {
 
 	systemPlace [2]uint64 // IP and address of the last fault that systemFault has looked at
 
-	waiter     futexWaiter
-	robust     uint64 // address of the robust list's head
-	clearTID   uint64 // where to store 0 and wake at the end
-	exitCode   int
-	timer      *time.Timer
-	started    time.Time
-	sleepStart atomic.Int64 // not 0: asleep since then, in ns after Process.started
-	sleptNS    atomic.Int64
-	name       atomic.Pointer[string]
+	waiter   futexWaiter
+	robust   uint64 // address of the robust list's head
+	clearTID uint64 // where to store 0 and wake at the end
+	exitCode int
+	timer    *time.Timer
+	started  time.Time
+	slept    atomic.Int64 // ns asleep; during a sleep less the time of its beginning, in ns after started, and less 1
+	told     atomic.Int64 // ns of CPU time, the most that CPUTime has returned
+	name     atomic.Pointer[string]
 }
 
 // trapState is what the last exception left for signal frames: thread.trap_nr, error_code and cr2 in Linux.
