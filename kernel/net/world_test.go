@@ -153,7 +153,7 @@ func (testSleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
 }
 
 // testPatience bounds how long a blocking call of a test may take.
-const testPatience = 20 * time.Second
+const testPatience = time.Minute
 
 // block does try as a system call on a blocking descriptor does.
 func block(f waiter.Waitable, mask waiter.EventMask, timeout time.Duration, try func() error) error {

@@ -53,7 +53,7 @@ func TestDisarmedTimerLeavesSleepersToTheirSignals(t *testing.T) {
 	sleeper.SetMask(SetOf(unix.SIGALRM))
 	end := make(chan error)
 	go func() { end <- sleeper.Sleep(nil, time.Time{}) }()
-	for sleeper.sleepStart.Load() == 0 {
+	for sleeper.slept.Load() >= 0 { // it sleeps when that is negative
 		runtime.Gosched()
 	}
 	p.SetITimer(ITimerReal, time.Microsecond, 0)
