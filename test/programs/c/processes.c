@@ -170,8 +170,10 @@ static void end_holding(int way)
 		_exit(0);
 	case 1:
 		syscall(SYS_exit, 0);
+		break;
 	case 2:
 		raise(SIGKILL);
+		break;
 	case 3:
 		pthread_create(&t, NULL, exit_group_in_thread, &(int){0});
 		for (;;)
