@@ -36,6 +36,7 @@ type pipe struct {
 
 	taken   uint64   // guarded by mu: bytes that have left the ring
 	packets []packet // guarded by mu: those of the bytes held that are packets, the oldest first; see pipe_packet.go
+	peeked  bool     // guarded by mu: somebody has the oldest bytes, and will say how many are taken; others wait. See Peek
 }
 
 // PipeEnd is one end of a pipe, or both, if /proc/self/fd/N of it, or its name, was opened with O_RDWR.
@@ -109,10 +110,10 @@ func (e *PipeEnd) Read(dst Dst, _ int64) (int64, error) {
 	}
 	p := e.pipe
 	p.mu.Lock()
-	if p.n == 0 {
-		writers := p.writers
+	if p.n == 0 || p.peeked {
+		wait := p.peeked || p.writers > 0
 		p.mu.Unlock()
-		if writers > 0 {
+		if wait {
 			return 0, unix.EAGAIN
 		}
 		return 0, nil
@@ -253,7 +254,7 @@ func (e *PipeEnd) Readiness(mask waiter.EventMask) waiter.EventMask {
 	defer p.mu.Unlock()
 	var ready waiter.EventMask
 	if e.reads {
-		if p.n > 0 {
+		if p.n > 0 && !p.peeked {
 			ready |= waiter.ReadableEvents
 		}
 		if p.writers == 0 && p.everWriters >= e.quietUntil {

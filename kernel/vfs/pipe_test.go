@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -293,5 +294,38 @@ func TestPipeReopen(t *testing.T) {
 	b = Bytes("x")
 	if n, err := r.Read(&b, 0); n != 0 || err != nil {
 		t.Errorf("read = %d, %v; want the end", n, err)
+	}
+}
+
+// What one splice is about to move, nobody else reads, and then what it has left.
+func TestPeekedPipeIsForOneReader(t *testing.T) {
+	r, w := newPipe(new(memory))
+	src := Bytes("abcdef")
+	if _, err := w.Write(&src, 0); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 4)
+	if n, err := r.Peek(b); n != 4 || err != nil {
+		t.Fatalf("Peek: %d, %v", n, err)
+	}
+	var woken atomic.Int32
+	entry := waiter.NewFunctionEntry(waiter.ReadableEvents, func(waiter.EventMask) { woken.Add(1) })
+	r.EventRegister(&entry)
+	defer r.EventUnregister(&entry)
+	dst := Bytes(make([]byte, 10))
+	if n, err := r.Read(&dst, 0); n != 0 || err != unix.EAGAIN || r.Readiness(waiter.ReadableEvents) != 0 {
+		t.Errorf("Read by another: %d, %v; it is ready: %v", n, err, r.Readiness(waiter.ReadableEvents))
+	}
+	if n, err := r.Peek(make([]byte, 1)); n != 0 || err != unix.EAGAIN {
+		t.Errorf("Peek by another: %d, %v", n, err)
+	}
+	r.Discard(3)
+	if woken.Load() == 0 || r.Readiness(waiter.ReadableEvents) == 0 {
+		t.Error("who waits isn't told of the rest")
+	}
+	got := make([]byte, 10)
+	dst = got
+	if n, err := r.Read(&dst, 0); string(got[:n]) != "def" || err != nil {
+		t.Errorf("the rest is %q, %v", got[:n], err)
 	}
 }

@@ -42,6 +42,7 @@ func main() {
 		check.Case{Name: "pipe-nonblock", Run: pipeNonblock},
 		check.Case{Name: "pipe-broken", Run: pipeBroken},
 		check.Case{Name: "pipe-bulk", Run: pipeBulk},
+		check.Case{Name: "pipe-spliced-by-two", Run: pipeSplicedByTwo},
 		check.Case{Name: "pipe-packets", Run: pipePackets},
 		check.Case{Name: "pipe-packets-and-bytes", Run: pipePacketsAndBytes},
 		check.Case{Name: "fifo-attributes", Run: fifoAttributes},
