@@ -102,7 +102,7 @@ func (c *Call) sendfile() (uint64, error) {
 }
 
 // copyOut writes to out, at its position, up to n bytes that read gives, and tells taken how many of them have been
-// written: what read gave and out could not take is read again.
+// written: what read gave and out could not take is read again. A signal ends it, with fewer bytes.
 func (c *Call) copyOut(out *vfs.OpenFile, n int64, read func(p []byte) (int, error), taken func(n int)) (total int64, err error) {
 	chunk := copyChunks.Get().(*[copyChunk]byte)
 	defer copyChunks.Put(chunk)
@@ -116,10 +116,7 @@ func (c *Call) copyOut(out *vfs.OpenFile, n int64, read func(p []byte) (int, err
 		written, err = c.writeBytes(out, chunk[:got])
 		taken(written)
 		total += int64(written)
-		if err != nil || written < got {
-			break
-		}
-		if c.Process.Exiting() {
+		if err != nil || written < got || c.Thread.Wanted() {
 			break
 		}
 	}
@@ -179,7 +176,7 @@ func (c *Call) copyFileRange() (uint64, error) {
 	chunk := copyChunks.Get().(*[copyChunk]byte)
 	defer copyChunks.Put(chunk)
 	total := int64(0)
-	for total < n && err == nil && !c.Process.Exiting() {
+	for total < n && err == nil && (total == 0 || !c.Thread.Wanted()) {
 		b := vfs.Bytes(chunk[:min(n-total, copyChunk)])
 		var got, put int64
 		got, err = in.ReadAt(&b, from.off)

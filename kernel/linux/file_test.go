@@ -343,6 +343,36 @@ func TestSendfile(t *testing.T) {
 	p.run()
 }
 
+// What a program asks to be copied may be gigabytes: a signal isn't kept waiting for them.
+func TestCopiesEndForASignal(t *testing.T) {
+	p := newFileProgram(t)
+	defer p.proc.Space.Release()
+	null, err := p.proc.Paths.Open(nil, "/dev/null", unix.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Call{Process: p.proc, Thread: p.proc.Leader()}
+	copied := func() int64 {
+		n, err := c.copyOut(null, 10*copyChunk, func(b []byte) (int, error) { return len(b), nil }, func(int) {})
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	if n := copied(); n != 10*copyChunk {
+		t.Errorf("without a signal: %d bytes", n)
+	}
+	if err := p.proc.SetAction(unix.SIGUSR1, task.Action{Handler: textAt}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.proc.Process.Signal(unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if n := copied(); n != copyChunk {
+		t.Errorf("with a signal: %d bytes, want %d", n, copyChunk)
+	}
+}
+
 func TestCopyFileRange(t *testing.T) {
 	p := newFileProgram(t)
 	p.open(0, "/f", unix.O_RDWR)

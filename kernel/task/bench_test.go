@@ -44,7 +44,7 @@ func BenchmarkFutexPingPong(b *testing.B) {
 		defer close(done)
 		for i := uint32(1); ; i++ {
 			turn(other, dataAt, dataAt+64, i)
-			if other.wanted() {
+			if other.Wanted() {
 				return
 			}
 		}

@@ -440,7 +440,7 @@ func TestWaitSignalTakesHeldBackSignals(t *testing.T) {
 		if err != nil || info.Signo != int32(unix.SIGUSR1) {
 			t.Errorf("signal while waiting: %+v, %v", info, err)
 		}
-		if th.wanted() || th.waitSet != 0 {
+		if th.Wanted() || th.waitSet != 0 {
 			t.Error("something is left of the wait")
 		}
 		return 0, nil

@@ -158,7 +158,7 @@ func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		return nil
 	default:
 	}
-	if t.wanted() {
+	if t.Wanted() {
 		return SleepInterrupted
 	}
 	var timeout <-chan time.Time
@@ -184,15 +184,16 @@ func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		case <-timeout:
 			return unix.ETIMEDOUT
 		case <-t.wake:
-			if t.wanted() {
+			if t.Wanted() {
 				return SleepInterrupted
 			}
 		}
 	}
 }
 
-// wanted tells whether a sleep must end.
-func (t *Thread) wanted() bool { return t.attention.Load()&(attSignal|attExit|attStop) != 0 }
+// Wanted tells whether a signal, a stop or the end of the process wants the thread: a sleep must end, and so should long work that has
+// got somewhere.
+func (t *Thread) Wanted() bool { return t.attention.Load()&(attSignal|attExit|attStop) != 0 }
 
 // Deadline returns the deadline of a call that waits for d from now, or the one it had at first if the
 // call goes on after an interruption without a handler.
