@@ -31,6 +31,7 @@ type Family struct {
 	lastID    int              // guarded by mu: given last
 	ending    bool             // guarded by mu: the first process has ended, so nothing begins any more
 	forks     uint64           // guarded by mu: processes that there have been
+	chosen    *Process         // guarded by mu: the last one that ends, or has ended, for want of memory; see victim
 }
 
 // kin is what a Process is to others. Family.mu guards all of it.

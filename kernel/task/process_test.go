@@ -300,6 +300,29 @@ func TestOutOfMemoryKillsTheProcess(t *testing.T) {
 	}
 }
 
+// Processes that find no memory end one after the other: the first one's memory may be enough for the second.
+func TestVictimsOfWantEndOneByOne(t *testing.T) {
+	w := newWorld(t)
+	f := w.bareThread().Process.family
+	first, second := &Process{done: make(chan struct{})}, &Process{done: make(chan struct{})}
+	if v := f.victim(first); v != nil {
+		t.Errorf("the first waits for %p", v)
+	}
+	if v := f.victim(first); v != nil {
+		t.Errorf("another thread of the first waits for %p", v)
+	}
+	if v := f.victim(second); v != first {
+		t.Errorf("the second waits for %p, want the first, %p", v, first)
+	}
+	close(first.done)
+	if v := f.victim(second); v != nil {
+		t.Errorf("with the first gone the second waits for %p", v)
+	}
+	if v := f.victim(first); v != second {
+		t.Errorf("a third waits for %p, want the second, %p", v, second)
+	}
+}
+
 func TestSleepPrefersReadiness(t *testing.T) {
 	w := newWorld(t)
 	th := w.bareThread()

@@ -2,6 +2,7 @@ package task
 
 import (
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/ground/regs"
@@ -28,6 +29,11 @@ func (t *Thread) pageFault() {
 		return
 	}
 	p := t.Process
+	if v := p.family.victim(p); v != nil {
+		if t.Sleep(v.done, time.Now().Add(victimPatience)) != unix.ETIMEDOUT {
+			return // it faults again, if nothing else wants it
+		}
+	}
 	p.mu.Lock()
 	first := !p.exiting
 	p.exitLocked(Status{Signal: sig})
@@ -35,6 +41,25 @@ func (t *Thread) pageFault() {
 	if first {
 		t.report(&info, "no memory is left for the program; give the machine more")
 	}
+}
+
+// victimPatience is how long a thread waits for the memory of another process that is being killed for want of it.
+const victimPatience = time.Second
+
+// victim chooses p to end for want of memory, and returns nil; or it returns a process that was chosen before and has not given back
+// its memory yet. So they end one by one, and not all that want a page before the first one's memory is free.
+func (f *Family) victim(p *Process) *Process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if v := f.chosen; v != nil && v != p {
+		select {
+		case <-v.done:
+		default:
+			return v
+		}
+	}
+	f.chosen = p
+	return nil
 }
 
 // systemFault tells whether the page fault can't be resolved because SMAP forbids it: an access for which the CPU assumes
