@@ -241,14 +241,21 @@ func (l *stateLink) AttachOffload(receive func([]byte, packet.Checksum), _ func(
 	l.receive = receive
 }
 
+// stateSocket makes a machine with such a card, and a socket that doesn't block, bound to sa.
+func stateSocket(t *testing.T, family int, sa []byte) (link *stateLink, w *ours, fd int) {
+	t.Helper()
+	la, _ := newTestLinks(t)
+	link = &stateLink{testLink: la}
+	w = testStack(t, Options{}, link, "192.0.2.1/24")
+	fd = must[int](t)(w.socket(family, unix.SOCK_DGRAM, 0))
+	check(t, w.bind(fd, sa))
+	w.nonblock(fd)
+	return link, w, fd
+}
+
 // TestChecksumStates: what the card has verified isn't looked at again, all else is, whatever came before.
 func TestChecksumStates(t *testing.T) {
-	la, _ := newTestLinks(t)
-	link := &stateLink{testLink: la}
-	w := testStack(t, Options{}, link, "192.0.2.1/24")
-	fd := must[int](t)(w.socket(unix.AF_INET, unix.SOCK_DGRAM, 0))
-	check(t, w.bind(fd, sa4("0.0.0.0", 7)))
-	w.nonblock(fd)
+	link, w, fd := stateSocket(t, unix.AF_INET, sa4("0.0.0.0", 7))
 	for i, c := range []struct {
 		name     string
 		state    packet.Checksum
@@ -277,12 +284,7 @@ func TestChecksumStates(t *testing.T) {
 
 // TestChecksumStatesOfIPv6: extension headers, which have no checksum, don't hide that of UDP, fragments do.
 func TestChecksumStatesOfIPv6(t *testing.T) {
-	la, _ := newTestLinks(t)
-	link := &stateLink{testLink: la}
-	w := testStack(t, Options{}, link, "192.0.2.1/24")
-	fd := must[int](t)(w.socket(unix.AF_INET6, unix.SOCK_DGRAM, 0))
-	check(t, w.bind(fd, sa6("::", 7)))
-	w.nonblock(fd)
+	link, w, fd := stateSocket(t, unix.AF_INET6, sa6("::", 7))
 	options := func(next byte) []byte { return []byte{next, 0, 1, 4, 0, 0, 0, 0} } // PadN [RFC 8200 4.2]
 	const hopByHop, routing, fragment, destination, udp = 0, 43, 44, 60, 17
 	for i, c := range []struct {

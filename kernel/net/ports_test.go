@@ -32,7 +32,7 @@ func TestPortsAreGivenBack(t *testing.T) {
 		w.close(fd)
 		for port := range had {
 			// A connection that is refused may end a little later.
-			for end := time.Now().Add(5 * time.Second); !w.free(typ, port); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(testPatience); !w.free(typ, port); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("seed %d: port %d is still taken: %q", seed, port, did)
 				}
