@@ -386,7 +386,8 @@ static void credentials(void)
 	EQUAL(cred.pid, getpid());
 	close(pair[0]);
 	close(pair[1]);
-	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0processes"};
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "credentials-%d", (int)getpid()); /* others run beside */
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 	CHECK(bind(listener, (struct sockaddr *)&name, sizeof name) == 0 && listen(listener, 1) == 0);
 	pid_t parent = getpid();

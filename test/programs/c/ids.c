@@ -424,7 +424,7 @@ static void sockets(void)
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(81), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	s = socket(AF_INET, SOCK_STREAM, 0);
 	if (atoi(text) <= 81)
-		EQUAL(bind(s, (struct sockaddr *)&in, sizeof in), 0);
+		CHECK(bind(s, (struct sockaddr *)&in, sizeof in) == 0 || errno == EADDRINUSE); /* others run beside */
 	else
 		ERRNO(bind(s, (struct sockaddr *)&in, sizeof in), EACCES);
 }

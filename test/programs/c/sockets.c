@@ -381,9 +381,11 @@ static void accept_after_end(int domain, int type, const struct sockaddr *at, so
 static void accept_after_end_everywhere(void)
 {
 	const struct sockaddr_in in = loopback(0);
-	const struct sockaddr_un l = {.sun_family = AF_UNIX, .sun_path = "\0wick-l"}, c = {.sun_family = AF_UNIX, .sun_path = "\0wick-c"};
-	const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 7;
+	struct sockaddr_un l = {.sun_family = AF_UNIX}, c = {.sun_family = AF_UNIX};
+	/* Abstract names are all of the machine's: others run beside. */
+	const socklen_t size = offsetof(struct sockaddr_un, sun_path) + 1 + snprintf(l.sun_path + 1, sizeof l.sun_path - 1, "l-%d", (int)getpid());
 
+	snprintf(c.sun_path + 1, sizeof c.sun_path - 1, "c-%d", (int)getpid());
 	accept_after_end(AF_INET, SOCK_STREAM, (struct sockaddr *)&in, sizeof in, (struct sockaddr *)&in);
 	accept_after_end(AF_UNIX, SOCK_STREAM, (struct sockaddr *)&l, size, (struct sockaddr *)&c);
 	accept_after_end(AF_UNIX, SOCK_SEQPACKET, (struct sockaddr *)&l, size, (struct sockaddr *)&c);

@@ -94,7 +94,7 @@ func pipes(seed uint64) error {
 func loopback(seed uint64) error { return stream("tcp", "127.0.0.1:0", seed) }
 
 func local(seed uint64) error {
-	return stream("unix", fmt.Sprintf("@soak-%d", seed), seed)
+	return stream("unix", fmt.Sprintf("@soak-%d-%d", os.Getpid(), seed), seed)
 }
 
 // stream sends content through a connection within this machine.
