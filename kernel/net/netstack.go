@@ -36,6 +36,7 @@ type netstack struct {
 	timeWaitOrdinary time.Duration
 	timeWaitNow      atomic.Int64 // nanoseconds
 
+	ports   *portRange
 	sharing sync.Mutex // held while ports are reserved for datagram endpoints
 
 	mu    sync.Mutex
@@ -85,7 +86,8 @@ func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	if err := n.configureTCP(o); err != nil {
 		return nil, err
 	}
-	n.stack.SetPortRange(firstEphemeralPort, lastEphemeralPort)
+	rng := n.stack.SecureRNG()
+	n.ports = newPortRange(rng.Uint32(), n.stack.SetPortRange)
 	if err := n.addLoopback(); err != nil {
 		return nil, err
 	}
@@ -100,12 +102,6 @@ func oneProcessor() (restore func()) {
 	before := runtime.GOMAXPROCS(1)
 	return func() { runtime.GOMAXPROCS(before) }
 }
-
-// Linux's default net.ipv4.ip_local_port_range [ip(7)].
-const (
-	firstEphemeralPort = 32768
-	lastEphemeralPort  = 60999
-)
 
 // configureTCP sets what all TCP endpoints begin with.
 func (n *netstack) configureTCP(o *Options) error {

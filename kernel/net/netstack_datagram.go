@@ -166,7 +166,7 @@ func (d *ipDatagram) registerLocked(networks []tcpip.NetworkProtocolNumber, id s
 			Port: id.LocalPort, Flags: flags, BindToDevice: device}
 		port, err := d.reserve(r)
 		if err != nil {
-			return errno(err)
+			return err
 		}
 		r.Port, id.LocalPort = port, port
 	}
@@ -182,10 +182,16 @@ func (d *ipDatagram) registerLocked(networks []tcpip.NetworkProtocolNumber, id s
 }
 
 // reserve reserves a port.
-func (d *ipDatagram) reserve(r ports.Reservation) (uint16, tcpip.Error) {
+//
+// DEVIATION: connect and send fail with EADDRINUSE, too, if no port is left, where Linux says EAGAIN, at once.
+func (d *ipDatagram) reserve(r ports.Reservation) (port uint16, err error) {
 	d.n.sharing.Lock()
 	defer d.n.sharing.Unlock()
-	return d.n.stack.ReservePort(d.n.stack.SecureRNG(), r, nil)
+	err = d.n.ports.choose(unix.EADDRINUSE, func() (err tcpip.Error) {
+		port, err = d.n.stack.ReservePort(d.n.stack.SecureRNG(), r, nil)
+		return err
+	})
+	return port, err
 }
 
 // shareLocked has SO_REUSEADDR and SO_REUSEPORT, which have been set or cleared, count for those who bind to the same port from
@@ -236,8 +242,11 @@ func (d *ipDatagram) registerPingLocked(networks []tcpip.NetworkProtocolNumber, 
 		} else if !ok {
 			return unix.EADDRINUSE
 		}
-	} else if _, err := d.n.stack.PickEphemeralPort(d.n.stack.SecureRNG(), try); err != nil {
-		return errno(err)
+	} else if err := d.n.ports.choose(unix.EADDRINUSE, func() tcpip.Error {
+		_, err := d.n.stack.PickEphemeralPort(d.n.stack.SecureRNG(), try)
+		return err
+	}); err != nil {
+		return err
 	}
 	d.unregisterLocked()
 	d.registered, d.id, d.networks, d.flags, d.device = true, id, networks, flags, device

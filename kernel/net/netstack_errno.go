@@ -54,8 +54,6 @@ func errno(err tcpip.Error) error {
 		return unix.ENOBUFS
 	case *tcpip.ErrNoNet:
 		return unix.ENONET
-	case *tcpip.ErrNoPortAvailable:
-		return unix.EAGAIN // as a bind to port 0 with all ports in use
 	case *tcpip.ErrNoSuchFile:
 		return unix.ENOENT
 	case *tcpip.ErrNotConnected:

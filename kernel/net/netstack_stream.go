@@ -52,16 +52,16 @@ func networkFamily(ipv6 bool) tcpip.NetworkProtocolNumber {
 func (s *tcpStream) queue() *waiter.Queue { return s.q }
 
 func (s *tcpStream) bind(e endpoint) error {
-	return errno(s.ep.Bind(fullAddress(e)))
+	return s.n.ports.choose(unix.EADDRINUSE, func() tcpip.Error { return s.ep.Bind(fullAddress(e)) })
 }
 
 func (s *tcpStream) connect(e endpoint) error {
 	s.useTOS(e.addr)
-	return errno(s.ep.Connect(fullAddress(e)))
+	return s.n.ports.choose(unix.EADDRNOTAVAIL, func() tcpip.Error { return s.ep.Connect(fullAddress(e)) })
 }
 
 func (s *tcpStream) listen(backlog int) error {
-	return errno(s.ep.Listen(backlog))
+	return s.n.ports.choose(unix.EADDRINUSE, func() tcpip.Error { return s.ep.Listen(backlog) })
 }
 
 func (s *tcpStream) accept() (stream, endpoint, error) {

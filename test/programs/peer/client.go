@@ -16,16 +16,7 @@ const limit = 5 * time.Minute
 
 // dial connects and sends a command.
 func dial(address, command string) (*net.TCPConn, error) {
-	return dialFrom(nil, address, command)
-}
-
-// dialFrom is dial from an address of one's own, if it isn't nil.
-func dialFrom(local *net.TCPAddr, address, command string) (*net.TCPConn, error) {
-	d := net.Dialer{Timeout: limit}
-	if local != nil {
-		d.LocalAddr = local
-	}
-	conn, err := d.Dial("tcp", address)
+	conn, err := net.DialTimeout("tcp", address, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +29,8 @@ func dialFrom(local *net.TCPAddr, address, command string) (*net.TCPConn, error)
 }
 
 // Download gets n bytes of a stream on a connection of its own.
-func Download(address string, n int64, seed uint64) error { return DownloadFrom(nil, address, n, seed) }
-
-// DownloadFrom is Download from an address of one's own, if it isn't nil.
-func DownloadFrom(local *net.TCPAddr, address string, n int64, seed uint64) error {
-	conn, err := dialFrom(local, address, fmt.Sprintf("send %d %d", n, seed))
+func Download(address string, n int64, seed uint64) error {
+	conn, err := dial(address, fmt.Sprintf("send %d %d", n, seed))
 	if err != nil {
 		return err
 	}
