@@ -187,7 +187,12 @@ func start(t *testing.T, o options) *run {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	r.cmd = exec.CommandContext(ctx, wick, args...)
 	r.cmd.Env = o.env
-	r.cmd.Cancel = func() error { return r.cmd.Process.Signal(unix.SIGTERM) }
+	r.cmd.Cancel = func() error {
+		if ctx.Err() == context.DeadlineExceeded {
+			r.askForReport()
+		}
+		return r.cmd.Process.Signal(unix.SIGTERM)
+	}
 	r.cmd.WaitDelay = killDelay
 	r.cmd.Stdin, r.cmd.Stdout, r.cmd.Stderr = o.stdin, r.stdout, r.stderr
 	if o.oneOutput {
@@ -221,6 +226,16 @@ func start(t *testing.T, o options) *run {
 		r.keep()
 	})
 	return r
+}
+
+// askForReport has the kernel of a machine that hangs tell what its processors, goroutines and threads do. The first of two SIGQUITs is
+// the program's, which may well end of it before the second one comes; then at least that has been told.
+func (r *run) askForReport() {
+	for range 2 {
+		r.cmd.Process.Signal(unix.SIGQUIT)
+		time.Sleep(time.Millisecond) // else they become one
+	}
+	time.Sleep(killDelay / 4)
 }
 
 // keep leaves what is known of a failed run in its folder, and nothing of one that went well.
