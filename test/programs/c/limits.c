@@ -291,7 +291,7 @@ static void processes(void)
 			}
 			EQUAL(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
 		}
-		CHECK(n >= 100);
+		CHECK(n >= 50); /* 166 in a new machine of 24 MiB; fewer after the cases before, by the holes they leave in its heap */
 		while (n > 0 && wait(NULL) > 0)
 			n--;
 		EQUAL(n, 0);
