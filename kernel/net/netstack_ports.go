@@ -26,7 +26,7 @@ type portRange struct {
 	next uint16     // where the next window begins
 }
 
-// newPortRange returns one whose first window is chosen by random.
+// newPortRange returns one whose first window is chosen at random.
 func newPortRange(random uint32, set func(first, last uint16) tcpip.Error) *portRange {
 	return &portRange{set: set, next: firstEphemeralPort + uint16(random%(lastEphemeralPort-firstEphemeralPort+1))}
 }
@@ -50,6 +50,7 @@ func isNoPort(err tcpip.Error) bool {
 	return is
 }
 
+// whole calls f with the whole range.
 func (p *portRange) whole(f func() tcpip.Error) tcpip.Error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,26 +13,23 @@ func TestPortIsNotChosenAgainSoon(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		typ    int
-		choose func(w *ours, fd int) error
+		choose func(w *ours, fd int, listener []byte) error
 	}{
-		{"bind", unix.SOCK_STREAM, func(w *ours, fd int) error { return w.bind(fd, sa4("127.0.0.1", 0)) }},
-		{"listen", unix.SOCK_STREAM, func(w *ours, fd int) error { return w.listen(fd, 1) }},
-		{"connect", unix.SOCK_STREAM, nil},
-		{"UDP", unix.SOCK_DGRAM, func(w *ours, fd int) error { return w.connect(fd, sa4("127.0.0.1", 9)) }},
+		{"bind", unix.SOCK_STREAM, func(w *ours, fd int, _ []byte) error { return w.bind(fd, sa4("127.0.0.1", 0)) }},
+		{"listen", unix.SOCK_STREAM, func(w *ours, fd int, _ []byte) error { return w.listen(fd, 1) }},
+		{"connect", unix.SOCK_STREAM, (*ours).connect},
+		{"UDP", unix.SOCK_DGRAM, (*ours).connect},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newOurs(t)
-			if c.choose == nil {
-				l := w.listener(t)
-				c.choose = func(w *ours, fd int) error { return w.connect(fd, l) }
-			}
+			listener := w.listener(t)
 			used := make(map[int]int)
 			for i := range 3 * apart {
 				fd, err := w.socket(unix.AF_INET, c.typ, 0)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := c.choose(w, fd); err != nil {
+				if err := c.choose(w, fd, listener); err != nil {
 					t.Fatal(err)
 				}
 				sa, err := w.name(fd)
