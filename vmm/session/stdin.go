@@ -33,8 +33,8 @@ func (s *Session) forwardStdin() {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, syscall.EIO) && s.Terminal != nil && s.Terminal.InBackground():
-			// Only the foreground may read the terminal [termios(3), "job control"].
+		case errors.Is(err, syscall.EIO) && s.terminalStdin():
+			// Only the foreground may read the terminal [POSIX 11.1.4]. It may be ours again by now.
 			if !s.Terminal.AwaitForeground(s.done) {
 				return
 			}

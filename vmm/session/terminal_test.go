@@ -2,7 +2,9 @@ package session
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -139,6 +141,43 @@ func TestEndOfFileOnATerminal(t *testing.T) {
 	g.expect(hostlink.Stdin, "one\n")
 	g.expect(hostlink.StdinEOF, "")
 	g.expect(hostlink.Stdin, "two\n")
+}
+
+// readAfterEIO is standard input whose first read comes before wick is in the foreground.
+type readAfterEIO struct {
+	io.Reader
+	refused bool
+}
+
+func (r *readAfterEIO) Read(b []byte) (int, error) {
+	if !r.refused {
+		r.refused = true
+		return 0, unix.EIO
+	}
+	return r.Reader.Read(b)
+}
+
+// TestForegroundComesAfterTheRead: a read in the background fails, and by the time that wick looks
+// why it is in the foreground. That is not the end of its input.
+func TestForegroundComesAfterTheRead(t *testing.T) {
+	term, master := onPTY(t)
+	slave := os.NewFile(uintptr(dup(t, term.fd)), "pty")
+	defer slave.Close()
+	g := newGuest(t, func(s *Session) { s.Terminal, s.Stdin = term, &readAfterEIO{Reader: slave} })
+	g.ready()
+	g.credit(100)
+	master.WriteString("one\n")
+	g.expect(hostlink.Stdin, "one\n")
+}
+
+// TestHangUpEndsTheInput: a terminal that is gone fails with EIO too, and is not read again.
+func TestHangUpEndsTheInput(t *testing.T) {
+	term, master := onPTY(t)
+	master.Close()
+	g := newGuest(t, func(s *Session) { s.Terminal, s.Stdin = term, &readAfterEIO{Reader: strings.NewReader("one")} })
+	g.ready()
+	g.credit(100)
+	g.expect(hostlink.StdinEOF, "")
 }
 
 func dup(t *testing.T, fd int) int {
