@@ -18,7 +18,6 @@ type pollState struct {
 	fds     []byte // the struct pollfd of poll and ppoll
 	items   []polled
 	entries []waiter.Entry
-	ready   chan struct{}
 }
 
 // polled is one descriptor of a poll.
@@ -65,10 +64,7 @@ func (c *Call) roomToPoll(n int) error {
 }
 
 // register puts an entry into the queue of each file.
-func (s *pollState) register() error {
-	if s.ready == nil {
-		s.ready = make(chan struct{}, 1)
-	}
+func (s *pollState) register(wakeup chan struct{}) error {
 	if cap(s.entries) < len(s.items) {
 		s.entries = make([]waiter.Entry, len(s.items))
 	}
@@ -78,7 +74,7 @@ func (s *pollState) register() error {
 		if it.file == nil {
 			continue
 		}
-		s.entries[i].Init(waiter.ChannelNotifier(s.ready), it.wanted)
+		s.entries[i].Init(waiter.ChannelNotifier(wakeup), it.wanted)
 		if err := it.file.File().EventRegister(&s.entries[i]); err != nil {
 			s.unregister(i)
 			return err
@@ -94,10 +90,6 @@ func (s *pollState) unregister(n int) {
 			o.File().EventUnregister(&s.entries[i])
 		}
 	}
-	select {
-	case <-s.ready:
-	default:
-	}
 }
 
 // wait polls until something is ready, until the deadline (zero: none; now: don't wait), and returns how
@@ -108,7 +100,7 @@ func (c *Call) wait(deadline time.Time, now bool) (int, error) {
 	if n > 0 || now {
 		return n, nil
 	}
-	if err := s.register(); err != nil {
+	if err := s.register(c.Thread.Wakeup()); err != nil {
 		return 0, err
 	}
 	defer s.unregister(len(s.items))
@@ -117,7 +109,7 @@ func (c *Call) wait(deadline time.Time, now bool) (int, error) {
 		if n := s.scan(); n > 0 {
 			return n, nil
 		}
-		switch err := c.Thread.Sleep(s.ready, deadline); err {
+		switch err := c.Thread.Sleep(deadline); err {
 		case nil:
 		case unix.ETIMEDOUT:
 			return s.scan(), nil

@@ -153,7 +153,7 @@ func (c *Call) rtSigsuspend() (uint64, error) {
 }
 
 func (c *Call) pause() (uint64, error) {
-	return 0, c.Thread.Sleep(nil, time.Time{})
+	return 0, c.Thread.Pause(time.Time{})
 }
 
 // queueInfo reads the siginfo_t that a program sends along with a signal.

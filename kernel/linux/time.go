@@ -122,7 +122,7 @@ func (c *Call) clockGetres() (uint64, error) {
 
 // sleepUntil sleeps and, if a signal ends that early and left is not 0, stores there what was left.
 func (c *Call) sleepUntil(deadline time.Time, left uint64) (uint64, error) {
-	err := c.Thread.Sleep(nil, deadline)
+	err := c.Thread.Pause(deadline)
 	if err == unix.ETIMEDOUT {
 		return 0, nil
 	}

@@ -135,9 +135,13 @@ func (w *ours) pair(family, typ, proto int) (int, int, error) {
 }
 
 // testSleeper is a thread of a test.
-type testSleeper struct{}
+type testSleeper chan struct{}
 
-func (testSleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
+func newTestSleeper() testSleeper { return make(testSleeper, 1) }
+
+func (s testSleeper) Wakeup() chan struct{} { return s }
+
+func (s testSleeper) Sleep(deadline time.Time) error {
 	var late <-chan time.Time
 	if !deadline.IsZero() {
 		t := time.NewTimer(time.Until(deadline))
@@ -145,7 +149,7 @@ func (testSleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
 		late = t.C
 	}
 	select {
-	case <-ready:
+	case <-s:
 		return nil
 	case <-late:
 		return unix.ETIMEDOUT
@@ -161,7 +165,7 @@ func block(f waiter.Waitable, mask waiter.EventMask, timeout time.Duration, try 
 	if limit == 0 {
 		limit = testPatience
 	}
-	err := vfs.Wait(testSleeper{}, f, mask, time.Now().Add(limit), try)
+	err := vfs.Wait(newTestSleeper(), f, mask, time.Now().Add(limit), try)
 	if err == unix.ETIMEDOUT && timeout != 0 {
 		err = unix.EAGAIN
 	}
@@ -304,7 +308,7 @@ func (w *ours) poll(fd int, events int16, timeoutMS int) int16 {
 	f := w.fds[fd]
 	mask := waiter.EventMask(uint16(events)) | waiter.EventErr | waiter.EventHUp
 	var r waiter.EventMask
-	vfs.Wait(testSleeper{}, f, mask, time.Now().Add(time.Duration(timeoutMS)*time.Millisecond), func() error {
+	vfs.Wait(newTestSleeper(), f, mask, time.Now().Add(time.Duration(timeoutMS)*time.Millisecond), func() error {
 		if r = f.Readiness(mask); r == 0 {
 			return unix.EAGAIN
 		}

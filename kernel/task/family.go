@@ -45,7 +45,7 @@ type kin struct {
 	zombie       bool        // it has ended and is to be waited for
 	gone         bool        // it has been waited for
 	executed     bool        // it runs a program of its own, so its parent can't move it to another group
-	waiters      map[chan struct{}]struct{}
+	waiters      map[*Thread]struct{}
 	childrenCPU  time.Duration // of the children that were waited for, and theirs
 	usedCPU      time.Duration // of a zombie
 	peakResident uint64        // of a zombie, in pages

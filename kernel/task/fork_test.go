@@ -90,7 +90,7 @@ func TestEndOfTheFirstProcessEndsTheOthers(t *testing.T) {
 	there := make(chan struct{}, 3)
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		there <- struct{}{}
-		return 0, th.Sleep(nil, time.Time{})
+		return 0, th.Pause(time.Time{})
 	}
 	w.calls[501] = func(th *Thread) (uint64, error) {
 		for range 3 {
@@ -165,7 +165,7 @@ func TestExecKeepsTheProcessAndItsID(t *testing.T) {
 	there := make(chan struct{}, 2)
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		there <- struct{}{}
-		return 0, th.Sleep(nil, time.Time{})
+		return 0, th.Pause(time.Time{})
 	}
 	w.calls[501] = func(th *Thread) (uint64, error) {
 		<-there
@@ -275,7 +275,7 @@ func TestForkStorm(t *testing.T) {
 func TestProcessGroupsAndSessions(t *testing.T) {
 	w := newWorld(t)
 	w.forks()
-	w.calls[500] = func(th *Thread) (uint64, error) { return 0, th.Sleep(nil, time.Time{}) }
+	w.calls[500] = func(th *Thread) (uint64, error) { return 0, th.Pause(time.Time{}) }
 	w.calls[501] = func(th *Thread) (uint64, error) {
 		p := th.Process
 		for _, c := range []struct {

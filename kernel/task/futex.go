@@ -13,9 +13,8 @@ import (
 //
 // A waiter is in the bucket of its address from before the check of the futex word until a waker or the
 // waiter itself takes it out, always under the bucket's lock. The word is read under the same lock, and a waker has
-// changed the word before it looks into the bucket: so a wake can't be lost between check and sleep. Whoever takes a
-// waiter out for waking puts one token into its channel; the waiter, if it gives up, sees under the lock whether
-// it has been taken out, and then has been woken.
+// changed the word before it looks into the bucket: so a wake can't be lost between check and sleep. A waiter that is in no
+// bucket any more has been woken: whoever takes it out nudges it after that.
 //
 // All processes have one table. A futex is known by the memory that its address stands for, so that those who share it meet,
 // at whatever addresses they have it.
@@ -42,7 +41,7 @@ type futexWaiter struct {
 	bits       uint32
 	prev, next *futexWaiter
 	bucket     atomic.Pointer[futexBucket] // the one it is in; changes only under the locks of all buckets concerned
-	woken      chan struct{}               // capacity 1
+	thread     *Thread
 }
 
 // futexIndex is the number of a bucket by the address, or the offset in what is shared: Fibonacci hashing [TAOCP 6.4].
@@ -92,7 +91,7 @@ func (b *futexBucket) wake(word mm.Word, n int, bits uint32) int {
 		next := w.next
 		if w.bits&bits != 0 && w.word == word {
 			b.remove(w)
-			w.woken <- struct{}{}
+			w.thread.nudge()
 			count++
 		}
 		w = next
@@ -148,21 +147,19 @@ func (t *Thread) FutexWait(addr uint64, value, bits uint32, deadline time.Time) 
 	b.insert(w)
 	b.mu.Unlock()
 
-	err = t.Sleep(w.woken, deadline)
-	if err == nil {
-		return nil
+	for err == nil && w.bucket.Load() != nil {
+		err = t.Sleep(deadline)
 	}
-	if b = w.lock(); b != nil {
-		b.remove(w)
-		b.mu.Unlock()
-		// A time that is over counts before a signal, futex(2).
-		if err == SleepInterrupted && !deadline.IsZero() && !time.Now().Before(deadline) {
-			return unix.ETIMEDOUT
-		}
-		return err
+	if b = w.lock(); b == nil {
+		return nil // woken, perhaps while it gave up
 	}
-	<-w.woken // it was woken all the same; the token is there or comes at once
-	return nil
+	b.remove(w)
+	b.mu.Unlock()
+	// A time that is over counts before a signal, futex(2).
+	if err == SleepInterrupted && !deadline.IsZero() && !time.Now().Before(deadline) {
+		return unix.ETIMEDOUT
+	}
+	return err
 }
 
 // FutexWake wakes up to n waiters at addr that wait with one of bits, and tells how many. As in Linux, n below 1 is 1.

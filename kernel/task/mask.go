@@ -50,7 +50,7 @@ func (t *Thread) Pending() Set {
 // Suspend waits with another mask until a signal's handler has to run: rt_sigsuspend(2). It returns unix.EINTR.
 func (t *Thread) Suspend(mask Set) error {
 	t.SetCallMask(mask)
-	return t.Sleep(nil, time.Time{})
+	return t.Pause(time.Time{})
 }
 
 // WaitSignal takes a signal of the set, waiting for it until the deadline, if that isn't the zero time:
@@ -68,7 +68,7 @@ func (t *Thread) WaitSignal(set Set, deadline time.Time) (Info, error) {
 	if ok {
 		return info, nil
 	}
-	err := t.Sleep(nil, deadline)
+	err := t.Pause(deadline)
 	p.mu.Lock()
 	t.waitSet = 0
 	info, ok = t.takeLocked(set)

@@ -49,7 +49,7 @@ func TestProcessEndsWithItsLastThreadAndTheStatusOfItsFirst(t *testing.T) {
 	var leaderGone atomic.Bool
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		for th.Process.Thread(1) != nil {
-			th.Sleep(nil, time.Now().Add(time.Millisecond))
+			th.Pause(time.Now().Add(time.Millisecond))
 		}
 		leaderGone.Store(true)
 		return 0, nil
@@ -70,7 +70,7 @@ func TestEndReachesThreadsInRing3AndAsleep(t *testing.T) {
 			there := make(chan struct{}, 3*each)
 			w.calls[500] = func(th *Thread) (uint64, error) {
 				there <- struct{}{}
-				return 0, th.Sleep(nil, time.Time{})
+				return 0, th.Pause(time.Time{})
 			}
 			w.calls[501] = func(th *Thread) (uint64, error) {
 				there <- struct{}{}
@@ -220,7 +220,7 @@ func TestRobustListIsWalkedAtExit(t *testing.T) {
 		}
 		woken <- err
 		for th.Process.Thread(2) != nil {
-			th.Sleep(nil, time.Now().Add(time.Millisecond))
+			th.Pause(time.Now().Add(time.Millisecond))
 		}
 		if a, b, c := uint32(w.word(one+offset)), uint32(w.word(other+offset)), uint32(w.word(busy+offset)); a != futexWaiters|futexOwnerDied || b != 77 || c != futexOwnerDied {
 			t.Errorf("locks %#x %#x %#x", a, b, c)
@@ -283,7 +283,7 @@ func TestRealTimerSendsSIGALRM(t *testing.T) {
 			}
 			th.Process.ExitGroup(0)
 		}
-		return 0, th.Sleep(nil, time.Time{})
+		return 0, th.Pause(time.Time{})
 	}
 	again := w.cpu.Program(textAt).Call(500).Here()
 	w.cpu.Program(again).Call(501).Do(func(u *regs.User) { u.IP = again })
@@ -323,23 +323,39 @@ func TestVictimsOfWantEndOneByOne(t *testing.T) {
 	}
 }
 
-func TestSleepPrefersReadiness(t *testing.T) {
+// TestOldTokenEndsNoWait: what woke the thread for an earlier wait, too late, is not taken for what it waits for now.
+func TestOldTokenEndsNoWait(t *testing.T) {
 	w := newWorld(t)
 	th := w.bareThread()
-	closed := make(chan struct{})
-	close(closed)
+	soon := func() time.Time { return time.Now().Add(time.Millisecond) }
+	for name, wait := range map[string]func() error{
+		"pause":  func() error { return th.Pause(soon()) },
+		"futex":  func() error { return th.FutexWait(dataAt, 0, futexAnyBits, soon()) },
+		"signal": func() error { _, err := th.WaitSignal(SetOf(unix.SIGUSR1), soon()); return err },
+	} {
+		th.nudge()
+		want := unix.ETIMEDOUT
+		if name == "signal" {
+			want = unix.EAGAIN
+		}
+		if err := wait(); err != want {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+	}
+}
+
+func TestSleepPrefersSignals(t *testing.T) {
+	w := newWorld(t)
+	th := w.bareThread()
 	th.Process.SetAction(unix.SIGUSR1, Action{Handler: 4096})
 	th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
-	if err := th.Sleep(closed, time.Now().Add(-time.Hour)); err != nil {
-		t.Errorf("ready: %v", err)
-	}
-	if err := th.Sleep(nil, time.Now().Add(-time.Hour)); err != unix.EINTR {
+	if err := th.Pause(time.Now().Add(-time.Hour)); err != unix.EINTR {
 		t.Errorf("signal: %v", err)
 	}
 	th.pending.flush(^Set(0))
 	th.SetMask(0)
 	for range 3 { // the timer is used again
-		if err := th.Sleep(nil, time.Now().Add(time.Microsecond)); err != unix.ETIMEDOUT {
+		if err := th.Pause(time.Now().Add(time.Microsecond)); err != unix.ETIMEDOUT {
 			t.Errorf("deadline: %v", err)
 		}
 	}

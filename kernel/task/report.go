@@ -29,10 +29,8 @@ func (t *Thread) pageFault() {
 		return
 	}
 	p := t.Process
-	if v := p.family.victim(p); v != nil {
-		if t.Sleep(v.done, time.Now().Add(victimPatience)) != unix.ETIMEDOUT {
-			return // it faults again, if nothing else wants it
-		}
+	if v := p.family.victim(p); v != nil && t.awaitEnd(v, victimPatience) {
+		return // it faults again, if nothing else wants it
 	}
 	p.mu.Lock()
 	first := !p.exiting
@@ -45,6 +43,24 @@ func (t *Thread) pageFault() {
 
 // victimPatience is how long a thread waits for the memory of another process that is being killed for want of it.
 const victimPatience = time.Second
+
+// awaitEnd waits until v has ended, or something wants the thread; it returns false if the time is over before.
+func (t *Thread) awaitEnd(v *Process, patience time.Duration) bool {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	t.sleeping()
+	defer t.awake()
+	for !t.Wanted() {
+		select {
+		case <-v.done:
+			return true
+		case <-t.wake:
+		case <-timeout.C:
+			return false
+		}
+	}
+	return true
+}
 
 // victim chooses p to end for want of memory, and returns nil; or it returns a process that was chosen before and has not given back
 // its memory yet. So they end one by one, and not all that want a page before the first one's memory is free.

@@ -3,6 +3,7 @@ package task
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestInterruptedCalls(t *testing.T) {
 				}
 				th.Process.SetAction(unix.SIGUSR1, action)
 				th.SendInfo(UserInfo(unix.SIGUSR1, SiTkill, 1, 0))
-				err := th.Sleep(nil, time.Time{})
+				err := th.Pause(time.Time{})
 				if err != unix.EINTR {
 					t.Errorf("Sleep: %v", err)
 				}
@@ -468,7 +469,7 @@ func TestProcessSignalGoesToAThreadThatTakesIt(t *testing.T) {
 	}
 	w.calls[502] = func(th *Thread) (uint64, error) {
 		asleep <- struct{}{}
-		return 0, th.Sleep(nil, time.Time{})
+		return 0, th.Pause(time.Time{})
 	}
 	w.cpu.Program(textAt).Call(500).Call(callClone, cloneThread, altAt+altLen).Do(func(u *regs.User) {
 		if u.AX == 0 {
@@ -504,11 +505,13 @@ func TestSignalForAThreadThatHasLeft(t *testing.T) {
 func TestIgnoredSignalsDoNotInterruptASleep(t *testing.T) {
 	w := newWorld(t)
 	asleep := make(chan *Thread, 1)
-	release := make(chan struct{})
+	var released atomic.Bool
 	w.calls[500] = func(th *Thread) (uint64, error) {
 		asleep <- th
-		if err := th.Sleep(release, time.Time{}); err != nil {
-			t.Errorf("Sleep: %v", err)
+		for !released.Load() {
+			if err := th.Sleep(time.Time{}); err != nil {
+				t.Errorf("Sleep: %v", err)
+			}
 		}
 		return 0, nil
 	}
@@ -519,6 +522,7 @@ func TestIgnoredSignalsDoNotInterruptASleep(t *testing.T) {
 		th.SendInfo(UserInfo(sig, SiTkill, 1, 0))
 		p.Signal(sig)
 	}
-	close(release)
+	released.Store(true)
+	th.nudge()
 	w.expect(w.wait(p), Status{})
 }

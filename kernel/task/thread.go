@@ -68,7 +68,7 @@ type trapState struct{ number, code, cr2 uint64 }
 func newThread(p *Process, tid int, u *regs.User) *Thread {
 	t := &Thread{TID: tid, Process: p, Regs: u, Record: record.Add(p.PID, tid, u), wake: make(chan struct{}, 1), started: time.Now()}
 	t.altStack.Flags = SsDisable
-	t.waiter.woken = make(chan struct{}, 1)
+	t.waiter.thread = t
 	return t
 }
 
@@ -149,44 +149,53 @@ func (t *Thread) nudge() {
 // SleepInterrupted is the error of Sleep when a signal or the end of the process wants the thread.
 const SleepInterrupted = unix.EINTR
 
-// Sleep blocks until ready has a value or is closed (nil), until the deadline, if it isn't the zero time
-// (unix.ETIMEDOUT), or until a signal, a stop or the end of the process wants the thread (unix.EINTR).
-// ready may be nil. It allocates nothing but, once, a timer.
-func (t *Thread) Sleep(ready <-chan struct{}, deadline time.Time) error {
-	select {
-	case <-ready:
-		return nil
-	default:
-	}
+// Wakeup is the channel by which the thread is woken, see Sleep: with room for one token, which is sent without blocking.
+func (t *Thread) Wakeup() chan struct{} { return t.wake }
+
+// Sleep blocks until there is a token in Wakeup (nil), until the deadline, if it isn't the zero time (unix.ETIMEDOUT), or
+// until a signal, a stop or the end of the process wants the thread (unix.EINTR). All that can wake the thread share the
+// one channel, which is much faster than a select, so the token may be of an earlier wait, or of a signal that another
+// thread has taken: whoever waits for something looks again. It allocates nothing but, once, a timer.
+func (t *Thread) Sleep(deadline time.Time) error {
 	if t.Wanted() {
 		return SleepInterrupted
 	}
-	var timeout <-chan time.Time
 	if !deadline.IsZero() {
-		left := time.Until(deadline)
-		if left <= 0 {
-			return unix.ETIMEDOUT
-		}
-		if t.timer == nil {
-			t.timer = time.NewTimer(left)
-		} else {
-			t.timer.Reset(left)
-		}
-		defer t.timer.Stop()
-		timeout = t.timer.C
+		return t.sleepUntil(deadline)
 	}
 	t.sleeping()
+	<-t.wake
+	t.awake()
+	return nil
+}
+
+func (t *Thread) sleepUntil(deadline time.Time) error {
+	left := time.Until(deadline)
+	if left <= 0 {
+		return unix.ETIMEDOUT
+	}
+	if t.timer == nil {
+		t.timer = time.NewTimer(left)
+	} else {
+		t.timer.Reset(left)
+	}
+	defer t.timer.Stop()
+	t.sleeping()
 	defer t.awake()
+	select {
+	case <-t.wake:
+		return nil
+	case <-t.timer.C:
+		return unix.ETIMEDOUT
+	}
+}
+
+// Pause sleeps until the deadline, if it isn't the zero time (unix.ETIMEDOUT), or until a signal, a stop or the end of the
+// process wants the thread (unix.EINTR).
+func (t *Thread) Pause(deadline time.Time) error {
 	for {
-		select {
-		case <-ready:
-			return nil
-		case <-timeout:
-			return unix.ETIMEDOUT
-		case <-t.wake:
-			if t.Wanted() {
-				return SleepInterrupted
-			}
+		if err := t.Sleep(deadline); err != nil {
+			return err
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestDisarmedTimerLeavesSleepersToTheirSignals(t *testing.T) {
 	leader.SetMask(SetOf(unix.SIGALRM))
 	sleeper.SetMask(SetOf(unix.SIGALRM))
 	end := make(chan error)
-	go func() { end <- sleeper.Sleep(nil, time.Time{}) }()
+	go func() { end <- sleeper.Pause(time.Time{}) }()
 	for sleeper.slept.Load() >= 0 { // it sleeps when that is negative
 		runtime.Gosched()
 	}

@@ -73,7 +73,6 @@ func (w *Waited) Info(sig unix.Signal) Info {
 // unix.EINTR.
 func (t *Thread) WaitChild(which Which, poll, keep bool) (Waited, error) {
 	p, f := t.Process, t.Process.family
-	changed := make(chan struct{}, 1)
 	for {
 		f.mu.Lock()
 		w, any := p.changedChildLocked(&which, keep)
@@ -89,13 +88,13 @@ func (t *Thread) WaitChild(which Which, poll, keep bool) (Waited, error) {
 			return Waited{}, nil
 		}
 		if p.kin.waiters == nil {
-			p.kin.waiters = make(map[chan struct{}]struct{})
+			p.kin.waiters = make(map[*Thread]struct{})
 		}
-		p.kin.waiters[changed] = struct{}{}
+		p.kin.waiters[t] = struct{}{}
 		f.mu.Unlock()
-		err := t.Sleep(changed, time.Time{})
+		err := t.Sleep(time.Time{})
 		f.mu.Lock()
-		delete(p.kin.waiters, changed)
+		delete(p.kin.waiters, t)
 		f.mu.Unlock()
 		if err != nil {
 			return Waited{}, err
@@ -214,11 +213,8 @@ func (f *Family) tellParentLocked(p *Process) *Process {
 
 // wakeWaitersLocked has the process's threads that wait for children look again.
 func (p *Process) wakeWaitersLocked() {
-	for c := range p.kin.waiters {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+	for t := range p.kin.waiters {
+		t.nudge()
 	}
 }
 

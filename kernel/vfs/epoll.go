@@ -36,6 +36,8 @@ type Epoll struct {
 	mu    sync.Mutex
 	items map[itemKey]*item // guarded by mu
 
+	watched atomic.Int32 // len(items), written under mu
+
 	readyMu sync.Mutex
 	ready   itemList // guarded by readyMu
 
@@ -94,11 +96,7 @@ func (e *Epoll) enqueue(it *item) {
 }
 
 // Watched is the length of the interest list.
-func (e *Epoll) Watched() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.items)
-}
+func (e *Epoll) Watched() int { return int(e.watched.Load()) }
 
 // Collect fills events with what is ready and returns how many: unix.EAGAIN if nothing is. It looks only at
 // the ready list and doesn't allocate.

@@ -84,6 +84,7 @@ func (e *Epoll) add(o *OpenFile, fd int, ev EpollEvent) error {
 		return err
 	}
 	e.items[key] = it
+	e.watched.Add(1)
 	o.addWatch(it)
 	if it.readiness() != 0 {
 		e.enqueue(it)
@@ -143,6 +144,7 @@ func (e *Epoll) removeLocked(it *item) {
 	e.readyMu.Unlock()
 	it.key.file.removeWatch(it)
 	delete(e.items, it.key)
+	e.watched.Add(-1)
 	e.memory.watches.give(1)
 }
 

@@ -365,7 +365,7 @@ func TestEpollEdgesAreNotLost(t *testing.T) {
 			for {
 				var ev [2]EpollEvent
 				n := 0
-				err := Wait(sleeper{}, e, waiter.EventIn, noDeadline, func() (err error) {
+				err := Wait(newSleeper(), e, waiter.EventIn, noDeadline, func() (err error) {
 					n, err = e.Collect(ev[:])
 					return err
 				})
@@ -412,7 +412,7 @@ func TestEpollOneShotOnce(t *testing.T) {
 			for {
 				var ev [4]EpollEvent
 				n := 0
-				err := Wait(sleeper{}, w.epoll, waiter.EventIn, noDeadline, func() (err error) {
+				err := Wait(newSleeper(), w.epoll, waiter.EventIn, noDeadline, func() (err error) {
 					n, err = w.epoll.Collect(ev[:])
 					return err
 				})
@@ -522,13 +522,13 @@ func TestEpollAddAndRemove(t *testing.T) {
 
 func TestEpollCollectDoesNotAllocate(t *testing.T) {
 	w := newWatched(t, unix.EPOLLIN|unix.EPOLLET)
-	events := make([]EpollEvent, 16)
+	sleeper, events := newSleeper(), make([]EpollEvent, 16)
 	b := [8]byte{1}
 	if n := testing.AllocsPerRun(100, func() {
 		src := Bytes(b[:])
 		w.event.Write(&src, 0)
 		n := 0
-		err := Wait(sleeper{}, w.epoll, waiter.EventIn, noDeadline, func() (err error) {
+		err := Wait(sleeper, w.epoll, waiter.EventIn, noDeadline, func() (err error) {
 			n, err = w.epoll.Collect(events)
 			return err
 		})

@@ -407,7 +407,7 @@ func TestFlock(t *testing.T) {
 	b := mustOpen(t, paths, "/f", unix.O_RDWR)
 	try := func(o *OpenFile, operation int, want error) {
 		t.Helper()
-		if err := o.Flock(sleeper{}, operation|unix.LOCK_NB); err != want {
+		if err := o.Flock(newSleeper(), operation|unix.LOCK_NB); err != want {
 			t.Errorf("flock %d = %v, want %v", operation, err, want)
 		}
 	}
@@ -418,7 +418,7 @@ func TestFlock(t *testing.T) {
 	try(b, unix.LOCK_SH, unix.EAGAIN)
 	try(a, unix.LOCK_EX, nil)
 	done := make(chan error)
-	go func() { done <- b.Flock(sleeper{}, unix.LOCK_EX) }()
+	go func() { done <- b.Flock(newSleeper(), unix.LOCK_EX) }()
 	a.Release() // the last descriptor unlocks
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -436,7 +436,7 @@ func TestTimerFD(t *testing.T) {
 	}
 	// Armed in the past: it has expired at once, as often as its interval fits in.
 	timer.Set(time.Now().Add(-10*time.Hour), time.Hour)
-	err := Wait(sleeper{}, timer, waiter.ReadableEvents, noDeadline, func() error {
+	err := Wait(newSleeper(), timer, waiter.ReadableEvents, noDeadline, func() error {
 		if timer.Readiness(waiter.ReadableEvents) == 0 {
 			return unix.EAGAIN
 		}
@@ -505,9 +505,9 @@ func TestGeneratedFileReadAgain(t *testing.T) {
 // TestTimerFDRestsUntilItIsRead: whoever doesn't read is told of one expiration, and a short interval takes no time.
 func TestTimerFDRestsUntilItIsRead(t *testing.T) {
 	timer := NewTimerFD(false)
-	told := newChannelEntry(waiter.ReadableEvents)
-	timer.EventRegister(&told.Entry)
-	defer timer.EventUnregister(&told.Entry)
+	entry, told := waiter.NewChannelEntry(waiter.ReadableEvents)
+	timer.EventRegister(&entry)
+	defer timer.EventUnregister(&entry)
 	rests := func() bool {
 		timer.mu.Lock()
 		defer timer.mu.Unlock()
@@ -519,7 +519,7 @@ func TestTimerFDRestsUntilItIsRead(t *testing.T) {
 		func() { b := Bytes(buf); timer.Read(&b, 0) },
 	} {
 		timer.Set(time.Now(), time.Hour)
-		<-told.ready
+		<-told
 		if !rests() {
 			t.Error("waits for the next expiration, which nobody has to be told of")
 		}

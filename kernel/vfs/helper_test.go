@@ -9,17 +9,21 @@ import (
 )
 
 // sleeper is a thread that only readiness wakes.
-type sleeper struct{}
+type sleeper chan struct{}
 
-func (sleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
+func newSleeper() sleeper { return make(sleeper, 1) }
+
+func (s sleeper) Wakeup() chan struct{} { return s }
+
+func (s sleeper) Sleep(deadline time.Time) error {
 	if deadline.IsZero() {
-		<-ready
+		<-s
 		return nil
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
 	select {
-	case <-ready:
+	case <-s:
 		return nil
 	case <-timer.C:
 		return unix.ETIMEDOUT

@@ -236,7 +236,7 @@ func TestPipeStream(t *testing.T) {
 			}
 			for len(chunk) > 0 {
 				n := int64(0)
-				err := Wait(sleeper{}, w, waiter.WritableEvents, noDeadline, func() (err error) {
+				err := Wait(newSleeper(), w, waiter.WritableEvents, noDeadline, func() (err error) {
 					b := Bytes(chunk)
 					n, err = w.Write(&b, 0)
 					return err
@@ -255,7 +255,7 @@ func TestPipeStream(t *testing.T) {
 	for got := 0; ; {
 		chunk := make([]byte, 1+rnd.IntN(100000))
 		n := int64(0)
-		err := Wait(sleeper{}, r, waiter.ReadableEvents, noDeadline, func() (err error) {
+		err := Wait(newSleeper(), r, waiter.ReadableEvents, noDeadline, func() (err error) {
 			b := Bytes(chunk)
 			n, err = r.Read(&b, 0)
 			return err

@@ -94,11 +94,14 @@ func TestRecordLocksJoin(t *testing.T) {
 }
 
 // toldSleeper tells when it sleeps.
-type toldSleeper chan struct{}
+type toldSleeper struct {
+	sleeper
+	sleeps chan struct{}
+}
 
-func (s toldSleeper) Sleep(ready <-chan struct{}, deadline time.Time) error {
-	s <- struct{}{}
-	return sleeper{}.Sleep(ready, deadline)
+func (s toldSleeper) Sleep(deadline time.Time) error {
+	s.sleeps <- struct{}{}
+	return s.sleeper.Sleep(deadline)
 }
 
 // TestRecordLockSharedWakes: who waits to read gets the lock when the one in the way is no longer for writing.
@@ -110,9 +113,9 @@ func TestRecordLockSharedWakes(t *testing.T) {
 	if err := file.SetLock(nil, mine, l, false, false); err != nil {
 		t.Fatal(err)
 	}
-	sleeps, done := make(toldSleeper, 10), make(chan error)
+	sleeps, done := toldSleeper{newSleeper(), make(chan struct{}, 10)}, make(chan error)
 	go func() { done <- file.SetLock(sleeps, other, RecordLock{Start: 12, End: 12}, false, true) }()
-	<-sleeps
+	<-sleeps.sleeps
 	l.Write = false
 	if err := file.SetLock(nil, mine, l, false, false); err != nil {
 		t.Fatal(err)
