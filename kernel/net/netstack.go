@@ -29,7 +29,9 @@ type netstack struct {
 	short func() bool // Options.Short
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
-	acks   ackDelay
+	// enrolled counts the changes of where datagrams are delivered.
+	enrolled generation
+	acks     ackDelay
 
 	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets

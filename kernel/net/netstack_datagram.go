@@ -170,7 +170,7 @@ func (d *ipDatagram) registerLocked(networks []tcpip.NetworkProtocolNumber, id s
 		}
 		r.Port, id.LocalPort = port, port
 	}
-	if err := d.n.stack.RegisterTransportEndpoint(networks, d.transport, id, d, flags, device); err != nil {
+	if err := d.enroll(networks, id, flags, device); err != nil {
 		if d.reserved.Port == 0 {
 			d.n.stack.ReleasePort(r)
 		}
@@ -217,9 +217,9 @@ func (d *ipDatagram) shareLocked() {
 		return
 	}
 	d.unregisterLocked()
-	if err := d.n.stack.RegisterTransportEndpoint(d.networks, d.transport, d.id, d, flags, d.device); err != nil {
+	if err := d.enroll(d.networks, d.id, flags, d.device); err != nil {
 		flags = d.flags
-		_ = d.n.stack.RegisterTransportEndpoint(d.networks, d.transport, d.id, d, flags, d.device)
+		_ = d.enroll(d.networks, d.id, flags, d.device)
 	}
 	d.registered, d.flags = true, flags
 }
@@ -230,7 +230,7 @@ func (d *ipDatagram) registerPingLocked(networks []tcpip.NetworkProtocolNumber, 
 	id.RemotePort = 0
 	try := func(port uint16) (bool, tcpip.Error) {
 		id.LocalPort = port
-		err := d.n.stack.RegisterTransportEndpoint(networks, d.transport, id, d, flags, device)
+		err := d.enroll(networks, id, flags, device)
 		if _, used := err.(*tcpip.ErrPortInUse); used {
 			return false, nil
 		}
@@ -253,10 +253,17 @@ func (d *ipDatagram) registerPingLocked(networks []tcpip.NetworkProtocolNumber, 
 	return nil
 }
 
+// enroll tells the stack to deliver what is for id.
+func (d *ipDatagram) enroll(networks []tcpip.NetworkProtocolNumber, id stack.TransportEndpointID, flags ports.Flags, device tcpip.NICID) tcpip.Error {
+	defer d.n.enrolled.bump()
+	return d.n.stack.RegisterTransportEndpoint(networks, d.transport, id, d, flags, device)
+}
+
 // unregisterLocked withdraws the registration; the port stays reserved.
 func (d *ipDatagram) unregisterLocked() {
 	if d.registered {
 		d.n.stack.UnregisterTransportEndpoint(d.networks, d.transport, d.id, d, d.flags, d.device)
+		d.n.enrolled.bump()
 		d.registered = false
 	}
 }

@@ -31,6 +31,7 @@ type quickPath struct {
 	change  uint64    // which change of the addresses they were seen after
 
 	held heldSegment
+	last lastDatagram
 
 	frames, bytes atomic.Uint64 // that were taken
 }
@@ -42,6 +43,14 @@ type segmentQueue interface {
 
 // subnet4 is an IPv4 address of ours, and the one for all on its network.
 type subnet4 struct{ address, broadcast tcpip.Address }
+
+// lastDatagram tells where a datagram went, so that the next one between the same ports, of a client that asks again and again, need
+// not be looked up.
+type lastDatagram struct {
+	id       stack.TransportEndpointID
+	enrolled uint64 // what it was before the lookup
+	ep       stack.TransportEndpoint
+}
 
 // init makes the quick path of an interface ready, before the link is attached.
 func (q *quickPath) init(n *netstack, index uint32, batches bool) {
@@ -136,7 +145,11 @@ func (q *quickPath) find(protocol tcpip.TransportProtocolNumber, id stack.Transp
 }
 
 func (q *quickPath) takeUDP(frame []byte, p *quickPacket, checksum packet.Checksum) bool {
-	ep := q.find(header.UDPProtocolNumber, p.id)
+	l := &q.last
+	if now := q.n.enrolled.load(); l.enrolled != now || l.id != p.id {
+		*l = lastDatagram{p.id, now, q.find(header.UDPProtocolNumber, p.id)}
+	}
+	ep := l.ep
 	if ep == nil {
 		return false
 	}

@@ -321,6 +321,46 @@ func TestQuickPathIsNoOther(t *testing.T) {
 	}
 }
 
+// TestDatagramsGoWhereTheSocketsAreNow: the socket that the datagram before went to gets the next one only if a lookup would
+// still find it.
+func TestDatagramsGoWhereTheSocketsAreNow(t *testing.T) {
+	l, _ := newTestLinks(t)
+	link := &stateLink{testLink: l}
+	w := testStack(t, Options{}, link, "192.0.2.1/25")
+	open := func() int {
+		fd := must[int](t)(w.socket(unix.AF_INET, unix.SOCK_DGRAM, 0))
+		check(t, w.setopt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, []byte{1, 0, 0, 0}))
+		check(t, w.bind(fd, sa4("0.0.0.0", 7)))
+		w.nonblock(fd)
+		return fd
+	}
+	frame := datagramFrames(link.mac, 1, false, nil)[0]
+	got := func(fd int) bool {
+		link.receive(frame, packet.ChecksumUnknown)
+		_, err := w.recvmsg(fd, 100, 0, 0)
+		return err == nil
+	}
+	any := open()
+	if !got(any) || !got(any) {
+		t.Fatal("the socket gets nothing")
+	}
+	peers := open()
+	check(t, w.connect(peers, sa4("192.0.2.2", 1000)))
+	if !got(peers) {
+		t.Error("the socket that was connected to the sender gets nothing")
+	}
+	check(t, w.connect(peers, sa4("192.0.2.2", 1001)))
+	if !got(any) {
+		t.Error("the first socket gets nothing once the other is connected to somebody else")
+	}
+	w.close(any)
+	unheard := counter(w.s, "udp.dropped-no-port")
+	link.receive(frame, packet.ChecksumUnknown)
+	if now := counter(w.s, "udp.dropped-no-port"); now != unheard+1 {
+		t.Errorf("%d datagrams for nobody, want 1", now-unheard)
+	}
+}
+
 // Raw sockets see packets for other sockets, which only the engine does.
 func TestQuickPathIsClosedForRawSockets(t *testing.T) {
 	_, b, _, _ := testStacks(t, Options{})
