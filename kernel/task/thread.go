@@ -154,40 +154,29 @@ func (t *Thread) Wakeup() chan struct{} { return t.wake }
 
 // Sleep blocks until there is a token in Wakeup (nil), until the deadline, if it isn't the zero time (unix.ETIMEDOUT), or
 // until a signal, a stop or the end of the process wants the thread (unix.EINTR). All that can wake the thread share the
-// one channel, which is much faster than a select, so the token may be of an earlier wait, or of a signal that another
-// thread has taken: whoever waits for something looks again. It allocates nothing but, once, a timer.
+// one channel, which is much faster than a select. So the token may be of an earlier wait, of a signal that another thread
+// has taken, or of the time, which is over: whoever waits for something looks, and sleeps again. It allocates nothing but,
+// once, a timer.
 func (t *Thread) Sleep(deadline time.Time) error {
 	if t.Wanted() {
 		return SleepInterrupted
 	}
 	if !deadline.IsZero() {
-		return t.sleepUntil(deadline)
+		left := time.Until(deadline)
+		if left <= 0 {
+			return unix.ETIMEDOUT
+		}
+		if t.timer == nil {
+			t.timer = time.AfterFunc(left, t.nudge)
+		} else {
+			t.timer.Reset(left)
+		}
+		defer t.timer.Stop()
 	}
 	t.sleeping()
 	<-t.wake
 	t.awake()
 	return nil
-}
-
-func (t *Thread) sleepUntil(deadline time.Time) error {
-	left := time.Until(deadline)
-	if left <= 0 {
-		return unix.ETIMEDOUT
-	}
-	if t.timer == nil {
-		t.timer = time.NewTimer(left)
-	} else {
-		t.timer.Reset(left)
-	}
-	defer t.timer.Stop()
-	t.sleeping()
-	defer t.awake()
-	select {
-	case <-t.wake:
-		return nil
-	case <-t.timer.C:
-		return unix.ETIMEDOUT
-	}
 }
 
 // Pause sleeps until the deadline, if it isn't the zero time (unix.ETIMEDOUT), or until a signal, a stop or the end of the
