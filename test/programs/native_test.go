@@ -75,7 +75,9 @@ func TestNative(t *testing.T) {
 		}
 		for _, libc := range libcs {
 			t.Run(strings.TrimSuffix(s.Name+"-"+string(libc), "-"), func(t *testing.T) {
-				t.Parallel()
+				if !s.Alone {
+					t.Parallel() // when those that must be alone are done
+				}
 				if s.Root && os.Getuid() != 0 {
 					t.Skip("root's only")
 				}

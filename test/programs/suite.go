@@ -10,6 +10,7 @@ type Suite struct {
 
 	Network bool // it needs a network card
 	Root    bool // it needs to be root's
+	Alone   bool // natively: it takes all that its user may have of something, which those beside it would miss
 
 	// Flags and Env are what the program needs to find its peers.
 	Flags func(p Peers) []string
@@ -49,7 +50,7 @@ var Suites = []Suite{
 	{Name: "c-processes", C: "processes"},
 	{Name: "c-children", C: "children"},
 	{Name: "c-stops", C: "stops"},
-	{Name: "c-storm", C: "storm", Heavy: []string{"children", "copies", "in-a-row"}},
+	{Name: "c-storm", C: "storm", Alone: true, Heavy: []string{"children", "copies", "in-a-row"}},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
 	{Name: "c-memory", C: "memory"},
@@ -59,7 +60,7 @@ var Suites = []Suite{
 	{Name: "c-posix", C: "posix"},
 	{Name: "c-timers", C: "timers"},
 	{Name: "c-clocks", C: "clocks"},
-	{Name: "c-limits", C: "limits", Heavy: []string{"mappings", "queue-bytes", "datagrams"}},
+	{Name: "c-limits", C: "limits", Alone: true, Heavy: []string{"mappings", "queue-bytes", "datagrams"}},
 	{Name: "c-linux", C: "linux"},
 	{Name: "c-ids", C: "ids", Root: true},
 	{Name: "c-sockets", C: "sockets", Network: true, Env: func(p Peers) []string { return []string{"PEER_TCP=" + p.TCP, "PEER_UDP=" + p.UDP} }},

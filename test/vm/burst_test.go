@@ -39,6 +39,7 @@ func TestManySendAtOnce(t *testing.T) {
 				}
 			}
 			for i, c := range conns {
+				c.SetDeadline(deadline()) // that of the first was a thousand connections ago
 				if _, err := io.WriteString(c, "again\n"); err != nil {
 					t.Fatalf("connection %d: %v", i+1, err)
 				}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -50,7 +51,12 @@ func wrapQEMU(t *testing.T, dir string, script func(qemu string) string) (env []
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "qemu")
-	if err := os.WriteFile(path, []byte(script(qemu)), 0o755); err != nil {
+	// No test that runs beside may fork meanwhile: until its child executes a program, that has the script open for writing, too, and
+	// the script can't be executed (ETXTBSY).
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(path, []byte(script(qemu)), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return append(os.Environ(), "WICK_QEMU="+path)

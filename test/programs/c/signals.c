@@ -447,26 +447,32 @@ static void red_zone(void)
 	by_default(SIGTRAP);
 }
 
-static void *kill_later(void *arg)
-{
-	pthread_t target_thread = *(pthread_t *)arg;
+static atomic_int over; /* the call that is to be interrupted */
 
-	for (int i = 0; i < 400 && got_count == 0; i++) {
+/* One signal is not enough: the thread may not be in its call yet when it comes. */
+static void *kill_until_over(void *arg)
+{
+	while (!atomic_load(&over)) {
 		usleep(5000);
-		pthread_kill(target_thread, SIGUSR1);
+		pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	}
 	return NULL;
 }
 
-/* INTERRUPTED runs a call that a signal from another thread must end with EINTR. */
-#define INTERRUPTED(call)                                                              \
+/* INTERRUPTED runs a call that a signal from another thread, with a handler of these flags, must end with EINTR. */
+#define INTERRUPTED(flags, call)                                                       \
 	do {                                                                           \
 		pthread_t me = pthread_self(), other;                                  \
-		handle(SIGUSR1, note, 0);                                              \
-		EQUAL(pthread_create(&other, NULL, kill_later, &me), 0);               \
-		ERRNO(call, EINTR);                                                    \
+		handle(SIGUSR1, note, flags);                                          \
+		atomic_store(&over, 0);                                                \
+		EQUAL(pthread_create(&other, NULL, kill_until_over, &me), 0);          \
+		errno = 0;                                                             \
+		long result = (call);                                                  \
+		int why = errno;                                                       \
+		atomic_store(&over, 1);                                                \
 		EQUAL(pthread_join(other, NULL), 0);                                   \
 		by_default(SIGUSR1);                                                   \
+		ERRNO((errno = why, result), EINTR);                                   \
 	} while (0)
 
 static void eintr(void)
@@ -480,19 +486,19 @@ static void eintr(void)
 	EQUAL(pipe(fds), 0);
 	EQUAL(sem_init(&sem, 0, 0), 0);
 	p = (struct pollfd){.fd = fds[0], .events = POLLIN};
-	INTERRUPTED(read(fds[0], &c, 1));
-	INTERRUPTED(poll(&p, 1, -1));
-	INTERRUPTED(nanosleep(&hour, &rest));
+	INTERRUPTED(0, read(fds[0], &c, 1));
+	INTERRUPTED(0, poll(&p, 1, -1));
+	INTERRUPTED(0, nanosleep(&hour, &rest));
 	CHECK(rest.tv_sec >= 3590 && rest.tv_sec < 3600);
-	INTERRUPTED(pause());
-	INTERRUPTED(sem_wait(&sem));
+	INTERRUPTED(0, pause());
+	INTERRUPTED(0, sem_wait(&sem));
 	char name[] = "/tmp/signals-XXXXXX";
 	CHECK(mkdtemp(name) != NULL);
 	char fifo[64];
 	snprintf(fifo, sizeof fifo, "%s/fifo", name);
 	EQUAL(mkfifo(fifo, 0600), 0);
-	INTERRUPTED(open(fifo, O_RDONLY));
-	INTERRUPTED(open(fifo, O_WRONLY));
+	INTERRUPTED(0, open(fifo, O_RDONLY));
+	INTERRUPTED(0, open(fifo, O_WRONLY));
 	ERRNO(open(fifo, O_WRONLY | O_NONBLOCK), ENXIO); /* nothing is left of the reader */
 	EQUAL(unlink(fifo), 0);
 	EQUAL(rmdir(name), 0);
@@ -504,7 +510,10 @@ static int restart_pipe[2];
 
 static void *kill_then_write(void *arg)
 {
-	kill_later(arg);
+	while (got_count == 0) {
+		usleep(5000);
+		pthread_kill(*(pthread_t *)arg, SIGUSR1);
+	}
 	(void)!write(restart_pipe[1], "x", 1);
 	return NULL;
 }
@@ -524,12 +533,8 @@ static void restart(void)
 	CHECK(got_count > 0);
 	EQUAL(pthread_join(other, NULL), 0);
 
-	handle(SIGUSR1, note, SA_RESTART);
 	p = (struct pollfd){.fd = restart_pipe[0], .events = POLLIN};
-	EQUAL(pthread_create(&other, NULL, kill_later, &me), 0);
-	ERRNO(poll(&p, 1, -1), EINTR);
-	EQUAL(pthread_join(other, NULL), 0);
-	by_default(SIGUSR1);
+	INTERRUPTED(SA_RESTART, poll(&p, 1, -1));
 	close(restart_pipe[0]);
 	close(restart_pipe[1]);
 }
@@ -581,11 +586,18 @@ static void timers(void)
 	EQUAL(setitimer(ITIMER_REAL, &it, &old), 0);
 	EQUAL(old.it_interval.tv_usec, 5000);
 	EQUAL(alarm(100), 0);
-	EQUAL(alarm(1), 100);
+	sigset_t set, old_set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	EQUAL(sigprocmask(SIG_BLOCK, &set, &old_set), 0); /* so that it can't come before the wait for it */
 	got_count = 0;
-	while (got_count < 1)
-		pause();
+	unsigned left = alarm(1);
+	CHECK(left > 50 && left <= 100);
+	EQUAL(got_count, 0);
+	ERRNO(sigsuspend(&old_set), EINTR);
+	EQUAL(got_count, 1);
 	EQUAL(alarm(0), 0);
+	EQUAL(sigprocmask(SIG_SETMASK, &old_set, NULL), 0);
 	by_default(SIGALRM);
 }
 

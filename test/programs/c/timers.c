@@ -282,13 +282,15 @@ static void posix_thread_id(void)
 static void posix_none(void)
 {
 	struct sigevent e = {.sigev_notify = SIGEV_NONE};
-	struct itimerspec it = every(20 * MS, 0), got;
+	struct itimerspec it = every(3600 * 1000 * MS, 0), got;
 	timer_t id;
 
 	EQUAL(timer_create(CLOCK_MONOTONIC, &e, &id), 0);
 	EQUAL(timer_settime(id, 0, &it, NULL), 0);
 	EQUAL(timer_gettime(id, &got), 0);
-	CHECK(got.it_value.tv_nsec > 0 && got.it_value.tv_nsec <= 20 * MS);
+	CHECK(got.it_value.tv_sec > 3000 && got.it_value.tv_sec < 3600);
+	it = every(20 * MS, 0);
+	EQUAL(timer_settime(id, 0, &it, NULL), 0);
 	do {
 		EQUAL(timer_gettime(id, &got), 0);
 	} while (got.it_value.tv_nsec != 0);
@@ -312,7 +314,9 @@ static void posix_cpu(void)
 		EQUAL(timer_settime(id, 0, &it, NULL), 0);
 		usleep(60000); /* costs no CPU time to speak of */
 		EQUAL(timer_gettime(id, &got), 0);
-		CHECK(count == 0 && got.it_value.tv_nsec > 0);
+		/* unless it has cost some: what a host takes of a machine's time while a program is run there, the program has used */
+		if (now_ns(clocks[i]) - begin < 150 * MS)
+			CHECK(count == 0 && got.it_value.tv_nsec > 0);
 		while (count < 1)
 			;
 		CHECK(now_ns(clocks[i]) - begin >= 150 * MS);
@@ -474,7 +478,8 @@ static void timer_descriptor_edge(void)
 static void sleeps(void)
 {
 	struct timespec ts = at_ns(now_ns(CLOCK_MONOTONIC) + 10 * MS), left = {0, 0};
-	struct itimerval it = {.it_value = {0, 10000}};
+	/* Again and again: the first one may come before the sleep that it is to end. */
+	struct itimerval it = {.it_interval = {0, 10000}, .it_value = {0, 10000}};
 
 	EQUAL(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL), 0);
 	CHECK(now_ns(CLOCK_MONOTONIC) >= ts.tv_sec * 1000000000LL + ts.tv_nsec);
@@ -484,9 +489,10 @@ static void sleeps(void)
 	ts = (struct timespec){3600, 0};
 	ERRNO(nanosleep(&ts, &left), EINTR);
 	CHECK(left.tv_sec > 3000 && left.tv_sec < 3600);
-	EQUAL(setitimer(ITIMER_REAL, &it, NULL), 0);
 	EQUAL(clock_nanosleep(CLOCK_REALTIME, 0, &ts, &left), EINTR);
 	CHECK(left.tv_sec > 3000 && left.tv_sec < 3600);
+	memset(&it, 0, sizeof it);
+	EQUAL(setitimer(ITIMER_REAL, &it, NULL), 0);
 	ts.tv_nsec = 1000000000;
 	ERRNO(nanosleep(&ts, NULL), EINVAL);
 	signal(SIGALRM, SIG_DFL);
