@@ -81,4 +81,10 @@ func expect(t *testing.T, c chan []byte, want ...[]byte) {
 	}
 }
 
+// awaitQuiet waits until the driver, which has just handed on a frame, has taken all that has come and given back what it gives back.
+func awaitQuiet(d *Device) {
+	d.rx.mu.Lock()
+	defer d.rx.mu.Unlock()
+}
+
 func counter(d *Device, c Counter) uint64 { return d.Counters()[c] }

@@ -72,6 +72,7 @@ func TestReceptionGoesOnAfterOverrun(t *testing.T) {
 		}
 		expect(t, received, frame(60, j))
 	}
+	awaitQuiet(d) // all descriptors are given back
 	deliver(t, m, frame(60, 99))
 	<-entered
 	expect(t, received, frame(60, 99))
@@ -150,6 +151,7 @@ func TestDescriptorsAreGivenBackInBatches(t *testing.T) {
 	for i := range 255 {
 		expect(t, received, frame(60, i))
 	}
+	awaitQuiet(d) // all descriptors are given back
 	deliver(t, m, frame(60, 0))
 	expect(t, received, frame(60, 0))
 	if n := m.Stores(uint32(regRDT)) - before; n > 10 {
