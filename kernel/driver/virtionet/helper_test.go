@@ -92,6 +92,12 @@ func expect(t *testing.T, c chan received, want ...[]byte) {
 	}
 }
 
+// awaitQuiet waits until the driver, which has just handed on a frame, doesn't look any more: the next one needs an interrupt.
+func awaitQuiet(d *Device) {
+	d.rx.mu.Lock()
+	defer d.rx.mu.Unlock()
+}
+
 func counter(d *Device, c Counter) uint64 { return d.Counters()[c] }
 
 // rawHeader returns a header for a received frame.

@@ -89,6 +89,7 @@ func TestCardWithMessages(t *testing.T) {
 		f := frame(100, i)
 		deliver(t, m, f)
 		expect(t, got, f)
+		awaitQuiet(d)
 	}
 	m.SetLink(false)
 	if up := <-links; up {
