@@ -252,7 +252,9 @@ const (
 // second. All connections are over then.
 func (d *Device) Stop() {
 	d.Kick()
-	for end := time.Now().Add(stopPatience); d.unsent.Load() > 0 && d.broken.Load() == nil && time.Now().Before(end); d.Kick() {
+	// Another goroutine may be about to send what there was.
+	unsent := func() bool { return d.sending.taken() || d.unsent.Load() > 0 }
+	for end := time.Now().Add(stopPatience); unsent() && d.broken.Load() == nil && time.Now().Before(end); d.Kick() {
 		time.Sleep(stopInterval)
 	}
 	d.stopping.Store(true)

@@ -415,6 +415,41 @@ func TestLostInterrupt(t *testing.T) {
 	}
 }
 
+// TestStopWaitsForWhoSends: what is written while another goroutine is at the end of sending, which then is to send it too, is
+// sent before the end.
+func TestStopWaitsForWhoSends(t *testing.T) {
+	m := newModel(virtiotest.EventIdx)
+	d, e, _ := started(t, m, nil)
+	guest, host := connected(t, m, e)
+	settle(t, func() bool { return !d.sending.taken() })
+	notified := m.Queues[txQueue].Notified()
+	m.in.Lock() // the model is busy
+	first, stopped := make(chan error), make(chan struct{})
+	go func() {
+		_, err := guest.Write([]byte("first"))
+		first <- err
+	}()
+	settle(t, func() bool { return m.Queues[txQueue].Notified() > notified })
+	if _, err := guest.Write([]byte("second")); err != nil {
+		t.Error(err)
+	}
+	calls := d.sending.calls.Load()
+	go func() {
+		d.Stop()
+		close(stopped)
+	}()
+	settle(t, func() bool { return d.sending.calls.Load() > calls })
+	m.in.Unlock()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	<-stopped
+	b := make([]byte, len("firstsecond"))
+	if n, err := io.ReadFull(host, b); string(b[:n]) != "firstsecond" {
+		t.Errorf("the host got %q, %v", b[:n], err)
+	}
+}
+
 // TestDeviceBreaksRules: it is given up, and connections end.
 func TestDeviceBreaksRules(t *testing.T) {
 	for name, breaks := range map[string]func(m *model){

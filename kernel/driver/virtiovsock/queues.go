@@ -64,9 +64,12 @@ func (t *turn) take(work func()) {
 	}
 }
 
+// taken tells whether somebody is at it.
+func (t *turn) taken() bool { return t.calls.Load() != 0 }
+
 // wait waits until nobody is at it.
 func (t *turn) wait() {
-	for t.calls.Load() != 0 {
+	for t.taken() {
 		time.Sleep(stopInterval)
 	}
 }
