@@ -7,6 +7,7 @@
 // sent. All buffers are in DMA memory; no frame costs an allocation.
 //
 // Device.rx.mu and Device.tx.mu guard the rings; the first may be held when the second is taken, as who receives may send.
+// Device.link stands before both, as who is told of the carrier may send.
 package e1000
 
 import (
@@ -100,6 +101,7 @@ type Device struct {
 	tx txRing
 
 	counters counters
+	link     sync.Mutex // held while the carrier is looked at and told of: watch may do that, too
 	up       atomic.Bool
 	changed  atomic.Pointer[func(up bool)]
 	receiver atomic.Pointer[receiver]
@@ -229,6 +231,8 @@ func (d *Device) carrier() bool { return load(d, regSTATUS)&statusLU != 0 }
 
 // updateLink looks at the carrier, and tells of it if it has changed.
 func (d *Device) updateLink() {
+	d.link.Lock()
+	defer d.link.Unlock()
 	up := d.carrier()
 	if d.up.Swap(up) == up {
 		return

@@ -3,6 +3,8 @@ package e1000
 import (
 	"errors"
 	"reflect"
+	"runtime"
+	"slices"
 	"testing"
 
 	"wick/kernel/driver/e1000/e1000test"
@@ -180,6 +182,37 @@ func TestLinkFlap(t *testing.T) {
 	m.SetLink(true)
 	deliver(t, m, frame(60, 2))
 	expect(t, received, frame(60, 2))
+}
+
+// TestLinkIsTakenAsItIsAtLast: the goroutine that looks for lost interrupts may look at the carrier at the same time as the one that
+// receives. The later look counts.
+func TestLinkIsTakenAsItIsAtLast(t *testing.T) {
+	m := e1000test.New(testMAC)
+	d := start(t, m, nil)
+	var changes []bool
+	later := make(chan bool)
+	d.OnLinkChange(func(up bool) {
+		if !up { // when this is told the carrier has come back, and somebody else has seen it
+			m.SetLink(true)
+			started := make(chan bool)
+			go func() {
+				close(started)
+				d.updateLink()
+				close(later)
+			}()
+			<-started
+			for range 100 {
+				runtime.Gosched()
+			}
+		}
+		changes = append(changes, up)
+	})
+	m.SetLink(false)
+	d.updateLink()
+	<-later
+	if !slices.Equal(changes, []bool{false, true}) || !d.LinkUp() {
+		t.Errorf("told of %v, up: %v", changes, d.LinkUp())
+	}
 }
 
 func TestLinkDownAtFirst(t *testing.T) {
