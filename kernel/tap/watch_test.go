@@ -116,6 +116,7 @@ func TestNoRoomForVerdicts(t *testing.T) {
 	card := NewWatch(text, capture).Card()
 	card.Tap(sent(1))
 	<-s.asked // the goroutine holds the line
+	<-c.asked // and this one what stands at the beginning, at least
 	for range 5 {
 		card.Tap(received(2))
 		card.Settle("udp-no-port")
