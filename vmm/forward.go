@@ -100,17 +100,13 @@ func CheckForwards(forwards []Forward) error {
 	}
 	seen := make(map[key]bool)
 	for _, f := range forwards {
-		if f.Host == 0 { // any port: only the address can be wrong
-			if err := checkFree(f.UDP, f.HostAddr()); err != nil {
-				return err
-			}
-			continue
-		}
 		k := key{f.UDP, f.HostAddr()}
-		if seen[k] {
+		if seen[k] && f.Host != 0 {
 			return fmt.Errorf("%s port %s is published twice", f.Protocol(), f.HostAddr())
 		}
 		seen[k] = true
+	}
+	for _, f := range forwards { // of any port, which is 0, only the address can be wrong
 		if err := checkFree(f.UDP, f.HostAddr()); err != nil {
 			return err
 		}
