@@ -76,13 +76,6 @@ func TestCheckForwards(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", tt.forward, err, tt.want)
 		}
 	}
-	if _, err := GDBPort(tcp); err == nil || !strings.Contains(err.Error(), "is taken") {
-		t.Errorf("gdb: got %v", err)
-	}
-	if port, err := GDBPort(0); port == 0 || port == tcp || err != nil {
-		t.Errorf("any port for gdb: got %d, %v", port, err)
-	}
-
 	f := Forward{Addr: loopback, Host: reservedPort(t), Guest: 80}
 	zero := Forward{Addr: loopback, Guest: 80}
 	if err := CheckForwards([]Forward{f, zero, zero}); err != nil {
@@ -114,6 +107,24 @@ func reservedPort(t *testing.T) uint16 {
 		t.Fatal(err)
 	}
 	return uint16(name.(*unix.SockaddrInet4).Port)
+}
+
+// TestListenGDB: the port is ours from then on.
+func TestListenGDB(t *testing.T) {
+	socket, port, err := ListenGDB(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if _, _, err := ListenGDB(port); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("tcp port 127.0.0.1:%d is taken", port)) {
+		t.Errorf("a port that is taken: %v", err)
+	}
+	c, err := net.Dial("tcp4", netip.AddrPortFrom(loopback, port).String())
+	if err != nil {
+		t.Errorf("nobody listens: %v", err)
+	} else {
+		c.Close()
+	}
 }
 
 // usernet is what QEMU 7.2 answered to "info usernet".

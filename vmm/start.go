@@ -50,7 +50,7 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	cmd := exec.Command(qemu, m.Args()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.theirs[toGuest], d.theirs[fromGuest], d.theirs[messages]
 	// bootFD and so on. Those that are nil are closed in QEMU.
-	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle, m.Pcap, m.Vsock}
+	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle, m.Pcap, m.Vsock, m.GDB}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	vm := &VM{
