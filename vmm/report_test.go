@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // playReporter is a QEMU whose guest answers non-maskable interrupts: the first not at all, the second with a report.
@@ -27,7 +28,9 @@ func playReporter() {
 
 func TestReport(t *testing.T) {
 	vm := startAs(t, "reporting qemu", nil)
-	vm.boot.await(func() bool { return vm.BootText() != "" }, vm.ended, reportPatience)
+	if !vm.boot.await(func() bool { return vm.BootText() != "" }, vm.ended, time.Minute) {
+		t.Fatal("the guest says nothing")
+	}
 	text, err := vm.Report()
 	if want := "\nwick: report: x\ncpu 0: idle\nwick: end of the report\n"; text != want || err != nil {
 		t.Errorf("got %q, %v; want %q", text, err, want)
