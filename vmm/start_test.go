@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		playWick()
 	case "reporting qemu":
 		playReporter()
+	case "qemu that ends with a report":
+		playLastReport()
 	}
 	os.Exit(99)
 }
