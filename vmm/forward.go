@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
@@ -100,17 +101,13 @@ func CheckForwards(forwards []Forward) error {
 	}
 	seen := make(map[key]bool)
 	for _, f := range forwards {
-		if f.Host == 0 { // any port: only the address can be wrong
-			if err := checkFree(f.UDP, f.HostAddr()); err != nil {
-				return err
-			}
-			continue
-		}
 		k := key{f.UDP, f.HostAddr()}
-		if seen[k] {
+		if seen[k] && f.Host != 0 {
 			return fmt.Errorf("%s port %s is published twice", f.Protocol(), f.HostAddr())
 		}
 		seen[k] = true
+	}
+	for _, f := range forwards { // of any port, which is 0, only the address can be wrong
 		if err := checkFree(f.UDP, f.HostAddr()); err != nil {
 			return err
 		}
@@ -118,13 +115,16 @@ func CheckForwards(forwards []Forward) error {
 	return nil
 }
 
-// GDBPort returns a port on 127.0.0.1 for a debugger: port if it is to be had, any free one for 0.
-func GDBPort(port uint16) (uint16, error) {
+// ListenGDB listens on 127.0.0.1 for a debugger, at port if it is to be had, at any free one for 0. It returns the socket for
+// Machine.GDB, so that nobody else gets the port before QEMU has it, and the port.
+func ListenGDB(port uint16) (socket *os.File, bound uint16, err error) {
 	l, err := net.ListenTCP("tcp4", net.TCPAddrFromAddrPort(netip.AddrPortFrom(loopback, port)))
 	if err != nil {
-		return 0, portError(false, netip.AddrPortFrom(loopback, port), err)
+		return nil, 0, portError(false, netip.AddrPortFrom(loopback, port), err)
 	}
-	return l.Addr().(*net.TCPAddr).AddrPort().Port(), l.Close()
+	defer l.Close()
+	socket, err = l.File()
+	return socket, l.Addr().(*net.TCPAddr).AddrPort().Port(), err
 }
 
 // checkFree binds a port and gives it back. TCP ports that wait for the end of old connections

@@ -1,11 +1,14 @@
 package vmm
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseForward(t *testing.T) {
@@ -73,21 +76,54 @@ func TestCheckForwards(t *testing.T) {
 			t.Errorf("%v: got %v, want %s", tt.forward, err, tt.want)
 		}
 	}
-	if _, err := GDBPort(tcp); err == nil || !strings.Contains(err.Error(), "is taken") {
-		t.Errorf("gdb: got %v", err)
-	}
-	if port, err := GDBPort(0); port == 0 || port == tcp || err != nil {
-		t.Errorf("any port for gdb: got %d, %v", port, err)
-	}
-
-	l.Close() // so that its port is free
-	f := Forward{Addr: loopback, Host: tcp, Guest: 80}
-	if err := CheckForwards([]Forward{f, f}); err == nil || !strings.Contains(err.Error(), "published twice") {
-		t.Errorf("twice: got %v", err)
-	}
+	f := Forward{Addr: loopback, Host: reservedPort(t), Guest: 80}
 	zero := Forward{Addr: loopback, Guest: 80}
 	if err := CheckForwards([]Forward{f, zero, zero}); err != nil {
 		t.Errorf("free ports: got %v", err)
+	}
+	for _, host := range []uint16{f.Host, tcp} { // whether the port is free is no matter then
+		f.Host = host
+		if err := CheckForwards([]Forward{f, f}); err == nil || !strings.Contains(err.Error(), "published twice") {
+			t.Errorf("twice: got %v", err)
+		}
+	}
+}
+
+// reservedPort returns a TCP port of 127.0.0.1 that nobody gets who asks for any, and those get who ask for it and set
+// SO_REUSEADDR, as Go and QEMU do: it is bound, and not listened at [socket(7)].
+func reservedPort(t *testing.T) uint16 {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	err = errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback.As4()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint16(name.(*unix.SockaddrInet4).Port)
+}
+
+// TestListenGDB: the port is ours from then on.
+func TestListenGDB(t *testing.T) {
+	socket, port, err := ListenGDB(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	if _, _, err := ListenGDB(port); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("tcp port 127.0.0.1:%d is taken", port)) {
+		t.Errorf("a port that is taken: %v", err)
+	}
+	c, err := net.Dial("tcp4", netip.AddrPortFrom(loopback, port).String())
+	if err != nil {
+		t.Errorf("nobody listens: %v", err)
+	} else {
+		c.Close()
 	}
 }
 

@@ -100,12 +100,12 @@ type Machine struct {
 	SerialLink bool // the frames go over COM2, and there is no entropy device, as on machines without virtio
 
 	Forwards []Forward
-	GDB      uint16 // port on 127.0.0.1 where the machine waits for a debugger; 0: none
 
 	Kernel *os.File // the kernel image; a descriptor that QEMU can open again by its number
 	Bundle *os.File // the initial RAM disk, the same
 	Pcap   *os.File // gets a capture of the network card if not nil
 	Vsock  *os.File // leads to a vhost-user-vsock device if not nil; see VsockPair
+	GDB    *os.File // listens for a debugger, for which the machine waits, if not nil; see ListenGDB
 }
 
 // Numbers of the descriptors that QEMU inherits, behind 0, 1 and 2. Of these 0 and 1 are the link.
@@ -116,6 +116,7 @@ const (
 	bundleFD
 	pcapFD
 	VsockFD
+	gdbFD
 )
 
 // Args returns QEMU's command line, without the program's name.
@@ -141,8 +142,8 @@ func (m *Machine) Args() []string {
 	if m.Vsock != nil {
 		args = append(args, m.VsockArgs(inheritedVsock())...)
 	}
-	if m.GDB != 0 {
-		args = append(args, "-gdb", "tcp:127.0.0.1:"+strconv.Itoa(int(m.GDB)), "-S")
+	if m.GDB != nil {
+		args = append(args, "-chardev", "socket,id=gdb,server=on,wait=off,nodelay=on,fd="+strconv.Itoa(gdbFD), "-gdb", "chardev:gdb", "-S")
 	}
 	return args
 }

@@ -14,8 +14,8 @@ func testMachine() *Machine {
 // TestGoldenCommandLines has QEMU's command lines in full: whoever changes one should see it.
 func TestGoldenCommandLines(t *testing.T) {
 	full := testMachine()
-	full.Type, full.CPUModel, full.CPUs, full.Memory, full.GDB = "q35", "max", 2, 100<<20+1<<10, 1234
-	full.Pcap, full.Vsock = os.Stdout, os.Stdout
+	full.Type, full.CPUModel, full.CPUs, full.Memory = "q35", "max", 2, 100<<20+1<<10
+	full.Pcap, full.Vsock, full.GDB = os.Stdout, os.Stdout, os.Stdout
 	full.Forwards = []Forward{
 		{UDP: true, Addr: loopback, Host: 20000, Guest: 7},
 		{Addr: netip.MustParseAddr("0.0.0.0"), Host: 0, Guest: 80},
@@ -47,7 +47,7 @@ func TestGoldenCommandLines(t *testing.T) {
 			" -object filter-dump,id=pcap,netdev=n0,file=/proc/self/fd/7 " +
 			"-object memory-backend-memfd,id=memory,share=on,size=102401k -machine memory-backend=memory " +
 			"-chardev socket,id=vsock,fd=8 -device vhost-user-vsock-pci,chardev=vsock " +
-			"-gdb tcp:127.0.0.1:1234 -S"},
+			"-chardev socket,id=gdb,server=on,wait=off,nodelay=on,fd=9 -gdb chardev:gdb -S"},
 		{"by hand", strings.Join(testMachine().ByHand("k.img", "i.img"), " "), start +
 			"-M pc -accel tcg -smp 1 -m 128M " +
 			"-device isa-debug-exit,iobase=0xf4,iosize=0x04 " + rng +

@@ -111,8 +111,13 @@ func TestRealQEMUTakesTheCommandLine(t *testing.T) {
 				m := testMachine()
 				m.Type, m.CPUModel, m.CPUs, m.NIC = machine, "max", 2, NICs[0]
 				m.Kernel, m.Bundle = tinyKernel(t), tinyKernel(t)
+				var debugger uint16
 				if debugged {
-					m.GDB = freePort(t)
+					var err error
+					if m.GDB, debugger, err = ListenGDB(0); err != nil {
+						t.Fatal(err)
+					}
+					defer m.GDB.Close()
 				}
 				if m.NIC == NoNIC {
 					checkStarts(t, qemu, m)
@@ -125,7 +130,7 @@ func TestRealQEMUTakesTheCommandLine(t *testing.T) {
 				defer pcap.Close()
 				m.Pcap = pcap
 				m.Forwards = []Forward{{Addr: loopback, Guest: 80}, {Addr: loopback, Guest: 80}, {UDP: true, Addr: loopback, Guest: 80}}
-				checkRealQEMU(t, qemu, m)
+				checkRealQEMU(t, qemu, m, debugger)
 			})
 		}
 	}
@@ -144,7 +149,8 @@ func checkStarts(t *testing.T, qemu string, m *Machine) {
 	}
 }
 
-func checkRealQEMU(t *testing.T, qemu string, m *Machine) {
+// checkRealQEMU checks what QEMU does with all that m has. debugger is the port of m.GDB.
+func checkRealQEMU(t *testing.T, qemu string, m *Machine, debugger uint16) {
 	vm, err := Start(qemu, m, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -167,19 +173,33 @@ func checkRealQEMU(t *testing.T, qemu string, m *Machine) {
 		}
 	}
 	checkBacklog(t, vm, forwards[0])
-	if m.GDB != 0 {
-		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(m.GDB))))
-		if err != nil {
-			t.Errorf("debugger's port: %v", err)
-		} else {
-			c.Close()
-		}
+	if m.GDB != nil {
+		checkDebugger(t, debugger)
 	}
 	if again, err := vm.Forwards(); err != nil || !slices.Equal(again, forwards) {
 		t.Errorf("second answer: %v, %v, want %v", again, err, forwards)
 	}
 	if info, err := m.Pcap.Stat(); err != nil || info.Size() < 24 { // pcap-savefile(5): the header
 		t.Errorf("capture: %v, %v", info, err)
+	}
+}
+
+// checkDebugger checks that QEMU answers a debugger's question for why the machine stands still, by an acknowledgement first
+// (Debugging with GDB, appendix E).
+func checkDebugger(t *testing.T, port uint16) {
+	t.Helper()
+	c, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(port))))
+	if err != nil {
+		t.Errorf("debugger's port: %v", err)
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	answer := make([]byte, 2)
+	if _, err := io.WriteString(c, "$?#3f"); err != nil {
+		t.Errorf("asking as a debugger: %v", err)
+	} else if _, err := io.ReadFull(c, answer); string(answer) != "+$" {
+		t.Errorf("the answer to a debugger: %q, %v", answer, err)
 	}
 }
 
@@ -203,14 +223,4 @@ func checkBacklog(t *testing.T, vm *VM, f Forward) {
 		}
 		defer c.Close()
 	}
-}
-
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
 }

@@ -35,7 +35,7 @@ func (vm *VM) Report() (string, error) {
 		}
 		for {
 			before := vm.boot.Size()
-			if vm.boot.await(complete, vm.ended, reportPatience) {
+			if vm.boot.await(complete, vm.silent, reportPatience) {
 				return vm.boot.From(from), nil
 			}
 			if vm.boot.Size() == before { // nothing comes any more

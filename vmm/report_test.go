@@ -2,10 +2,12 @@ package vmm
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // playReporter is a QEMU whose guest answers non-maskable interrupts: the first not at all, the second with a report.
@@ -25,11 +27,52 @@ func playReporter() {
 	os.Exit(0)
 }
 
+// playLastReport is a QEMU whose guest reports, and whose machine ends then.
+func playLastReport() {
+	boot, monitor := os.NewFile(bootFD, "boot"), os.NewFile(monitorFD, "monitor")
+	fmt.Fprintln(monitor, `{"QMP": {"version": {}}}`)
+	for in := bufio.NewScanner(monitor); in.Scan(); {
+		if strings.Contains(in.Text(), "inject-nmi") {
+			boot.WriteString("wick: report: x\r\nwick: end of the report\r\n")
+			fmt.Fprintln(monitor, `{"return": {}}`)
+			os.Exit(0)
+		}
+		fmt.Fprintln(monitor, `{"return": {}}`)
+	}
+}
+
 func TestReport(t *testing.T) {
 	vm := startAs(t, "reporting qemu", nil)
-	vm.boot.await(func() bool { return vm.BootText() != "" }, vm.ended, reportPatience)
+	if !vm.boot.await(func() bool { return vm.BootText() != "" }, vm.silent, time.Minute) {
+		t.Fatal("the guest says nothing")
+	}
 	text, err := vm.Report()
 	if want := "\nwick: report: x\ncpu 0: idle\nwick: end of the report\n"; text != want || err != nil {
+		t.Errorf("got %q, %v; want %q", text, err, want)
+	}
+}
+
+// slowLog takes the kernel's report no sooner than when the machine has ended.
+type slowLog struct{ ended chan struct{} }
+
+func (l slowLog) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(reportLine)) {
+		<-l.ended
+	}
+	return len(p), nil
+}
+
+// TestReportIsTheLastThatAMachineSays: what it has said before its end counts, however late it is read.
+func TestReportIsTheLastThatAMachineSays(t *testing.T) {
+	log := slowLog{make(chan struct{})}
+	vm := startAs(t, "qemu that ends with a report", log)
+	go func() {
+		<-vm.Ended()
+		time.Sleep(10 * time.Millisecond) // for who has learned of it, too, to come first
+		close(log.ended)
+	}()
+	text, err := vm.Report()
+	if want := "wick: report: x\nwick: end of the report\n"; text != want || err != nil {
 		t.Errorf("got %q, %v; want %q", text, err, want)
 	}
 }

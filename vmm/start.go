@@ -26,6 +26,7 @@ type VM struct {
 	boot     *Tail // COM1
 	messages *Tail // QEMU's own standard error
 	copies   sync.WaitGroup
+	silent   chan struct{} // closed when all of COM1 is in boot, after QEMU's end
 	ended    chan struct{} // closed when QEMU has ended
 	state    *os.ProcessState
 }
@@ -50,21 +51,25 @@ func Start(qemu string, m *Machine, bootLog io.Writer) (*VM, error) {
 	cmd := exec.Command(qemu, m.Args()...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = d.theirs[toGuest], d.theirs[fromGuest], d.theirs[messages]
 	// bootFD and so on. Those that are nil are closed in QEMU.
-	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle, m.Pcap, m.Vsock}
+	cmd.ExtraFiles = []*os.File{d.theirs[boot], d.theirs[monitor], m.Kernel, m.Bundle, m.Pcap, m.Vsock, m.GDB}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 
 	vm := &VM{
 		Started: time.Now(),
 		Link:    link{d.ours[fromGuest], d.ours[toGuest]},
 		monitor: &Monitor{ReadWriteCloser: d.ours[monitor]}, forwards: m.Forwards,
-		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil), ended: make(chan struct{}),
+		boot: newTail(tailSize, bootLog), messages: newTail(tailSize, nil),
+		silent: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := vm.supervise(cmd); err != nil {
 		d.closeOurs()
 		return nil, fmt.Errorf("starting QEMU: %w", err)
 	}
 	vm.copies.Add(2)
-	go vm.collect(vm.boot, d.ours[boot])
+	go func() {
+		defer close(vm.silent)
+		vm.collect(vm.boot, d.ours[boot])
+	}()
 	go vm.collect(vm.messages, d.ours[messages])
 	return vm, nil
 }

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	case "patient qemu":
 		os.NewFile(bootFD, "boot").WriteString("up\r\n")
 		os.Stdout.WriteString("hello")
-		select {}
+		sleepForever()
 	case "limited qemu":
 		var l unix.Rlimit
 		unix.Getrlimit(unix.RLIMIT_NOFILE, &l)
@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 		playWick()
 	case "reporting qemu":
 		playReporter()
+	case "qemu that ends with a report":
+		playLastReport()
 	}
 	os.Exit(99)
 }
@@ -64,7 +66,14 @@ func playWick() {
 		panic(err)
 	}
 	fmt.Println(vm.process.Pid)
-	select {}
+	sleepForever()
+}
+
+// sleepForever waits to be killed. Where nothing else can happen, the runtime takes select {} for a deadlock and ends the process.
+func sleepForever() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 // playLimitedWick starts a machine and prints what its QEMU prints.

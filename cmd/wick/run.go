@@ -32,8 +32,8 @@ type runFlags struct {
 	capture captureFlags
 	vsock   vsockFlags
 	dump    string
-	gdb     uint16
-	debug   bool // gdb has been given
+	gdb     uint16 // the port
+	debug   bool   // gdb has been given
 	verbose bool
 	timing  bool
 }
@@ -130,9 +130,10 @@ func (f *runFlags) run(args []string) error {
 		return fmt.Errorf("--publish: %w", err)
 	}
 	if f.debug {
-		if f.machine.GDB, err = vmm.GDBPort(f.gdb); err != nil {
+		if f.machine.GDB, f.gdb, err = vmm.ListenGDB(f.gdb); err != nil {
 			return fmt.Errorf("--gdb: %w", err)
 		}
+		defer f.machine.GDB.Close()
 	}
 	if f.machine.Pcap, err = f.capture.openQEMU(args[0]); err != nil {
 		return err
@@ -343,7 +344,7 @@ func (f *runFlags) start(qemu string, terminal *session.Terminal, c *capture, vs
 		defer terminal.Restore()
 	}
 	if f.debug {
-		fmt.Fprintf(os.Stderr, "wick: the machine waits for a debugger: gdb -ex 'target remote 127.0.0.1:%d'\n", f.machine.GDB)
+		fmt.Fprintf(os.Stderr, "wick: the machine waits for a debugger: gdb -ex 'target remote 127.0.0.1:%d'\n", f.gdb)
 	}
 	ports := askPorts(vm)
 	s := &session.Session{

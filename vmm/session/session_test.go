@@ -19,6 +19,7 @@ type fakeVM struct {
 	link   net.Conn // the session's end, closed when the machine ends
 	once   sync.Once
 	ended  chan struct{}
+	kill   sync.Once
 	killed chan struct{}
 	events chan string // "pause", "resume"
 }
@@ -31,11 +32,7 @@ func (v *fakeVM) end() {
 }
 
 func (v *fakeVM) Kill() {
-	select {
-	case <-v.killed:
-	default:
-		close(v.killed)
-	}
+	v.kill.Do(func() { close(v.killed) })
 	v.end()
 }
 func (v *fakeVM) Pause()                 { v.events <- "pause" }
@@ -72,11 +69,16 @@ func newGuest(t *testing.T, change func(*Session)) *guest {
 	if change != nil {
 		change(g.session)
 	}
-	go func() { g.results <- g.session.Run() }()
+	over := make(chan struct{})
+	go func() {
+		g.results <- g.session.Run()
+		close(over)
+	}()
 	t.Cleanup(func() {
 		stdin.Close()
 		g.vm.end()
 		theirs.Close()
+		<-over // the next test may change exitGrace
 	})
 	return g
 }

@@ -27,18 +27,22 @@ func (h *Host) dialGuest(port uint32, client socket) (*guest, *vsock.Conn, error
 		return nil, nil, err
 	}
 	defer stop()
-	end := time.Now().Add(h.config.Wait)
+	end := h.now().Add(h.config.Wait)
+	refused := false
 	for {
 		timeout := requestTime
 		if h.config.Wait > 0 {
-			timeout = min(timeout, max(time.Until(end), retryTime))
+			timeout = min(timeout, max(end.Sub(h.now()), retryTime))
 		}
 		g, c, err := h.dialOnce(ctx, port, timeout)
-		if err == nil || errors.Is(err, vsock.ErrTooMany) || ctx.Err() != nil || !time.Now().Before(end) {
+		if refused = refused || err == errRefused; refused && err == errNoAnswer && timeout < requestTime {
+			err = errRefused // it does answer, but this time it had to be quick
+		}
+		if err == nil || errors.Is(err, vsock.ErrTooMany) || ctx.Err() != nil || !h.now().Before(end) {
 			return g, c, h.waited(err)
 		}
 		select {
-		case <-time.After(min(retryTime, time.Until(end))):
+		case <-time.After(min(retryTime, end.Sub(h.now()))):
 		case <-ctx.Done():
 			return nil, nil, context.Cause(ctx)
 		}

@@ -59,7 +59,8 @@ type Host struct {
 
 	ctx    context.Context // over after Close
 	cancel context.CancelFunc
-	work   sync.WaitGroup // what serves the sockets
+	work   sync.WaitGroup   // what serves the sockets
+	now    func() time.Time // by which Config.Wait ends; time.Now unless a test has another
 
 	mu    sync.Mutex
 	guest *guest        // guarded by mu: nil while there is none
@@ -79,7 +80,7 @@ func New(c Config) (*Host, error) {
 	if c.MaxConns == 0 {
 		c.MaxConns = DefaultConns
 	}
-	h := &Host{config: c, log: newLimiter(c.Log), next: firstPort, came: make(chan struct{}),
+	h := &Host{config: c, log: newLimiter(c.Log), next: firstPort, came: make(chan struct{}), now: time.Now,
 		slots: make(chan struct{}, c.MaxConns), waiting: make(chan struct{}, c.MaxConns)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	err := h.listen()

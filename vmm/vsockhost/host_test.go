@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -443,11 +444,30 @@ func TestWaitForListener(t *testing.T) {
 	}
 }
 
+// TestWaitEnds: a client is told why the guest was not reached when it has waited as long as it may; a guest that refuses does not
+// become one that does not answer because the last attempt is short.
 func TestWaitEnds(t *testing.T) {
-	w := newWorld(t, 0, Config{Wait: 100 * time.Millisecond})
-	_, _, err := w.connect(52)
-	if err == nil || err.Error() != "ERR guest port 52: the guest refuses it: nothing listens there, or there is no room for more; waited 100ms" {
-		t.Errorf("%v", err)
+	for name, late := range map[string][]time.Duration{"refused in the end": {time.Minute}, "no answer in the end": {time.Minute - 1, time.Minute}} {
+		t.Run(name, func(t *testing.T) {
+			h, _ := open(t, Config{CID: cid, Wait: time.Minute})
+			var passed atomic.Int64 // time, which passes when the guest is asked
+			h.now = func() time.Time { return time.Unix(0, passed.Load()) }
+			asked := 0
+			_, stop := start(t, h, func(c *vsock.Config) {
+				c.Request = func(c *vsock.Conn) {
+					passed.Store(int64(late[min(asked, len(late)-1)]))
+					if asked++; asked == 1 {
+						c.Refuse(vsock.DropNoListener)
+					}
+				}
+			})
+			_, err := hybrid.Dial(h.config.Path, 52)
+			const why = "guest port 52: the guest refuses it: nothing listens there, or there is no room for more; waited 1m0s"
+			if refused := new(hybrid.RefusedError); !errors.As(err, &refused) || refused.Reason != why {
+				t.Errorf("%v", err)
+			}
+			stop()
+		})
 	}
 }
 

@@ -246,6 +246,35 @@ func TestOneGetsAnAbandonedPath(t *testing.T) {
 	}
 }
 
+// errOver is why a context of a test is over.
+var errOver = errors.New("the test is over it")
+
+// overWhenAwaited is a context that is over as soon as somebody waits for its end.
+type overWhenAwaited struct {
+	context.Context
+	cancel context.CancelCauseFunc
+}
+
+func (o overWhenAwaited) Done() <-chan struct{} {
+	o.cancel(errOver)
+	return o.Context.Done()
+}
+
+// late is a context whose deadline has passed, and whose timer is yet to tell so.
+type late struct{ context.Context }
+
+func (late) Deadline() (time.Time, bool) { return time.Unix(1, 0), true }
+
+// TestDeadlineComesBeforeItsTimer: until a context is over, its deadline makes no error of its own.
+func TestDeadlineComesBeforeItsTimer(t *testing.T) {
+	path := device(t, func(net.Conn) {})
+	c, err := DialUnix(late{t.Context()}, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
 // TestDialWaitsForRoom: a full backlog is waited for, as long as the context lasts.
 func TestDialWaitsForRoom(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "v")
@@ -262,9 +291,8 @@ func TestDialWaitsForRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if c, err := DialUnix(ctx, path); !errors.Is(err, syscall.EAGAIN) || !errors.Is(err, context.DeadlineExceeded) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if c, err := DialUnix(overWhenAwaited{ctx, cancel}, path); !errors.Is(err, syscall.EAGAIN) || !errors.Is(err, errOver) {
 		t.Errorf("%v, %v", c, err)
 	}
 	got := make(chan error)

@@ -42,16 +42,16 @@ func DialUnix(ctx context.Context, path string) (*net.UnixConn, error) {
 	}
 	var full error
 	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, lastPause) {
-		c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+		// It never blocks [connect(2), EAGAIN], so it needs no context: one that has just passed its deadline would make an
+		// error of its own, before ctx tells of its end.
+		c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 		if err == nil {
-			return c.(*net.UnixConn), nil
+			return c, nil
 		}
-		if !errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil {
+		if !errors.Is(err, syscall.EAGAIN) {
 			return nil, err
 		}
-		if errors.Is(err, syscall.EAGAIN) {
-			full = err
-		}
+		full = err
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
