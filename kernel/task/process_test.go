@@ -376,8 +376,8 @@ func TestSleepPrefersSignals(t *testing.T) {
 			t.Errorf("deadline: %v", err)
 		}
 	}
-	if th.CPUTime() < 0 || th.Process.CPUTime() < th.CPUTime()/2 {
-		t.Error("CPU time")
+	if used := th.CPUTime(); used <= 0 || th.Process.CPUTime() < used {
+		t.Errorf("CPU time %v, of the process %v", used, th.Process.CPUTime())
 	}
 }
 
