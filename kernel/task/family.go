@@ -81,6 +81,10 @@ func (f *Family) newIDLocked() (int, error) {
 func (f *Family) forget(tid int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.forgetLocked(tid)
+}
+
+func (f *Family) forgetLocked(tid int) {
 	delete(f.threads, tid)
 	f.tasks--
 }

@@ -274,7 +274,9 @@ func TestFutexRequeueRaces(t *testing.T) {
 func TestFutexWaitDoesNotAllocate(t *testing.T) {
 	w := newWorld(t)
 	th, waker := w.bareThread(), w.bareThread()
+	ended := make(chan struct{})
 	go func() { // waits and wakes in turn with the measured thread
+		defer close(ended)
 		for waker.FutexWait(dataAt+4, 0, 1, time.Time{}) == nil {
 			for {
 				if n, _ := th.Process.FutexWake(dataAt, 1, 1); n == 1 {
@@ -300,4 +302,5 @@ func TestFutexWaitDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations for a wait with a timeout", n)
 	}
 	waker.notify(nil, attExit)
+	<-ended // it looks at the memory
 }

@@ -223,7 +223,13 @@ func (t *Thread) Left() bool {
 // removeThread takes a thread that leaves off the books. The last one ends the process.
 func (p *Process) removeThread(t *Thread) {
 	t.Record.Remove()
+	// Who sees that the process doesn't have the thread any more doesn't see it in the family either.
+	p.family.mu.Lock()
 	p.mu.Lock()
+	if t.TID != p.PID {
+		p.family.forgetLocked(t.TID)
+	}
+	p.family.mu.Unlock()
 	delete(p.threads, t.TID)
 	t.Regs, t.Record, t.Local = nil, nil, nil // some of it is large, and a leader stays until its process has been waited for
 	p.pastCPU += t.CPUTime()
@@ -243,9 +249,6 @@ func (p *Process) removeThread(t *Thread) {
 		p.only = nil
 	}
 	p.mu.Unlock()
-	if t.TID != p.PID {
-		p.family.forget(t.TID)
-	}
 	p.tellOfStop()
 	if last {
 		p.release()
