@@ -89,17 +89,29 @@ func (w *world) request(c *vsock.Conn) {
 // wantLog waits for a line of the log.
 func (w *world) wantLog(want string) {
 	w.t.Helper()
+	w.wantLogs(want, 1)
+}
+
+// wantLogs waits for n such lines.
+func (w *world) wantLogs(want string, n int) {
+	w.t.Helper()
 	for {
 		w.mu.Lock()
-		found := slices.ContainsFunc(w.log, func(line string) bool { return strings.Contains(line, want) })
+		log := slices.Clone(w.log)
 		w.mu.Unlock()
-		if found {
+		found := 0
+		for _, line := range log {
+			if strings.Contains(line, want) {
+				found++
+			}
+		}
+		if found >= n {
 			return
 		}
 		select {
 		case <-w.asked:
 		case <-time.After(20 * time.Second):
-			w.t.Fatalf("no line with %q in the log: %q", want, w.log)
+			w.t.Fatalf("%d lines with %q in the log, want %d: %q", found, want, n, log)
 		}
 	}
 }
