@@ -70,21 +70,25 @@ func (b *Backend) serve() error {
 	}
 	for {
 		m, err := receive(b.conn)
-		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
-			return nil
-		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = fmt.Errorf("%w: it did not take the device in %v", ErrProtocol, b.HandshakeTime)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = catchFault(func() error { return b.handle(m) })
+			m.closeFiles()
 		}
-		err = catchFault(func() error { return b.handle(m) })
-		m.closeFiles()
+		if closed(err) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// closed tells whether an error is that the connection has been closed at either end, when something was to be read or answered.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // Close ends Serve.
@@ -108,11 +112,11 @@ func (b *Backend) handle(m *message) error {
 	if m.flags&flagNeedReply == 0 || b.protocol&protocolReplyAck == 0 {
 		return err
 	}
-	status := uint64(0)
 	if err != nil {
-		status = 1
+		replyU64(b.conn, m.request, 1) // err tells more than what comes of it
+		return err
 	}
-	return errors.Join(err, replyU64(b.conn, m.request, status))
+	return replyU64(b.conn, m.request, 0)
 }
 
 // set does what a message says that asks for nothing.

@@ -444,6 +444,17 @@ func TestBadFrontEnd(t *testing.T) {
 	}
 }
 
+// TestFrontEndGoesWithoutTheAnswer: one that is ended while it waits for an answer has gone as any other.
+func TestFrontEndGoesWithoutTheAnswer(t *testing.T) {
+	ours, theirs := vhosttest.Pair(t)
+	f := vhosttest.New(t, theirs, 2, 16)
+	f.Send(vhosttest.GetFeatures, nil)
+	theirs.Close()
+	if err := vhostuser.New(ours, &upper{stopped: make(chan error, 1)}).Serve(); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Nothing is left when a front-end goes: no descriptor, no mapping.
 func TestNothingIsLeft(t *testing.T) {
 	count := func() (n int) {
