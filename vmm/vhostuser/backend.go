@@ -32,8 +32,9 @@ type Backend struct {
 	memory *Memory // changed with all queues' locks held, so that one suffices to read it
 
 	mu     sync.Mutex
-	kicks  []*os.File // guarded by mu: the queues' eventfds, for Wake
-	broken error      // guarded by mu: why a ring has stopped
+	kicks  []*os.File    // guarded by mu: the queues' eventfds, for Wake
+	broken error         // guarded by mu: why a ring has stopped
+	told   chan struct{} // guarded by mu: closed when the device knows of it; nil before the first time
 }
 
 // New returns a Backend for a device. conn is its own from then on.
@@ -60,6 +61,7 @@ func (b *Backend) Serve() error {
 	}
 	b.memory.close()
 	b.unlockQueues()
+	b.awaitTold()
 	b.device.Stopped(err)
 	return err
 }
@@ -171,6 +173,7 @@ func (b *Backend) getVringBase(m *message) error {
 	q.stopLocked()
 	next := q.nextAvail
 	q.mu.Unlock()
+	b.awaitTold()
 	b.device.Stopped(nil)
 	answer := binary.NativeEndian.AppendUint32(nil, uint32(q.Index))
 	return reply(b.conn, m.request, binary.NativeEndian.AppendUint32(answer, uint32(next)))
@@ -293,24 +296,35 @@ func (b *Backend) unlockQueues() {
 	}
 }
 
-// fail stops the queues after the guest has broken one. The first reason is told to the device; a reset by the guest makes
-// a new start.
+// fail stops the queues after the guest has broken one, whose lock is held: so the guest can't have reset it since. The first
+// reason is told to the device; a reset by the guest makes a new start.
 func (b *Backend) fail(err error) {
 	b.mu.Lock()
-	first := b.broken == nil
-	if first {
-		b.broken = err
+	defer b.mu.Unlock()
+	if b.broken != nil {
+		return
 	}
+	b.broken = err
+	told := make(chan struct{})
+	b.told = told
+	// Whoever found it may hold locks of the device's: it hears of it from a goroutine that holds none.
+	go func() {
+		defer close(told)
+		for _, q := range b.queues {
+			q.mu.Lock() // what was taking chains of it has ended
+			q.mu.Unlock()
+		}
+		b.device.Stopped(err)
+	}()
+}
+
+// awaitTold waits until the device knows of a ring that is broken: it must not take the news for that of what comes after a reset.
+func (b *Backend) awaitTold() {
+	b.mu.Lock()
+	told := b.told
 	b.mu.Unlock()
-	if first {
-		// Whoever found it may hold locks of the device's: it hears of it from a goroutine that holds none.
-		go func() {
-			for _, q := range b.queues {
-				q.mu.Lock() // what was taking chains of it has ended
-				q.mu.Unlock()
-			}
-			b.device.Stopped(err)
-		}()
+	if told != nil {
+		<-told
 	}
 }
 
@@ -320,18 +334,17 @@ func (b *Backend) isBroken() bool {
 	return b.broken != nil
 }
 
-// guarded calls f with the queue's lock, unless a queue is broken. After an error the queue does not run any more.
-func (q *Queue) guarded(f func() error) error {
+// guarded calls f with the queue's lock, unless a queue is broken. After an error no queue runs any more.
+func (q *Queue) guarded(f func() error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.backend.isBroken() {
-		return nil
+		return
 	}
-	err := catchFault(f)
-	if err != nil {
+	if err := catchFault(f); err != nil {
 		q.desc = nil
+		q.backend.fail(fmt.Errorf("queue %d: %w", q.Index, err))
 	}
-	return err
 }
 
 // catchFault calls f, which touches the guest's memory: if the front-end has shortened the files of it, that raises

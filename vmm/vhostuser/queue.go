@@ -64,7 +64,7 @@ type Chain struct {
 // chain: if not, that stays the first, and Each ends; nor will the guest notify then, so whoever left it must call Each
 // again. An error of f is the guest's and stops the device.
 func (q *Queue) Each(f func(c *Chain) (written int, used bool, err error)) {
-	err := q.guarded(func() error {
+	q.guarded(func() error {
 		if q.desc == nil {
 			return nil
 		}
@@ -101,9 +101,6 @@ func (q *Queue) Each(f func(c *Chain) (written int, used bool, err error)) {
 		}
 		return nil
 	})
-	if err != nil {
-		q.backend.fail(fmt.Errorf("queue %d: %w", q.Index, err))
-	}
 }
 
 // availIndex returns the driver's index, with acquire order. The index is 2 bytes behind the start of a ring that is aligned to

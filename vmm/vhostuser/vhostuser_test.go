@@ -20,6 +20,7 @@ import (
 type upper struct {
 	backend *vhostuser.Backend
 	leave   chan struct{} // if not nil, chains stay in the queue until it is closed
+	learn   chan struct{} // if not nil, Stopped takes until it is closed
 	stopped chan error
 
 	mu   sync.Mutex
@@ -32,6 +33,9 @@ func (u *upper) Queues() int      { return 2 }
 func (u *upper) Stopped(err error) {
 	if err != nil {
 		u.stopped <- err
+		if u.learn != nil {
+			<-u.learn
+		}
 	}
 }
 
@@ -354,6 +358,40 @@ func TestBrokenRings(t *testing.T) {
 			w.offer(w.Queues[1], "hello")
 			w.want(w.Queues[1], "HELLO")
 		})
+	}
+}
+
+// TestResetMendsABrokenRing: whenever it comes, what was wrong before has no part in what follows.
+func TestResetMendsABrokenRing(t *testing.T) {
+	w := newWorld(t)
+	const rounds = 200
+	w.device.stopped = make(chan error, rounds) // nobody asks
+	for range rounds {
+		w.Start(basic)
+		w.offer(w.Queues[1], "hello")
+		w.want(w.Queues[1], "HELLO")
+		w.Queues[1].Offer(16)
+		w.Stop()
+	}
+}
+
+// TestDeviceLearnsOfABrokenRingBeforeTheReset: not later, when it would be about the rings of a guest that has begun anew.
+func TestDeviceLearnsOfABrokenRingBeforeTheReset(t *testing.T) {
+	w := newWorld(t)
+	w.device.learn = make(chan struct{})
+	w.Start(basic)
+	w.offer(w.Queues[1], "error")
+	<-w.device.stopped
+	w.Send(vhosttest.GetVringBase, vhosttest.State(0, 0))
+	w.Conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	answer, err := w.Answer(vhosttest.GetVringBase)
+	close(w.device.learn)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the reset is over before the device knows why: % x, %v", answer, err)
+	}
+	w.Conn.SetReadDeadline(time.Time{})
+	if _, err := w.Answer(vhosttest.GetVringBase); err != nil {
+		t.Error(err)
 	}
 }
 
