@@ -18,9 +18,6 @@ type Backend struct {
 	// HandshakeTime is how long the front-end may take, from Serve on, until it says that it owns the device, which QEMU does at
 	// once; 0: no bound. What comes then depends on the guest.
 	HandshakeTime time.Duration
-	// LookAgain is how long after the last chain a queue is looked at once more, without a notification; New sets it to a
-	// millisecond. By then what a processor holds back is long to be seen.
-	LookAgain time.Duration
 
 	device Device
 	conn   *net.UnixConn
@@ -39,7 +36,7 @@ type Backend struct {
 
 // New returns a Backend for a device. conn is its own from then on.
 func New(conn *net.UnixConn, d Device) *Backend {
-	b := &Backend{LookAgain: time.Millisecond, device: d, conn: conn, memory: new(Memory), kicks: make([]*os.File, d.Queues())}
+	b := &Backend{device: d, conn: conn, memory: new(Memory), kicks: make([]*os.File, d.Queues())}
 	for i := range d.Queues() {
 		b.queues = append(b.queues, &Queue{Index: i, backend: b})
 	}

@@ -124,11 +124,15 @@ func (q *Queue) available() (int, error) {
 // sleeping tells whether there is nothing to take after the guest has been asked to notify.
 func (q *Queue) sleeping() bool { return q.availIndex() == q.nextAvail }
 
+// lookAgainTime is how long after the last chain a queue is looked at once more, without a notification. By then what a processor
+// holds back is long to be seen.
+const lookAgainTime = time.Millisecond
+
 // lookAgain has Kick called a little later, as if the guest had notified. The guest stores its index, and then loads whether the
 // device wants to know; for a guest with one CPU, QEMU 7.2 translates the barrier between them to nothing (tcg_gen_mb), and so
 // the guest can have seen that the device looks anyway when the device sees that there is nothing, and sleeps.
 func (q *Queue) lookAgain() {
-	q.kick.SetReadDeadline(time.Now().Add(q.backend.LookAgain))
+	q.kick.SetReadDeadline(time.Now().Add(lookAgainTime))
 }
 
 // hush tells the guest not to notify [virtio 2.7.10]. With avail_event nothing is to be done: it stays behind.

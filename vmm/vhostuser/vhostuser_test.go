@@ -19,8 +19,9 @@ import (
 // upper is a device that writes what it reads in capitals, as far as there is room.
 type upper struct {
 	backend *vhostuser.Backend
-	leave   chan struct{} // if not nil, chains stay in the queue until it is closed
-	learn   chan struct{} // if not nil, Stopped takes until it is closed
+	leave   chan struct{}           // if not nil, chains stay in the queue until it is closed
+	learn   chan struct{}           // if not nil, Stopped takes until it is closed
+	slept   func(index, chains int) // if not nil, called when a queue has gone to sleep after so many chains
 	stopped chan error
 
 	mu   sync.Mutex
@@ -40,6 +41,7 @@ func (u *upper) Stopped(err error) {
 }
 
 func (u *upper) Kick(q *vhostuser.Queue) {
+	chains := 0
 	q.Each(func(c *vhostuser.Chain) (int, bool, error) {
 		if u.leave != nil {
 			select {
@@ -48,6 +50,7 @@ func (u *upper) Kick(q *vhostuser.Queue) {
 				return 0, false, nil
 			}
 		}
+		chains++
 		u.mu.Lock()
 		u.read = append(u.read, len(c.Read))
 		u.mu.Unlock()
@@ -61,6 +64,9 @@ func (u *upper) Kick(q *vhostuser.Queue) {
 		}
 		return n, true, nil
 	})
+	if u.slept != nil {
+		u.slept(q.Index, chains)
+	}
 }
 
 // world is the device with a front-end.
@@ -70,17 +76,14 @@ type world struct {
 	ended  chan error // what Serve returned
 }
 
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	return newWorldWith(t, time.Millisecond)
-}
-
-func newWorldWith(t testing.TB, lookAgain time.Duration) *world {
+func newWorld(t testing.TB, change ...func(*upper)) *world {
 	t.Helper()
 	ours, theirs := vhosttest.Pair(t)
 	w := &world{FrontEnd: vhosttest.New(t, theirs, 2, 16), device: &upper{stopped: make(chan error, 10)}, ended: make(chan error, 1)}
 	w.device.backend = vhostuser.New(ours, w.device)
-	w.device.backend.LookAgain = lookAgain
+	for _, change := range change {
+		change(w.device)
+	}
 	done := make(chan struct{})
 	go func() {
 		w.ended <- w.device.backend.Serve()
@@ -178,16 +181,33 @@ func TestReplyAck(t *testing.T) {
 	}
 }
 
-// A guest that misses that it should notify isn't forgotten.
+// A guest that misses that it should notify isn't forgotten. Its second chain comes when the queue has gone to sleep after the
+// first, and before it looks again.
 func TestLostNotification(t *testing.T) {
-	w := newWorldWith(t, 500*time.Millisecond)
-	w.Start(basic | vhosttest.EventIdx)
+	started, offered := make(chan struct{}), make(chan *vhosttest.Queue)
+	start := sync.OnceFunc(func() { close(started) })
+	again := sync.OnceFunc(func() { (<-offered).OfferQuietly(2) })
+	w := newWorld(t, func(u *upper) {
+		u.slept = func(index, chains int) {
+			if index == 0 && chains == 0 {
+				start()
+			} else if index == 0 {
+				again()
+			}
+		}
+	})
 	q := w.Queues[0]
+	w.Start(basic | vhosttest.EventIdx)
+	<-started // and no other notification is on its way
+	copy(w.Memory[q.Buffer(2):], "again")
+	q.Desc(2, q.Buffer(2), 5, vhosttest.Next, 3)
+	q.Desc(3, q.Buffer(3), 100, vhosttest.Write, 0)
 	w.offer(q, "hello")
+	offered <- q
 	w.want(q, "HELLO")
-	copy(w.Memory[q.Buffer(0):], "again")
-	q.OfferQuietly(0)
-	w.want(q, "AGAIN")
+	if head, n := q.Await(); head != 2 || string(w.Memory[q.Buffer(3):][:n]) != "AGAIN" {
+		t.Errorf("chain %d with %d bytes", head, n)
+	}
 }
 
 // A buffer of the guest may lie in two regions.
@@ -256,9 +276,8 @@ func TestCallReplaced(t *testing.T) {
 
 // A chain that the device has left is the first when Wake makes it look again.
 func TestLeftChain(t *testing.T) {
-	w := newWorld(t)
 	leave := make(chan struct{})
-	w.device.leave = leave
+	w := newWorld(t, func(u *upper) { u.leave = leave })
 	w.Start(basic)
 	w.offer(w.Queues[0], "hello")
 	w.Ask(vhosttest.GetFeatures, nil)
@@ -363,9 +382,8 @@ func TestBrokenRings(t *testing.T) {
 
 // TestResetMendsABrokenRing: whenever it comes, what was wrong before has no part in what follows.
 func TestResetMendsABrokenRing(t *testing.T) {
-	w := newWorld(t)
 	const rounds = 200
-	w.device.stopped = make(chan error, rounds) // nobody asks
+	w := newWorld(t, func(u *upper) { u.stopped = make(chan error, rounds) }) // nobody asks
 	for range rounds {
 		w.Start(basic)
 		w.offer(w.Queues[1], "hello")
@@ -377,8 +395,7 @@ func TestResetMendsABrokenRing(t *testing.T) {
 
 // TestDeviceLearnsOfABrokenRingBeforeTheReset: not later, when it would be about the rings of a guest that has begun anew.
 func TestDeviceLearnsOfABrokenRingBeforeTheReset(t *testing.T) {
-	w := newWorld(t)
-	w.device.learn = make(chan struct{})
+	w := newWorld(t, func(u *upper) { u.learn = make(chan struct{}) })
 	w.Start(basic)
 	w.offer(w.Queues[1], "error")
 	<-w.device.stopped
