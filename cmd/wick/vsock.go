@@ -128,9 +128,9 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// sendDelay is how long a write may take to fail after the other side has closed the connection: it is about to, or there is
-// none, as nothing has come from standard input.
-const sendDelay = 100 * time.Millisecond
+// lastInput is how long standard input may take to bring more after the other side has closed the connection: what does not fit
+// any more.
+const lastInput = 100 * time.Millisecond
 
 // errUnsent tells that the other side has closed the connection before it got everything.
 var errUnsent = errors.New("the connection was closed before all of standard input was taken")
@@ -140,8 +140,11 @@ func connectStdio(ctx context.Context, c *hybrid.Conn, in io.Reader, out io.Writ
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	sent := make(chan error, 1)
+	source := &source{Reader: in}
+	source.work.Lock()
 	go func() {
-		_, err := io.Copy(c, in)
+		defer source.work.Unlock()
+		_, err := io.Copy(c, source)
 		if closed(err) {
 			err = errUnsent
 		} else if err == nil {
@@ -171,9 +174,27 @@ func connectStdio(ctx context.Context, c *hybrid.Conn, in io.Reader, out io.Writ
 	select {
 	case err := <-sent:
 		return err
-	case <-time.After(sendDelay):
+	case <-time.After(lastInput):
+	}
+	source.work.Lock() // what has come fails to be sent
+	select {
+	case err := <-sent:
+		return err
+	default:
 		return ctx.Err()
 	}
+}
+
+// source is standard input. Who reads from it holds work but for as long as there is nothing to be had.
+type source struct {
+	io.Reader
+	work sync.Mutex
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.work.Unlock()
+	defer s.work.Lock()
+	return s.Reader.Read(p)
 }
 
 // closed tells whether an error of a socket is that the other side has closed it.

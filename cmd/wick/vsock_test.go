@@ -108,6 +108,27 @@ func TestVsockConnectTellsWhatIsUnsent(t *testing.T) {
 	}
 }
 
+// TestSourceIsAtWorkUnlessItWaits: between what it has read and the next Read there is something to be sent.
+func TestSourceIsAtWorkUnlessItWaits(t *testing.T) {
+	in, out := io.Pipe()
+	s := &source{Reader: in}
+	s.work.Lock()
+	waits := make(chan struct{})
+	go func() {
+		s.work.Lock() // while Read waits
+		close(waits)
+		s.work.Unlock()
+		out.Write([]byte("x"))
+	}()
+	if n, err := s.Read(make([]byte, 10)); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	<-waits
+	if s.work.TryLock() {
+		t.Error("what was read is taken for sent")
+	}
+}
+
 // TestVsockServeSeesThroughLinks: a socket has one place, by whatever folder it is named.
 func TestVsockServeSeesThroughLinks(t *testing.T) {
 	dir := t.TempDir()
