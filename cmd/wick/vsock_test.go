@@ -146,7 +146,7 @@ func TestVsockServeSeesThroughLinks(t *testing.T) {
 // dialWhenThere connects to a socket that is about to be made.
 func dialWhenThere(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		c, err := net.Dial("unix", path)
 		if err == nil {
 			c.SetDeadline(end)
@@ -258,7 +258,7 @@ func TestVsockArguments(t *testing.T) {
 
 // testOptions are those of a serve in a test.
 func testOptions(t *testing.T) serveOptions {
-	return serveOptions{wait: 20 * time.Second, conns: 100, hello: 20 * time.Second, print: func(cid uint32, line string) { t.Logf("%d: %s", cid, line) }}
+	return serveOptions{wait: time.Minute, conns: 100, hello: time.Minute, print: func(cid uint32, line string) { t.Logf("%d: %s", cid, line) }}
 }
 
 // TestVsockServe has two machines, one of which is started twice.
