@@ -250,8 +250,7 @@ func TestLostInterrupt(t *testing.T) {
 	expect(t, received, frame(60, 0))
 	m.LoseInterrupts(1 << 30)
 	for i := 0; counter(d, InterruptsLost) < 3; i++ {
-		// Without a pause all frames might come while the driver looks anyway.
-		time.Sleep(time.Millisecond)
+		awaitQuiet(d) // else all frames might come while the driver looks anyway
 		deliver(t, m, frame(60, i))
 		expect(t, received, frame(60, i))
 	}
