@@ -12,7 +12,7 @@ import (
 
 // pollNow polls without waiting and renders what came, POLLNVAL as "nval".
 func pollNow(t *check.T, fds ...unix.PollFd) string {
-	n, err := unix.Poll(fds, 0)
+	n, err := t.Poll(fds, 0)
 	t.Must(err)
 	var words []string
 	for _, p := range fds {

@@ -235,14 +235,14 @@ func inotifyRead(t *check.T) {
 	w := newWatcher(t)
 	w.watch(dir, unix.IN_CREATE)
 	poll := []unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(poll, 0)
+	n, err := t.Poll(poll, 0)
 	t.Must(err)
 	check.Equal(t, "nothing yet", n, 0)
 	done := make(chan error)
 	go func() {
 		done <- os.WriteFile(filepath.Join(dir, "a-name-of-17-bytes"), nil, 0o644)
 	}()
-	n, err = unix.Poll(poll, 10000)
+	n, err = t.Poll(poll, 10000)
 	t.Must(err)
 	check.Equal(t, "readable", n, 1)
 	t.Must(<-done)

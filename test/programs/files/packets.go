@@ -58,7 +58,7 @@ func pipePackets(t *check.T) {
 	_, err = unix.Write(w, []byte("x"))
 	t.WantErr("write of packet 17", err, unix.EAGAIN)
 	p := []unix.PollFd{{Fd: int32(w), Events: unix.POLLOUT}}
-	_, err = unix.Poll(p, 0)
+	_, err = t.Poll(p, 0)
 	t.Must(err)
 	check.Equal(t, "poll of a full pipe", p[0].Revents, 0)
 	_, err = unix.FcntlInt(uintptr(w), unix.F_SETPIPE_SZ, 4096)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,17 +36,6 @@ func recv(fd int, buf []byte, flags int) (int, error) {
 	}
 }
 
-// undisturbed calls f on a thread that the runtime doesn't preempt by its signal, which would end a call that has a time-out
-// [signal(7)], and one that waits for more than has come [recv(2), MSG_WAITALL].
-func undisturbed(t *check.T, f func()) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var before unix.Sigset_t
-	t.Must(unix.PthreadSigmask(unix.SIG_BLOCK, &unix.Sigset_t{Val: [16]uint64{1 << (unix.SIGURG - 1)}}, &before))
-	defer func() { t.Must(unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)) }()
-	f()
-}
-
 // messages checks the flags of recv(2), and the vectors of sendmsg(2) and recvmsg(2).
 func messages(t *check.T) {
 	a, b := rawPair(t)
@@ -75,7 +63,7 @@ func messages(t *check.T) {
 			unix.Write(b, []byte(piece))
 		}
 	}()
-	undisturbed(t, func() { n, err = recv(a, buf[:6], unix.MSG_WAITALL) })
+	t.Undisturbed(func() { n, err = recv(a, buf[:6], unix.MSG_WAITALL) })
 	t.Must(err)
 	check.Equal(t, "MSG_WAITALL", string(buf[:n]), "abcdef")
 
@@ -106,7 +94,7 @@ func blockingCalls(t *check.T) {
 
 	t.Must(unix.SetsockoptTimeval(a, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 20000}))
 	start := time.Now()
-	undisturbed(t, func() { _, err = unix.Read(a, make([]byte, 1)) })
+	t.Undisturbed(func() { _, err = unix.Read(a, make([]byte, 1)) })
 	t.WantErr("read with SO_RCVTIMEO", err, unix.EAGAIN)
 	if took := time.Since(start); took < 15*time.Millisecond {
 		t.Errorf("a time-out of 20 ms took %v", took)
