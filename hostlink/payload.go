@@ -111,7 +111,7 @@ type BootTimes struct {
 	Ground  uint64 // the layer below the Go runtime
 	Runtime uint64 // the Go runtime
 	Kernel  uint64 // the kernel's main function
-	Ready   uint64 // the frame Ready had been sent
+	Ready   uint64 // the frame Ready was about to be sent
 	Program uint64 // the program's first instruction
 }
 

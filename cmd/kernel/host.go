@@ -101,7 +101,7 @@ func openPort(d *virtioDevice) (*virtioconsole.Port, error) {
 type wickHost struct {
 	*console.Console
 	program atomic.Pointer[linux.Process]
-	ready   atomic.Uint64 // what ground.Uptime was when the host had been told that the guest listens
+	ready   atomic.Uint64 // what ground.Uptime was when the host was about to be told that the guest listens
 }
 
 // Stream implements vfs.Console.

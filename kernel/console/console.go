@@ -42,7 +42,7 @@ type Config struct {
 	// another size of the terminal. They run on the receiving goroutine and must not wait.
 	Signal func(number uint8)
 	Resize func()
-	// Ready, if not nil, is called when the host has been told that the guest listens, on the sending goroutine.
+	// Ready, if not nil, is called when the host is about to be told that the guest listens, on the sending goroutine.
 	Ready func()
 }
 

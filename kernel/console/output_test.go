@@ -291,11 +291,24 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// TestReadyIsTimedBeforeTheHostHasIt: a time taken after might be later than that at which the host took it.
+func TestReadyIsTimedBeforeTheHostHasIt(t *testing.T) {
+	ready := make(chan struct{})
+	_, h := startSilent(t, Config{Ready: func() { close(ready) }}, nil)
+	var first [1]byte
+	if _, err := h.toHost.Read(first[:]); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ready:
+	default:
+		t.Error("the host has read Ready, and the guest has not taken the time")
+	}
+}
+
 // TestTimingComesBeforeOutput: the host knows the stages of the boot when the program's first output arrives.
 func TestTimingComesBeforeOutput(t *testing.T) {
-	ready := make(chan struct{})
-	c, h := start(t, Config{Ready: func() { close(ready) }})
-	<-ready
+	c, h := start(t, Config{})
 	times := hostlink.BootTimes{Stub: 1, Program: 2}
 	c.Timing(times)
 	c.Stream(1).Write([]byte("output"))

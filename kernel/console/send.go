@@ -14,12 +14,12 @@ func (c *Console) send() {
 		if room {
 			c.notify(waiter.WritableEvents)
 		}
+		if first && c.ready != nil {
+			c.ready()
+		}
 		if _, err := c.channel.Write(next); err != nil {
 			c.fail(err)
 			return
-		}
-		if first && c.ready != nil {
-			c.ready()
 		}
 	}
 }
