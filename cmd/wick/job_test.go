@@ -15,9 +15,19 @@ import (
 )
 
 // playShell is a shell that starts its arguments as a background job and obeys descriptor 3:
-// "f" brings the job to the foreground, "t" terminates it. The job's standard output is descriptor 4.
+// "f" brings the job to the foreground as bash does with one that runs, without a SIGCONT; "t" terminates it. Before "f" the terminal
+// has the modes in which the shell edits its line. The job's standard output is descriptor 4.
 func playShell() {
 	os.Setenv(envRole, "wick")
+	cooked, err := unix.IoctlGetTermios(0, unix.TCGETS)
+	if err != nil {
+		fail("%v", err)
+	}
+	edit := *cooked
+	edit.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(0, unix.TCSETSW, &edit); err != nil {
+		fail("%v", err)
+	}
 	job := exec.Command(os.Args[0], os.Args[1:]...)
 	job.Stdin, job.Stdout, job.Stderr = os.Stdin, os.NewFile(4, "output"), os.Stderr
 	job.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -31,10 +41,12 @@ func playShell() {
 		}
 		switch order[0] {
 		case 'f':
+			if err := unix.IoctlSetTermios(0, unix.TCSETSW, cooked); err != nil {
+				fail("%v", err)
+			}
 			if err := unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, job.Process.Pid); err != nil {
 				fail("%v", err)
 			}
-			job.Process.Signal(syscall.SIGCONT)
 		case 't':
 			job.Process.Signal(syscall.SIGTERM)
 			job.Wait()
@@ -91,7 +103,9 @@ func TestBackgroundJob(t *testing.T) {
 	r := &running{T: t, wick: shell.Process, out: bufio.NewReader(out), wait: shell.Wait,
 		state: func() *os.ProcessState { return shell.ProcessState }}
 	r.findQEMU() // the fake guest has set modes and given credit before
-	if now := termios(t, slave); now != before {
+	edit := before
+	edit.Lflag &^= unix.ECHO
+	if now := termios(t, slave); now != edit {
 		t.Errorf("a job in the background has set modes: %+v", now)
 	}
 	master.WriteString("x\n")

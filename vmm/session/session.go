@@ -85,6 +85,9 @@ func (s *Session) Run() Result {
 	go s.out.run(s.Link, s.done)
 	go s.forwardStdin()
 	go s.handleSignals()
+	if s.Terminal != nil {
+		go s.watchForeground()
+	}
 	if s.BootTimeout > 0 {
 		go s.watchBoot()
 	}

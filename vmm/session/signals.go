@@ -62,9 +62,37 @@ func (s *Session) handleSignal(sig syscall.Signal) {
 		s.suspend()
 	case syscall.SIGCONT:
 		s.VM.Resume()
-		if s.Terminal != nil {
-			s.Terminal.Continued()
-			s.sendWindow() // it may have changed in the meantime
+		s.continued()
+	}
+}
+
+// continued does what is due when the terminal is ours again.
+func (s *Session) continued() {
+	if s.Terminal != nil {
+		s.Terminal.Continued()
+		s.sendWindow() // it may have changed in the meantime
+	}
+}
+
+// awaitForeground waits until the terminal is ours again; it returns false if the session ends before.
+func (s *Session) awaitForeground() bool {
+	if !s.Terminal.AwaitForeground(s.done) {
+		return false
+	}
+	s.continued()
+	return true
+}
+
+// watchForeground sets modes that wait for the foreground when it has come.
+func (s *Session) watchForeground() {
+	for {
+		select {
+		case <-s.Terminal.Deferred():
+			if !s.awaitForeground() {
+				return
+			}
+		case <-s.done:
+			return
 		}
 	}
 }
@@ -83,7 +111,7 @@ func (s *Session) stop(sig syscall.Signal) {
 // suspend does what Ctrl-Z does to a program, the machine included. SIGCONT undoes it.
 func (s *Session) suspend() {
 	if s.Terminal != nil {
-		s.Terminal.Restore()
+		s.Terminal.Suspend()
 	}
 	s.VM.Pause()
 	syscall.Kill(syscall.Getpid(), syscall.SIGSTOP)

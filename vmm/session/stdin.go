@@ -35,7 +35,7 @@ func (s *Session) forwardStdin() {
 		case err == nil:
 		case errors.Is(err, syscall.EIO) && s.terminalStdin():
 			// Only the foreground may read the terminal [POSIX 11.1.4]. It may be ours again by now.
-			if !s.Terminal.AwaitForeground(s.done) {
+			if !s.awaitForeground() {
 				return
 			}
 		default: // the end, or an error: there is nothing more to come

@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,12 +15,19 @@ type Terminal struct {
 	fd    int  // a descriptor of it
 	stdin bool // standard input is one
 
-	mu         sync.Mutex
-	saved      unix.Termios    // guarded by mu; what to set back
-	modes      *hostlink.Modes // guarded by mu; what the program wants, nil if it never said
-	changed    bool            // guarded by mu; the terminal is not as saved
-	foreground chan struct{}   // guarded by mu; closed and renewed by Continued
+	deferred chan struct{} // has a token after modes were not set in the background
+
+	mu       sync.Mutex
+	saved    unix.Termios    // guarded by mu; what to set back
+	stale    bool            // guarded by mu; others have had the terminal since it was saved
+	modes    *hostlink.Modes // guarded by mu; what the program wants, nil if it never said
+	changed  bool            // guarded by mu; the terminal is not as saved
+	restored bool            // guarded by mu; Restore has been called
 }
+
+// foregroundPoll is how often wick looks whether it has come to the foreground. A shell need not tell: bash's fg sends no SIGCONT to
+// a job that runs.
+const foregroundPoll = 50 * time.Millisecond
 
 // OpenTerminal looks which of the descriptors 0, 1 and 2 are terminals. The first of them is
 // the terminal; it is nil if there is none.
@@ -33,10 +41,14 @@ func OpenTerminal() (*Terminal, [3]bool) {
 		}
 		is[fd] = true
 		if t == nil {
-			t = &Terminal{fd: fd, stdin: fd == 0, saved: *saved, foreground: make(chan struct{})}
+			t = newTerminal(fd, *saved)
 		}
 	}
 	return t, is
+}
+
+func newTerminal(fd int, saved unix.Termios) *Terminal {
+	return &Terminal{fd: fd, stdin: fd == 0, saved: saved, deferred: make(chan struct{}, 1)}
 }
 
 // Size returns the size of the terminal, false if it has none.
@@ -59,7 +71,7 @@ func (t *Terminal) HungUp() bool {
 }
 
 // Apply sets the modes that the program has set. In the background, where the terminal belongs
-// to somebody else, they wait for Continued.
+// to somebody else, they wait for Continued, and Deferred tells.
 func (t *Terminal) Apply(modes hostlink.Modes) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,9 +80,18 @@ func (t *Terminal) Apply(modes hostlink.Modes) {
 }
 
 func (t *Terminal) applyLocked() {
-	if t.modes == nil || t.InBackground() {
+	if t.modes == nil || t.restored {
 		return
 	}
+	if t.InBackground() {
+		t.stale = true
+		select {
+		case t.deferred <- struct{}{}:
+		default:
+		}
+		return
+	}
+	t.saveLocked()
 	next := t.saved
 	next.Lflag, next.Iflag, next.Oflag = t.modes.Lflag, t.modes.Iflag, t.modes.Oflag
 	if next.Lflag&unix.ICANON == 0 {
@@ -84,10 +105,33 @@ func (t *Terminal) applyLocked() {
 	}
 }
 
-// Restore sets the terminal back as wick found it.
+// saveLocked takes what the terminal is now for what to set back, if it was somebody else's meanwhile: a shell that edits its line
+// has other modes than those that it gives to its jobs.
+func (t *Terminal) saveLocked() {
+	if !t.stale || t.changed {
+		return
+	}
+	if now, err := unix.IoctlGetTermios(t.fd, unix.TCGETS); err == nil {
+		t.saved, t.stale = *now, false
+	}
+}
+
+// Suspend sets the terminal back as wick found it, until Continued.
+func (t *Terminal) Suspend() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.setBackLocked()
+}
+
+// Restore sets the terminal back as wick found it, for good.
 func (t *Terminal) Restore() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.restored = true
+	t.setBackLocked()
+}
+
+func (t *Terminal) setBackLocked() {
 	if t.changed && !t.InBackground() {
 		unix.IoctlSetTermios(t.fd, unix.TCSETSW, &t.saved)
 	}
@@ -108,28 +152,24 @@ func (t *Terminal) InBackground() bool {
 	return err == nil && group != unix.Getpgrp()
 }
 
-// Continued does what is due after SIGCONT, by which a shell announces the foreground.
+// Continued sets the program's modes again, after SIGCONT or when the foreground has come.
 func (t *Terminal) Continued() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.applyLocked()
-	close(t.foreground)
-	t.foreground = make(chan struct{})
 }
+
+// Deferred has a token after modes could not be set in the background.
+func (t *Terminal) Deferred() <-chan struct{} { return t.deferred }
 
 // AwaitForeground waits until the terminal may be read; it returns false when done is closed first.
 func (t *Terminal) AwaitForeground(done <-chan struct{}) bool {
-	for {
-		t.mu.Lock()
-		changed := t.foreground
-		t.mu.Unlock()
-		if !t.InBackground() {
-			return true
-		}
+	for t.InBackground() {
 		select {
-		case <-changed:
+		case <-time.After(foregroundPoll):
 		case <-done:
 			return false
 		}
 	}
+	return true
 }

@@ -22,7 +22,9 @@ func onPTY(t *testing.T) (*Terminal, *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Terminal{fd: fd, stdin: true, saved: *saved, foreground: make(chan struct{})}, master
+	term := newTerminal(fd, *saved)
+	term.stdin = true
+	return term, master
 }
 
 func termios(t *testing.T, term *Terminal) unix.Termios {
@@ -79,13 +81,21 @@ func TestContinuedAppliesAgain(t *testing.T) {
 		t.Error("changed without a reason")
 	}
 	term.Apply(hostlink.Modes{Oflag: before.Oflag})
-	term.Restore()
+	term.Suspend()
+	if termios(t, term) != before {
+		t.Error("not set back while suspended")
+	}
 	term.Continued()
 	if termios(t, term).Lflag != 0 {
 		t.Error("the program's modes are not back after SIGCONT")
 	}
 	if !term.AwaitForeground(nil) {
 		t.Error("a terminal that does not control us has no background")
+	}
+	term.Restore()
+	term.Continued() // a signal that came while wick was about to end
+	if termios(t, term) != before {
+		t.Error("the program's modes are set after the end")
 	}
 }
 
