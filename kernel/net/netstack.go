@@ -105,6 +105,14 @@ func oneProcessor() (restore func()) {
 	return func() { runtime.GOMAXPROCS(before) }
 }
 
+// withoutRACK has losses found by SACK alone [RFC 6675], and the retransmission timer run whenever something is
+// unacknowledged [RFC 6298 5.1].
+//
+// DEVIATION: Linux uses RACK-TLP [RFC 8985]. The engine's stops that timer for the probe's, and starts it again after the
+// probe only if it counts segments as outstanding; after a recovery it counts too few. Then nothing is sent again, ever,
+// if the probe is lost, too (docs/socket-layer.md).
+const withoutRACK tcpip.TCPRecovery = 0
+
 // configureTCP sets what all TCP endpoints begin with.
 func (n *netstack) configureTCP(o *Options) error {
 	sack := tcpip.TCPSACKEnabled(true)
@@ -113,7 +121,8 @@ func (n *netstack) configureTCP(o *Options) error {
 	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: 131072, Max: o.MaxBuffer}
 	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: 131072, Max: o.MaxBuffer}
 	wait := tcpip.TCPTimeWaitTimeoutOption(o.TimeWait)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &nagle, &moderate, &rcv, &snd, &wait} {
+	recovery := withoutRACK
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &nagle, &moderate, &rcv, &snd, &wait, &recovery} {
 		if err := n.stack.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
 			return errno(err)
 		}
