@@ -182,7 +182,7 @@ static int is(const struct slot *s, int number) { return (int)s->call.number == 
 
 /* spare keeps calls that change mappings away from the fuzzer's own, which is its image and the stack of the main thread, and
  * from the last page that can be mapped, where pointers to nothing lead. */
-static u64 main_stack;
+static u64 main_stack, first_break;
 extern char __executable_start[], _end[];
 
 static int hits(u64 start, u64 length)
@@ -208,8 +208,8 @@ static void spare(struct slot *s, struct call *c)
 		a[3] &= ~(u64)(MAP_FIXED | MAP_FIXED_NOREPLACE);
 	if (c->number == SYS_mmap && one_in(s, 2))
 		a[3] |= MAP_PRIVATE | MAP_ANONYMOUS;
-	if (c->number == SYS_brk && (a[0] - raw(SYS_brk, 0, 0, 0, 0) + (1 << 20)) >> 21)
-		a[0] = 0;
+	if (c->number == SYS_brk && ((a[0] - raw(SYS_brk, 0, 0, 0, 0) + (1 << 20)) >> 21 || a[0] > first_break + (4 << 20)))
+		a[0] = 0; /* in the long run a random walk would take all memory */
 }
 
 static int is_known(int number)
@@ -539,7 +539,7 @@ static void control(u64 seed, u64 seconds)
 		for (int i = 0; i < threads; i++)
 			watch(&slots[i], tick_ms);
 		if (plant)
-			((volatile u64 *)slots[0].data)[5] = kernel_bases[2] + 0x123;
+			((volatile u64 *)slots[0].data)[5] = KERNEL_BASE(2) + 0x123;
 		now = clock_ms();
 		if (now < tidied + 1000)
 			continue;
@@ -591,6 +591,7 @@ int main(int argc, char **argv)
 		memory *= 2;
 	find_kernel(memory);
 	main_stack = (u64)&name;
+	first_break = raw(SYS_brk, 0, 0, 0, 0);
 	if (mprotect(constant.data, PAGE, PROT_READ) != 0 || mprotect(constant.guard, PAGE, PROT_NONE) != 0)
 		return 2;
 	for (int i = 0; i < threads; i++)

@@ -22,9 +22,11 @@
 
 /*
  * Where wick's kernel has its map of physical memory, its heap and its text. Addresses that the fuzzer makes are only in registers
- * and in shared, and end in TAG to be known in a log. The program's own file is never read: code may look like anything.
+ * and in shared, and end in TAG to be known in a log. The program's own file is never read: code may look like anything. A call may
+ * copy its code and its data all the same, so neither has such an address: here are complements, which the compiler doesn't know.
  */
-static const u64 kernel_bases[] = {0xffff800000000000, 0xffffc00000000000, 0xffffffff80201000};
+static const volatile u64 not_bases[] = {~0xffff800000000000, ~0xffffc00000000000, ~0xffffffff80201000};
+#define KERNEL_BASE(i) (~not_bases[i])
 static const u64 kernel_sizes[] = {1ul << 32, 1ul << 34, 16 << 20};
 #define TAG 0xa58
 
@@ -37,7 +39,7 @@ static u64 kernel_address(struct slot *s)
 {
 	int i = below(s, 3);
 
-	return (kernel_bases[i] + below(s, kernel_sizes[i] >> below(s, 20))) / PAGE * PAGE + TAG;
+	return (KERNEL_BASE(i) + below(s, kernel_sizes[i] >> below(s, 20))) / PAGE * PAGE + TAG;
 }
 
 /*
@@ -45,24 +47,24 @@ static u64 kernel_address(struct slot *s)
  * No more than that, for the pieces of numbers that lie over each other in data look like any address at times, -1 at an odd
  * place above all. Set before there are threads.
  */
-static struct { u64 start, size; } kernel_has[3];
+static struct { u64 not_start, size; } kernel_has[3];
 
 static void find_kernel(u64 memory)
 {
 	const u64 low = 1 << 20;
 
 	for (int i = 0; i < 3; i++)
-		kernel_has[i].start = kernel_bases[i], kernel_has[i].size = kernel_sizes[i];
-	kernel_has[0].start += low;
+		kernel_has[i].not_start = not_bases[i], kernel_has[i].size = kernel_sizes[i];
+	kernel_has[0].not_start -= low;
 	kernel_has[0].size = (memory < kernel_sizes[0] ? memory : kernel_sizes[0]) - low;
-	kernel_has[1].start += PAGE;
+	kernel_has[1].not_start -= PAGE;
 	kernel_has[1].size = 1ul << 31;
 }
 
 static int is_kernel_address(u64 v)
 {
 	for (int i = 0; i < 3; i++)
-		if (v - kernel_has[i].start < kernel_has[i].size)
+		if (v - ~kernel_has[i].not_start < kernel_has[i].size)
 			return 1;
 	return 0;
 }
