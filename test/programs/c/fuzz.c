@@ -273,6 +273,8 @@ static void forge(struct slot *s)
 	for (int i = 0; i < 23; i++)
 		g[i] = anything(s);
 	g[REG_RIP] = PICK(s, somewhere);
+	if (g[REG_RSP] - (u64)s->alternate < sizeof s->alternate)
+		g[REG_RSP] = 0; /* a handler would go on from there, where there may be no room */
 	g[REG_CSGSFS] = one_in(s, 2) ? 0x2b000000000033 : next_random(s);
 	*(u64 *)&u->uc_mcontext.fpregs = one_in(s, 3) ? 0 : memory(s) & -(one_in(s, 2) ? 64ul : 1);
 	u->uc_flags = below(s, 8);
