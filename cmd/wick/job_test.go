@@ -102,8 +102,8 @@ func TestBackgroundJob(t *testing.T) {
 	defer shell.Process.Kill()
 	r := &running{T: t, wick: shell.Process, out: bufio.NewReader(out), wait: shell.Wait,
 		state: func() *os.ProcessState { return shell.ProcessState }}
-	r.findQEMU() // the fake guest has set modes and given credit before
-	edit := before
+	r.findQEMU()   // the fake guest has set modes and given credit before
+	edit := before // as playShell's
 	edit.Lflag &^= unix.ECHO
 	if now := termios(t, slave); now != edit {
 		t.Errorf("a job in the background has set modes: %+v", now)

@@ -18,8 +18,8 @@ func losingTheTail(early, size int) func([]byte) []time.Duration {
 	var next uint32
 	return func(frame []byte) []time.Duration {
 		arrives := []time.Duration{0}
-		ip := header.IPv4(frame[14:])
-		if len(frame) < 54 || !ip.IsValid(len(ip)) || ip.Protocol() != uint8(header.TCPProtocolNumber) {
+		ip := header.IPv4(frame[header.EthernetMinimumSize:])
+		if !ip.IsValid(len(ip)) || ip.TransportProtocol() != header.TCPProtocolNumber {
 			return arrives
 		}
 		tcp := header.TCP(ip.Payload())
