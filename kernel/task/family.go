@@ -31,7 +31,9 @@ type Family struct {
 	lastID    int              // guarded by mu: given last
 	ending    bool             // guarded by mu: the first process has ended, so nothing begins any more
 	forks     uint64           // guarded by mu: processes that there have been
-	chosen    *Process         // guarded by mu: the last one that ends, or has ended, for want of memory; see victim
+
+	shortage sync.Mutex // taken with none of the others held; a page fault may run under it
+	chosen   *Process   // guarded by shortage: the last one that ends, or has ended, for want of memory; see victim
 }
 
 // kin is what a Process is to others. Family.mu guards all of it.

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/ground/regs"
+	"wick/kernel/mm"
 )
 
 // pthread are the flags that glibc and musl pass for a thread.
@@ -322,21 +323,39 @@ func TestVictimsOfWantEndOneByOne(t *testing.T) {
 	w := newWorld(t)
 	f := w.bareThread().Process.family
 	first, second := &Process{done: make(chan struct{})}, &Process{done: make(chan struct{})}
-	if v := f.victim(first); v != nil {
-		t.Errorf("the first waits for %p", v)
+	none := func() mm.Outcome { return mm.OutOfMemory }
+	expect := func(who string, p, want *Process) {
+		t.Helper()
+		if v, outcome := f.victim(p, none); v != want || outcome != mm.OutOfMemory {
+			t.Errorf("%s: waits for %p with %v, want %p", who, v, outcome, want)
+		}
 	}
-	if v := f.victim(first); v != nil {
-		t.Errorf("another thread of the first waits for %p", v)
-	}
-	if v := f.victim(second); v != first {
-		t.Errorf("the second waits for %p, want the first, %p", v, first)
-	}
+	expect("the first", first, nil)
+	expect("another thread of the first", first, nil)
+	expect("the second beside the first", second, first)
 	close(first.done)
-	if v := f.victim(second); v != nil {
-		t.Errorf("with the first gone the second waits for %p", v)
-	}
-	if v := f.victim(first); v != second {
-		t.Errorf("a third waits for %p, want the second, %p", v, second)
+	expect("the second after the first", second, nil)
+	expect("a third", &Process{}, second)
+}
+
+// TestMemoryThatCameMeanwhileEndsNoProcess: the victim before gave its memory back after this one's fault had found none, and before this
+// one was chosen.
+func TestMemoryThatCameMeanwhileEndsNoProcess(t *testing.T) {
+	w := newWorld(t)
+	th := w.bareThread()
+	th.Regs.Vec, th.Regs.Err, th.Regs.CR2 = regs.PageFault, regs.FaultUser|regs.FaultWrite, dataAt
+	allocations := 0
+	w.machine.OnAlloc(func() {
+		allocations++
+		if allocations == 1 {
+			w.machine.FailAfter(0)
+		} else {
+			w.machine.FailAfter(-1)
+		}
+	})
+	th.pageFault()
+	if allocations < 2 || th.Wanted() || len(w.reports) != 0 {
+		t.Errorf("allocations: %d, the thread is to end: %v, reports: %q", allocations, th.Wanted(), w.reports)
 	}
 }
 

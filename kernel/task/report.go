@@ -17,7 +17,17 @@ func (t *Thread) pageFault() {
 		t.force(faultInfo(unix.SIGSEGV, segvAccErr, u.CR2), "the CPU's own access to user memory at "+hex(u.CR2)+" is forbidden")
 		return
 	}
-	outcome := t.Process.Space.Fault(u.CR2, u.Err&regs.FaultWrite != 0, u.Err&regs.FaultFetch != 0)
+	p := t.Process
+	fault := func() mm.Outcome {
+		return p.Space.Fault(u.CR2, u.Err&regs.FaultWrite != 0, u.Err&regs.FaultFetch != 0)
+	}
+	outcome := fault()
+	if outcome == mm.OutOfMemory {
+		var v *Process
+		if v, outcome = p.family.victim(p, fault); v != nil && t.awaitEnd(v) {
+			return // it faults again, if nothing else wants it
+		}
+	}
 	if outcome == mm.Handled {
 		return
 	}
@@ -28,10 +38,6 @@ func (t *Thread) pageFault() {
 		t.force(info, accessName(u.Err)+" at "+hex(u.CR2)+": "+outcome.String())
 		return
 	}
-	p := t.Process
-	if v := p.family.victim(p); v != nil && t.awaitEnd(v, victimPatience) {
-		return // it faults again, if nothing else wants it
-	}
 	p.mu.Lock()
 	first := !p.exiting
 	p.exitLocked(Status{Signal: sig})
@@ -41,41 +47,51 @@ func (t *Thread) pageFault() {
 	}
 }
 
-// victimPatience is how long a thread waits for the memory of another process that is being killed for want of it.
-const victimPatience = time.Second
+// A thread waits victimTicks times victimTick for the memory of another process that is being killed for want of it. A machine that
+// its host doesn't run for a while loses one tick, and not all of its patience.
+const (
+	victimTick  = 50 * time.Millisecond
+	victimTicks = 20
+)
 
-// awaitEnd waits until v has ended, or something wants the thread; it returns false if the time is over before.
-func (t *Thread) awaitEnd(v *Process, patience time.Duration) bool {
-	timeout := time.NewTimer(patience)
-	defer timeout.Stop()
+// awaitEnd waits until v has ended, or something wants the thread; it returns false if its patience is over before.
+func (t *Thread) awaitEnd(v *Process) bool {
+	tick := time.NewTicker(victimTick)
+	defer tick.Stop()
 	t.sleeping()
 	defer t.awake()
-	for !t.Wanted() {
+	for ticks := 0; !t.Wanted(); {
 		select {
 		case <-v.done:
 			return true
 		case <-t.wake:
-		case <-timeout.C:
-			return false
+		case <-tick.C:
+			if ticks++; ticks == victimTicks {
+				return false
+			}
 		}
 	}
 	return true
 }
 
-// victim chooses p to end for want of memory, and returns nil; or it returns a process that was chosen before and has not given back
-// its memory yet. So they end one by one, and not all that want a page before the first one's memory is free.
-func (f *Family) victim(p *Process) *Process {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// victim chooses p to end for want of memory, unless again, the fault that found none, finds some now; it returns the fault's outcome.
+// Or it returns a process that was chosen before and has not given back its memory yet. So they end one by one: not all that want a
+// page before the first one's memory is free, and not who found none just before it was.
+func (f *Family) victim(p *Process, again func() mm.Outcome) (*Process, mm.Outcome) {
+	f.shortage.Lock()
+	defer f.shortage.Unlock()
 	if v := f.chosen; v != nil && v != p {
 		select {
 		case <-v.done:
 		default:
-			return v
+			return v, mm.OutOfMemory
 		}
 	}
-	f.chosen = p
-	return nil
+	outcome := again()
+	if outcome == mm.OutOfMemory {
+		f.chosen = p
+	}
+	return nil, outcome
 }
 
 // systemFault tells whether the page fault can't be resolved because SMAP forbids it: an access for which the CPU assumes
