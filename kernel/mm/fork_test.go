@@ -299,3 +299,40 @@ func TestForksOfASpaceInUse(t *testing.T) {
 		expectWord(t, s, addr+i*mm.PageSize, threads*rounds/pages)
 	}
 }
+
+func TestPrivateIsWhatTheEndOfASpaceFrees(t *testing.T) {
+	m := mmtest.New(t, 256)
+	s := m.NewSpace(mm.Limits{})
+	addr := mustMap(t, s, mm.Mapping{Length: 16 * mm.PageSize, Prot: rw, Flags: anon})
+	touch := func(s *mm.Space, from, to int) {
+		t.Helper()
+		for i := to - 1; i >= from; i-- { // from top to bottom: nothing is filled ahead
+			if err := s.PutUint64(addr+uint64(i)*mm.PageSize, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect := func(what string, s *mm.Space, want uint64) {
+		t.Helper()
+		if got := s.Private(); got != want {
+			t.Errorf("%s: %d pages, want %d", what, got, want)
+		}
+	}
+	expect("untouched", s, 0)
+	s.Fault(addr+15*mm.PageSize, false, false)
+	expect("only read", s, 0)
+	touch(s, 0, 5)
+	expect("written", s, 5)
+	child, err := s.Fork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect("shared since a fork", s, 0)
+	expect("shared since a fork", child, 0)
+	touch(child, 3, 8)
+	expect("two copied by the other", s, 2)
+	expect("two copied, three new", child, 5)
+	child.Release()
+	expect("with the other gone", s, 5)
+	expect("gone itself", child, 0)
+}

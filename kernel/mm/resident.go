@@ -149,3 +149,26 @@ func (s *Space) fill(lo, hi uint64) error {
 	}
 	return nil
 }
+
+// Private returns how many pages would come free with the space: those that neither a file nor another space has. Another one that
+// gives its own up at the same time may make it more.
+func (s *Space) Private() (pages uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.top == nil {
+		return 0
+	}
+	for lo := uint64(0); ; {
+		t, start, end := s.nextLeaf(lo, lowerHalf)
+		if t == nil {
+			return pages
+		}
+		for va := start; va < end; va += PageSize {
+			e := t.load(va >> shiftPage)
+			if e != 0 && e&pteBorrowed == 0 && (e&pteCounted == 0 || s.shares.sole(e.frame())) {
+				pages++
+			}
+		}
+		lo = end
+	}
+}

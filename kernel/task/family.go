@@ -33,7 +33,7 @@ type Family struct {
 	forks     uint64           // guarded by mu: processes that there have been
 
 	shortage sync.Mutex // taken with none of the others held; a page fault may run under it
-	chosen   *Process   // guarded by shortage: the last one that ends, or has ended, for want of memory; see victim
+	chosen   *Process   // guarded by shortage: the last one that ends, or has ended, for want of memory; see wantMemory
 }
 
 // kin is what a Process is to others. Family.mu guards all of it.

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/ground/regs"
-	"wick/kernel/mm"
 )
 
 // pthread are the flags that glibc and musl pass for a thread.
@@ -315,47 +314,6 @@ func TestOutOfMemoryKillsTheProcess(t *testing.T) {
 	w.expect(w.run(), Status{Signal: unix.SIGKILL})
 	if len(w.reports) != 1 {
 		t.Errorf("reports: %q", w.reports)
-	}
-}
-
-// Processes that find no memory end one after the other: the first one's memory may be enough for the second.
-func TestVictimsOfWantEndOneByOne(t *testing.T) {
-	w := newWorld(t)
-	f := w.bareThread().Process.family
-	first, second := &Process{done: make(chan struct{})}, &Process{done: make(chan struct{})}
-	none := func() mm.Outcome { return mm.OutOfMemory }
-	expect := func(who string, p, want *Process) {
-		t.Helper()
-		if v, outcome := f.victim(p, none); v != want || outcome != mm.OutOfMemory {
-			t.Errorf("%s: waits for %p with %v, want %p", who, v, outcome, want)
-		}
-	}
-	expect("the first", first, nil)
-	expect("another thread of the first", first, nil)
-	expect("the second beside the first", second, first)
-	close(first.done)
-	expect("the second after the first", second, nil)
-	expect("a third", &Process{}, second)
-}
-
-// TestMemoryThatCameMeanwhileEndsNoProcess: the victim before gave its memory back after this one's fault had found none, and before this
-// one was chosen.
-func TestMemoryThatCameMeanwhileEndsNoProcess(t *testing.T) {
-	w := newWorld(t)
-	th := w.bareThread()
-	th.Regs.Vec, th.Regs.Err, th.Regs.CR2 = regs.PageFault, regs.FaultUser|regs.FaultWrite, dataAt
-	allocations := 0
-	w.machine.OnAlloc(func() {
-		allocations++
-		if allocations == 1 {
-			w.machine.FailAfter(0)
-		} else {
-			w.machine.FailAfter(-1)
-		}
-	})
-	th.pageFault()
-	if allocations < 2 || th.Wanted() || len(w.reports) != 0 {
-		t.Errorf("allocations: %d, the thread is to end: %v, reports: %q", allocations, th.Wanted(), w.reports)
 	}
 }
 

@@ -2,7 +2,6 @@ package task
 
 import (
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/ground/regs"
@@ -23,10 +22,7 @@ func (t *Thread) pageFault() {
 	}
 	outcome := fault()
 	if outcome == mm.OutOfMemory {
-		var v *Process
-		if v, outcome = p.family.victim(p, fault); v != nil && t.awaitEnd(v) {
-			return // it faults again, if nothing else wants it
-		}
+		outcome = t.wantMemory(fault)
 	}
 	if outcome == mm.Handled {
 		return
@@ -45,53 +41,6 @@ func (t *Thread) pageFault() {
 	if first {
 		t.report(&info, "no memory is left for the program; give the machine more")
 	}
-}
-
-// A thread waits victimTicks times victimTick for the memory of another process that is being killed for want of it. A machine that
-// its host doesn't run for a while loses one tick, and not all of its patience.
-const (
-	victimTick  = 50 * time.Millisecond
-	victimTicks = 20
-)
-
-// awaitEnd waits until v has ended, or something wants the thread; it returns false if its patience is over before.
-func (t *Thread) awaitEnd(v *Process) bool {
-	tick := time.NewTicker(victimTick)
-	defer tick.Stop()
-	t.sleeping()
-	defer t.awake()
-	for ticks := 0; !t.Wanted(); {
-		select {
-		case <-v.done:
-			return true
-		case <-t.wake:
-		case <-tick.C:
-			if ticks++; ticks == victimTicks {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// victim chooses p to end for want of memory, unless again, the fault that found none, finds some now; it returns the fault's outcome.
-// Or it returns a process that was chosen before and has not given back its memory yet. So they end one by one: not all that want a
-// page before the first one's memory is free, and not who found none just before it was.
-func (f *Family) victim(p *Process, again func() mm.Outcome) (*Process, mm.Outcome) {
-	f.shortage.Lock()
-	defer f.shortage.Unlock()
-	if v := f.chosen; v != nil && v != p {
-		select {
-		case <-v.done:
-		default:
-			return v, mm.OutOfMemory
-		}
-	}
-	outcome := again()
-	if outcome == mm.OutOfMemory {
-		f.chosen = p
-	}
-	return nil, outcome
 }
 
 // systemFault tells whether the page fault can't be resolved because SMAP forbids it: an access for which the CPU assumes

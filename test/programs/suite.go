@@ -50,7 +50,7 @@ var Suites = []Suite{
 	{Name: "c-processes", C: "processes"},
 	{Name: "c-children", C: "children"},
 	{Name: "c-stops", C: "stops"},
-	{Name: "c-storm", C: "storm", Alone: true, Heavy: []string{"children", "copies", "in-a-row"}},
+	{Name: "c-storm", C: "storm", Alone: true, Heavy: []string{"children", "copies", "largest", "in-a-row"}},
 	{Name: "c-pthreads", C: "pthreads"},
 	{Name: "c-signals", C: "signals"},
 	{Name: "c-memory", C: "memory"},

@@ -122,6 +122,48 @@ static void copies(void)
 	munmap(m, size);
 }
 
+/* One has nearly all memory, and another one finds none: who has it is killed, not who is the first to want more. */
+static void largest(void)
+{
+	struct sysinfo info;
+	CHECK(sysinfo(&info) == 0);
+	int fits = info.freeram * info.mem_unit > 192 << 20; /* no machine to fill */
+	size_t size = fits ? 8 << 20 : info.freeram * info.mem_unit;
+	int full[2], hold[2];
+	char c;
+
+	CHECK(pipe(full) == 0 && pipe(hold) == 0);
+	CHILD(large) {
+		close(hold[1]);
+		char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (m == MAP_FAILED)
+			_exit(8);
+		for (size_t i = 0; i < size; i += 4096) {
+			if (!fits && (sysinfo(&info) != 0 || info.freeram * info.mem_unit < 2 << 20))
+				break;
+			m[i] = 1;
+		}
+		if (write(full[1], "", 1) != 1)
+			_exit(9);
+		_exit(read(hold[0], &c, 1) == 0 ? 5 : 6);
+	}
+	close(full[1]);
+	CHECK(read(full[0], &c, 1) == 1);
+	CHILD(small) {
+		close(hold[1]);
+		char *m = mmap(NULL, 6 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (m == MAP_FAILED)
+			_exit(8);
+		memset(m, 1, 6 << 20);
+		_exit(5);
+	}
+	EQUAL(end(small), 5);
+	close(hold[0]);
+	close(hold[1]);
+	EQUAL(end(large), fits ? 5 : 1000 + SIGKILL);
+	close(full[0]);
+}
+
 /* The time of a child's life must not grow with the number of those before it. */
 static void in_a_row(void)
 {
@@ -138,6 +180,7 @@ static const struct check_case cases[] = {
 	{"children", children},
 	{"generations", generations_of_all},
 	{"copies", copies},
+	{"largest", largest},
 	{"in-a-row", in_a_row},
 	{NULL, NULL},
 };
