@@ -162,7 +162,7 @@ func TestNoWatchdogForSlowMachines(t *testing.T) {
 }
 
 // threadWaits is what gdb's commands show of a thread of the kernel's that no CPU runs.
-var threadWaits = regexp.MustCompile(`\nthread [0-9]+ \[(sleeps|runnable|waits for a futex)\]\n    .+ runtime/\w+\.(go|s):[0-9]+\n`)
+var threadWaits = regexp.MustCompile(`\nthread [0-9]+ \[(sleeps|runnable|waits for (a futex|events))\]\n    .+ [\w/]+\.(go|s):[0-9]+\n`)
 
 // TestGDB runs the commands of tools/gdb/wick.py on a machine that is stopped where its program exits.
 func TestGDB(t *testing.T) {
