@@ -52,15 +52,21 @@ func testAcknowledgementsTravelWithAnswers(t *testing.T, family int) {
 	for range 20 {
 		exchange()
 	}
-	la.watch()
-	lb.watch()
-	const rounds = 200
-	for range rounds {
-		exchange()
-	}
-	// Two packets make an exchange. A slow machine lets a few acknowledgements time out.
-	if n := len(la.frames()) + len(lb.frames()); n > 3*rounds {
-		t.Errorf("%d exchanges took %d frames, want about %d", rounds, n, 2*rounds)
+	// Two packets make an exchange. Where an answer takes longer than ackDelayTime, on a busy machine, its acknowledgement goes alone.
+	const rounds = 20
+	for end := time.Now().Add(testPatience); ; {
+		la.watch()
+		lb.watch()
+		for range rounds {
+			exchange()
+		}
+		n := len(la.frames()) + len(lb.frames())
+		if n <= 3*rounds {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d exchanges took %d frames, want about %d", rounds, n, 2*rounds)
+		}
 	}
 }
 

@@ -35,10 +35,11 @@ func (r *trace) RecvControl(fd, room int) {
 	}
 }
 
-// SendControl sends a message with ancillary data.
-func (r *trace) SendControl(fd int, to, control []byte) {
+// SendControl sends a message with ancillary data, and tells whether it went.
+func (r *trace) SendControl(fd int, to, control []byte) bool {
 	n, err := r.sendmsg(fd, []byte("x"), to, control, 0)
 	r.log("sendmsg with %v = %d %s", control, n, errName(err))
+	return err == nil
 }
 
 func TestControlOracle(t *testing.T) {
@@ -77,8 +78,8 @@ func TestControlOracle(t *testing.T) {
 			append([]byte{5}, make([]byte, 15)...),
 			append([]byte{200}, make([]byte, 15)...),
 		} {
-			r.SendControl(a, bsa, c)
-			if r.poll(b, unix.POLLIN, 20) != 0 {
+			if r.SendControl(a, bsa, c) {
+				r.Await(b, unix.POLLIN)
 				r.RecvControl(b, 200)
 			}
 		}

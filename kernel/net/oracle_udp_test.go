@@ -397,7 +397,7 @@ func TestUnixOracle(t *testing.T) {
 			r.Send(a, "x", nil, 0)
 		})
 		compare(t, "names "+itoa(typ), func(r *trace) {
-			name := append([]byte{unix.AF_UNIX, 0, 0}, "wick-net-test-"+t.Name()+itoa(typ)...)
+			name := unixName(t, itoa(typ))
 			l := r.Socket(unix.AF_UNIX, typ, 0)
 			c := r.Socket(unix.AF_UNIX, typ, 0)
 			r.Connect(c, name)

@@ -1,6 +1,8 @@
 package net
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -8,9 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unixName is an abstract address, of this test only.
+// unixPrefix sets the abstract names of this process apart: the machine's own are shared by all who run these tests.
+var unixPrefix = fmt.Sprintf("wick-%016x-", rand.Uint64())
+
+// unixName is an abstract address, of this run of this test only.
 func unixName(t *testing.T, s string) []byte {
-	return append([]byte{unix.AF_UNIX, 0, 0}, "wick-net-test-"+t.Name()+s...)
+	return append([]byte{unix.AF_UNIX, 0, 0}, unixPrefix+t.Name()+s...)
 }
 
 // TestUnixSocketConnectsOnce checks that of threads that connect a socket at a time one does, and that the others leave no connection
