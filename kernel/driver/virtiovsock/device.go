@@ -79,8 +79,9 @@ type Device struct {
 	device *virtio.Device
 	tap    Tap
 	settle func(drop string)
-	check  time.Duration
 	cid    atomic.Uint32
+
+	check, stopPatience time.Duration
 
 	endpoint *vsock.Endpoint
 
@@ -108,7 +109,7 @@ func New(c Config) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{device: device, tap: c.Tap, settle: c.Settle, check: c.CheckInterval, done: make(chan struct{})}
+	d := &Device{device: device, tap: c.Tap, settle: c.Settle, check: c.CheckInterval, stopPatience: stopPatience, done: make(chan struct{})}
 	if d.check == 0 {
 		d.check = defaultCheckInterval
 	}
@@ -254,7 +255,7 @@ func (d *Device) Stop() {
 	d.Kick()
 	// Another goroutine may be about to send what there was.
 	unsent := func() bool { return d.sending.taken() || d.unsent.Load() > 0 }
-	for end := time.Now().Add(stopPatience); unsent() && d.broken.Load() == nil && time.Now().Before(end); d.Kick() {
+	for end := time.Now().Add(d.stopPatience); unsent() && d.broken.Load() == nil && time.Now().Before(end); d.Kick() {
 		time.Sleep(stopInterval)
 	}
 	d.stopping.Store(true)

@@ -420,6 +420,7 @@ func TestLostInterrupt(t *testing.T) {
 func TestStopWaitsForWhoSends(t *testing.T) {
 	m := newModel(virtiotest.EventIdx)
 	d, e, _ := started(t, m, nil)
+	d.stopPatience = time.Minute
 	guest, host := connected(t, m, e)
 	settle(t, func() bool { return !d.sending.taken() })
 	notified := m.Queues[txQueue].Notified()
