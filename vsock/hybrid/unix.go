@@ -106,6 +106,9 @@ func giveWay(path string) error {
 	return os.Remove(path)
 }
 
+// folderPatience is how long a folder that somebody else has locked is waited for.
+var folderPatience = time.Second
+
 // lockFolder keeps other programs with this package from the folder of a path until it is unlocked: between its bind(2) and its
 // listen(2), a socket looks like one that a killed program has left. A folder that can't be opened isn't locked.
 func lockFolder(path string) (unlock func()) {
@@ -113,7 +116,7 @@ func lockFolder(path string) (unlock func()) {
 	if err != nil {
 		return func() {}
 	}
-	for end := time.Now().Add(time.Second); syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil; {
+	for end := time.Now().Add(folderPatience); syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil; {
 		if time.Now().After(end) { // somebody has it for something else
 			break
 		}
