@@ -38,7 +38,7 @@ func TestUDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	for _, size := range []int{0, 1, 12, 1472, 8000} {
 		want := bytes.Repeat([]byte{byte(size)}, size)
 		if _, err := conn.Write(want); err != nil {
@@ -59,7 +59,7 @@ func TestTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	go func() {
 		conn.Write(want)

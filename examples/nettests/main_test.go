@@ -44,28 +44,29 @@ func TestAllPass(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		reply func(n int, msg []byte) []byte
-		want  string
+		name    string
+		reply   func(n int, msg []byte) []byte
+		want    string
+		timeout time.Duration
 	}{
-		{"wrong reply", func(int, []byte) []byte { return []byte("good bye") }, `one ping: sent "hello world!", got "good bye"`},
-		{"no reply", func(int, []byte) []byte { return nil }, "one ping: "},
+		{"wrong reply", func(int, []byte) []byte { return []byte("good bye") }, `one ping: sent "hello world!", got "good bye"`, time.Minute},
+		{"no reply", func(int, []byte) []byte { return nil }, "one ping: ", 200 * time.Millisecond},
 		{"wrong in the row", func(n int, msg []byte) []byte {
 			if n == 51 {
 				return []byte("x")
 			}
 			return msg
-		}, "ping 50 of 100: "},
+		}, "ping 50 of 100: ", time.Minute},
 		{"wrong at once", func(n int, msg []byte) []byte {
 			if n > 105 {
 				return []byte("x")
 			}
 			return msg
-		}, "10 pings at once: "},
+		}, "10 pings at once: ", time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := (tests{answer(t, test.reply), 200 * time.Millisecond}).run(&out)
+			err := (tests{answer(t, test.reply), test.timeout}).run(&out)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
