@@ -2,6 +2,8 @@ package guest
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -21,8 +23,14 @@ func TestLines(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	// It stops itself at the end: one that became another program by exec would, at the wrong moment, have nothing resident.
-	p := startShell(t, `printf 'one\r\ntwo 2\r\n'; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo three; kill -STOP $$`)
+	work := filepath.Join(t.TempDir(), "work") // is there when the CPU time of the lines before has been taken
+	p := startShell(t, `printf 'one\r\ntwo 2\r\n'; until [ -e '`+work+`' ]; do sleep 0.01; done; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo three; kill -STOP $$`)
 	for _, want := range []string{"two", "one", "three"} {
+		if want == "three" {
+			if err := os.WriteFile(work, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		l, err := p.Line(ctx, want)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -45,7 +46,22 @@ func TestGuestThatDoesNotBoot(t *testing.T) {
 	}
 }
 
+// TestMicroLines: a host that is stopped between two lines of the guest makes a wrong difference of its own, but not each time.
 func TestMicroLines(t *testing.T) {
+	for tries := 20; ; tries-- {
+		why := tryMicroLines(t)
+		if why == "" {
+			return
+		}
+		if tries == 1 {
+			t.Fatal(why)
+		}
+		t.Log(why)
+	}
+}
+
+// tryMicroLines says what is wrong with what is recorded.
+func tryMicroLines(t *testing.T) string {
 	got := record(t, `
 for what in getpid read switch; do echo "begin $what"; sleep 0.3; echo "end $what 1000 300000000"; done
 echo "begin fault"; sleep 0.6; echo "end fault 1000 1000000"
@@ -58,12 +74,13 @@ echo "begin compute"; sleep 0.3; echo "end compute 1000 300000000"; sleep 1000`,
 	}
 	for _, r := range got[:3] {
 		if r.Error != "" || r.Values["ns"] != 300_000 || r.Round != 3 {
-			t.Errorf("%+v", r)
+			return fmt.Sprintf("%+v", r)
 		}
 	}
 	if got[3].Error == "" {
-		t.Errorf("a clock that is slow by a factor of 600 was believed: %+v", got[3])
+		return fmt.Sprintf("a clock that is slow by a factor of 600 was believed: %+v", got[3])
 	}
+	return ""
 }
 
 // An echo that loses or changes something is an error, not a fast one.
