@@ -161,8 +161,10 @@ static void sleeping(void)
 		if (read(fds[0], &c, 1) != 1 || c != 'x')
 			_exit(1);
 		atomic_store(&shared->go, 2);
-		if (usleep(100000) != 0)
-			_exit(2);
+		do /* it sleeps when it is stopped, however late that is */
+			if (usleep(100000) != 0)
+				_exit(2);
+		while (atomic_load(&shared->go) == 2);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		_exit((now.tv_sec - long_ago.tv_sec) * 1000 + (now.tv_nsec - long_ago.tv_nsec) / 1000000 >= 100 ? 0 : 3);
 	}
@@ -180,6 +182,7 @@ static void sleeping(void)
 	EQUAL(atomic_load(&shared->got), 1);
 	EQUAL(kill(pid, SIGSTOP), 0);
 	wanted(pid, WUNTRACED, stopped(SIGSTOP));
+	atomic_store(&shared->go, 3);
 	EQUAL(kill(pid, SIGCONT), 0);
 	EQUAL(end(pid), 0);
 	close(fds[0]);

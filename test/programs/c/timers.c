@@ -423,9 +423,11 @@ static void timer_descriptor(void)
 	}
 	CHECK(now_ns(CLOCK_MONOTONIC) - begin >= 60 * MS);
 	ERRNO(read(fd, &n, 4), EINVAL);
-	EQUAL(timerfd_gettime(fd, &got), 0);
-	EQUAL(got.it_interval.tv_nsec, 10 * MS);
-	CHECK(got.it_value.tv_sec == 0 && got.it_value.tv_nsec > 0 && got.it_value.tv_nsec <= 10 * MS);
+	do { /* Linux says 0 between an expiration and its interrupt, which a host that stops the CPU makes long */
+		EQUAL(timerfd_gettime(fd, &got), 0);
+		EQUAL(got.it_interval.tv_nsec, 10 * MS);
+		CHECK(got.it_value.tv_sec == 0 && got.it_value.tv_nsec <= 10 * MS);
+	} while (got.it_value.tv_nsec == 0);
 	it = every(0, 0);
 	EQUAL(timerfd_settime(fd, 0, &it, &got), 0);
 	EQUAL(epoll_wait(ep, &ev, 1, 30), 0);
@@ -503,10 +505,11 @@ static void cpu_time(void)
 {
 	struct rusage begin, end;
 	struct tms t0, t1;
-	int64_t cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID), used;
+	int64_t cpu, used;
 
 	EQUAL(getrusage(RUSAGE_SELF, &begin), 0);
 	CHECK(times(&t0) != (clock_t)-1);
+	cpu = now_ns(CLOCK_PROCESS_CPUTIME_ID); /* last: a host that stops the machine in between makes the program use much time */
 	while (now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu < 60 * MS)
 		;
 	EQUAL(getrusage(RUSAGE_SELF, &end), 0);
