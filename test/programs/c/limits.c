@@ -125,6 +125,19 @@ static void threads(void)
 	CHECK(n[1] >= n[0] / 2);
 }
 
+/* mappings_at_most is how many mappings a program may have. */
+static long mappings_at_most(void)
+{
+	FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+	long n = 65530;
+
+	if (f) {
+		CHECK(fscanf(f, "%ld", &n) == 1);
+		fclose(f);
+	}
+	return n;
+}
+
 /* Mappings that can't be merged, because every other one is read-only. */
 static void mappings(void)
 {
@@ -140,8 +153,9 @@ static void mappings(void)
 		int err = errno;
 		for (int k = 0; k < n; k++)
 			munmap(at[k], PAGE);
-		CHECK(n < MOST);
-		EQUAL(err, ENOMEM);
+		CHECK(n < MOST || mappings_at_most() >= MOST); /* some systems have a limit of a million */
+		if (n < MOST)
+			EQUAL(err, ENOMEM);
 		CHECK(n >= 500);
 	}
 }
