@@ -2,12 +2,15 @@ package peer
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTCP(t *testing.T) {
@@ -26,6 +29,13 @@ func TestTCP(t *testing.T) {
 	port, err := FreePort(addr)
 	if err != nil || port == 0 {
 		t.Errorf("free port: %d, %v", port, err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	if c, err := net.Dial("tcp", address); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Errorf("a connection to the free port: %v, %v", c, err)
+	}
+	if l, err := net.Listen("tcp", address); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("somebody else listens at the free port: %v, %v", l, err)
 	}
 	if err := Quit(addr); err != nil {
 		t.Error(err)

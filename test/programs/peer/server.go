@@ -18,7 +18,8 @@ type TCP struct {
 	quitOnce sync.Once
 
 	mu   sync.Mutex
-	errs []error // what went wrong with connections; guarded by mu
+	errs []error     // what went wrong with connections; guarded by mu
+	free []io.Closer // guarded by mu
 }
 
 // ListenTCP starts a server at an address such as "127.0.0.1:0".
@@ -44,6 +45,9 @@ func (s *TCP) Close() error {
 	s.conns.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, f := range s.free {
+		f.Close()
+	}
 	return errors.Join(s.errs...)
 }
 
@@ -116,12 +120,14 @@ func (s *TCP) command(conn *net.TCPConn, r *bufio.Reader, line string) error {
 		}
 		return conn.CloseWrite()
 	case "free":
-		l, err := net.Listen("tcp", conn.LocalAddr().(*net.TCPAddr).IP.String()+":0")
+		f, err := NewRefuser(conn.LocalAddr().(*net.TCPAddr).IP)
 		if err != nil {
 			return err
 		}
-		l.Close()
-		_, err = fmt.Fprintln(conn, l.Addr().(*net.TCPAddr).Port)
+		s.mu.Lock()
+		s.free = append(s.free, f)
+		s.mu.Unlock()
+		_, err = fmt.Fprintln(conn, f.Port)
 		return err
 	case "quit":
 		_, err := fmt.Fprintln(conn, "ok")

@@ -7,7 +7,7 @@
 //	send N SEED   N bytes of the stream SEED, then the end
 //	take N SEED   the client sends N bytes of the stream; the answer is "ok N" or what was wrong
 //	echo          everything comes back until the client's end
-//	free          "PORT": a TCP port at which nobody listens
+//	free          "PORT": a TCP port at which nobody listens, until the server ends
 //	quit          "ok"; the server ends
 package peer
 

@@ -131,10 +131,10 @@ func waitReadable(t *check.T, c *net.TCPConn) {
 }
 
 func refused(t *check.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	r, err := peer.NewRefuser(net.IPv4(127, 0, 0, 1))
 	t.Must(err)
-	t.Must(l.Close())
-	_, err = net.Dial("tcp", l.Addr().String())
+	defer r.Close()
+	_, err = net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.Port))
 	t.WantErr("connect", err, unix.ECONNREFUSED)
 }
 
