@@ -174,7 +174,8 @@ func TestGDB(t *testing.T) {
 			line := r.awaitLine(r.stderr, "it waited for a debugger", func(line string) bool { return strings.Contains(line, "waits for a debugger") })
 			target := regexp.MustCompile(`target remote 127\.0\.0\.1:[0-9]+`).FindString(line)
 			root := programs.Root()
-			cmd := exec.CommandContext(t.Context(), "gdb", "-batch", "-nx", "-x", filepath.Join(root, "tools", "gdb", "wick.py"),
+			// -l: or it gives up when QEMU has not answered for two seconds.
+			cmd := exec.CommandContext(t.Context(), "gdb", "-l", "60", "-batch", "-nx", "-x", filepath.Join(root, "tools", "gdb", "wick.py"),
 				filepath.Join(root, "out", "kernel.elf"),
 				"-ex", target, "-ex", "hbreak 'wick/kernel/linux.(*Call).exitGroup'", "-ex", "continue",
 				"-ex", "wick all", "-ex", "wick goroutine 1", "-ex", "list", "-ex", "detach")

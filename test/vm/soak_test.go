@@ -87,7 +87,7 @@ func (r *run) watch(silence time.Duration) (hung bool) {
 // TestHangIsReported: of a machine that says nothing the console ends with a report.
 func TestHangIsReported(t *testing.T) {
 	t.Parallel()
-	r := start(t, options{configuration: plain, program: goProgram(t, "stdio"), args: []string{"work"}, oneOutput: true})
+	r := ready(start(t, options{configuration: plain, program: goProgram(t, "stdio"), args: []string{"work"}, oneOutput: true}))
 	if !r.watch(5 * time.Second) {
 		t.Fatalf("it has ended\n%s", r.tail())
 	}
