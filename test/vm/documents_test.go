@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"wick/test/programs"
 )
 
@@ -61,12 +63,25 @@ func TestDumpsOfDocuments(t *testing.T) {
 			r.awaitLine(r.stdout, "it was ready", func(line string) bool { return line == c.ready })
 			conn, in := g.mustConnect(t, c.port)
 			defer conn.Close()
+			// The machine stands still until all is said, or it might answer before it has heard of the end.
+			machines := children(t, r.cmd.Process.Pid)
+			signalAll(t, machines, unix.SIGSTOP)
 			io.WriteString(conn, c.request)
 			conn.CloseWrite()
+			signalAll(t, machines, unix.SIGCONT)
 			io.Copy(io.Discard, in)
 			for _, want := range documentedDump(t, c.name) {
 				r.awaitLine(r.stderr, "it printed "+want, func(line string) bool { return same(line) == same(want) })
 			}
 		})
+	}
+}
+
+func signalAll(t *testing.T, pids []int, sig unix.Signal) {
+	t.Helper()
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
