@@ -89,6 +89,13 @@ const (
 	bootEFER = 0x901      // SCE LME NXE
 )
 
+// How long a CPU may take after the first and the second message that starts it, in ns. It takes less than a millisecond, unless the
+// host doesn't run it.
+const (
+	shortPatience = billion / 5
+	longPatience  = 50 * shortPatience
+)
+
 // startCPU starts the CPU with the given APIC id [SDM3 8.4.4.1] and waits until it is up.
 func startCPU(apic uint64) {
 	c := cpuByID(cpuCount)
@@ -100,13 +107,14 @@ func startCPU(apic uint64) {
 	*p64(direct + trampoline + trampolineStack) = c.groundSP
 	sendICR(apic, icrINIT)
 	delayNS(200000)
-	for try := 0; try < 2 && atomic.LoadUint64(&c.online) == 0; try++ {
+	for wait := uint64(shortPatience); wait <= longPatience && atomic.LoadUint64(&c.online) == 0; wait *= longPatience / shortPatience {
 		sendICR(apic, icrStartup|trampoline>>12)
-		for i := 0; i < 2000 && atomic.LoadUint64(&c.online) == 0; i++ {
-			delayNS(100000)
+		for end := nowNS() + wait; nowNS() < end && atomic.LoadUint64(&c.online) == 0; {
+			pause()
 		}
 	}
 	if atomic.LoadUint64(&c.online) == 0 {
+		sendICR(apic, icrINIT) // it must not come later: the next one gets its stacks
 		puts("wick: a CPU did not start, APIC id ")
 		putDec(apic)
 		puts("\n")
