@@ -12,7 +12,7 @@ import (
 // depends on them, and again now and then.
 const (
 	entropyBytes    = 32
-	entropyPatience = time.Second // the device answers within microseconds, or, if the host is busy, when it gets to it
+	entropyPatience = 5 * time.Second // the device answers within microseconds, or, if the host is busy, when it gets to it
 	entropyInterval = time.Minute
 )
 
