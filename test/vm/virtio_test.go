@@ -49,27 +49,43 @@ func TestInterruptsOfVirtio(t *testing.T) {
 			if c.globals != nil {
 				env = withGlobals(t, c.globals...)
 			}
-			r := start(t, options{configuration: configuration{machine: c.machine, cpus: c.cpus, model: "default"},
-				flags: []string{"-p", "0:7000"}, program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}, env: env})
-			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
-			addr := r.port("7000/tcp")
-			exchange(t, addr, 1<<20, 1)
-			for i := range 50 {
-				if err := peer.Download(addr, 100, uint64(i)); err != nil {
-					t.Fatalf("connection %d of 50 in a row: %v", i+1, err)
+			losesNone(t, func() *run {
+				r := start(t, options{configuration: configuration{machine: c.machine, cpus: c.cpus, model: "default"},
+					flags: []string{"-p", "0:7000"}, program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}, env: env})
+				r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+				addr := r.port("7000/tcp")
+				exchange(t, addr, 1<<20, 1)
+				for i := range 50 {
+					if err := peer.Download(addr, 100, uint64(i)); err != nil {
+						t.Fatalf("connection %d of 50 in a row: %v", i+1, err)
+					}
 				}
-			}
-			quit(t, r, addr)
-			for _, want := range []string{"virtio: network card: " + c.card, "virtio: console: " + c.console} {
-				if !regexp.MustCompile("(?m)^" + want + "$").MatchString(r.stderr.String()) {
-					t.Errorf("the kernel doesn't tell %q\n%s", want, r.tail())
+				quit(t, r, addr)
+				for _, want := range []string{"virtio: network card: " + c.card, "virtio: console: " + c.console} {
+					if !regexp.MustCompile("(?m)^" + want + "$").MatchString(r.stderr.String()) {
+						t.Errorf("the kernel doesn't tell %q\n%s", want, r.tail())
+					}
 				}
-			}
-			// In a guest of an emulated guest a single access to a device can take as long as the driver waits for an interrupt.
-			if lost := regexp.MustCompile(`(?m)^e0: interrupts-lost.*`).FindString(r.stderr.String()); lost != "" && !programs.Built() {
-				t.Error(lost)
-			}
+				return r
+			})
 		})
+	}
+}
+
+// losesNone checks that the card of a machine that run makes has lost no interrupt. To the driver one is lost that has not come for a
+// second, as when the host doesn't run the processor that would take it while another one looks. So there are three tries.
+func losesNone(t *testing.T, run func() *run) {
+	t.Helper()
+	for try := 1; ; try++ {
+		lost := regexp.MustCompile(`(?m)^e0: interrupts-lost.*`).FindString(run().stderr.String())
+		// In a guest of an emulated guest a single access to a device can take as long as the driver waits for an interrupt.
+		if lost == "" || programs.Built() {
+			return
+		}
+		t.Logf("try %d: %s", try, lost)
+		if try == 3 {
+			t.Fatal("interrupts were lost in every try")
+		}
 	}
 }
 
