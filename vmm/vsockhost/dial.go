@@ -51,7 +51,8 @@ func (h *Host) dialGuest(port uint32, client socket) (*guest, *vsock.Conn, error
 
 // waited adds to an error how long it was hoped that it would go away.
 func (h *Host) waited(err error) error {
-	if err != nil && h.config.Wait > 0 && err != errClientGone {
+	given := err == errClientGone || errors.Is(err, vsock.ErrTooMany) // nobody waits then
+	if err != nil && h.config.Wait > 0 && !given {
 		return fmt.Errorf("%w; waited %v", err, h.config.Wait)
 	}
 	return err

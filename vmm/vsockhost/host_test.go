@@ -483,6 +483,14 @@ func TestWaitEnds(t *testing.T) {
 	}
 }
 
+// TestWantOfRoomIsNotWaitedFor, so no client is told that it was.
+func TestWantOfRoomIsNotWaitedFor(t *testing.T) {
+	h, _ := open(t, Config{CID: cid, Wait: time.Minute})
+	if err := h.waited(vsock.ErrTooMany); err != vsock.ErrTooMany {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestMaps(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
