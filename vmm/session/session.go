@@ -68,8 +68,9 @@ type Result struct {
 	Err      error          // what ended the session, if not the machine or a signal
 }
 
-// exitGrace is how long the machine may take to power off after the program's end; tests change it.
-var exitGrace = 3 * time.Second
+// exitGrace is how long the machine may take to send what is left and to power off after the program's end, also on a host that is busy;
+// tests change it.
+var exitGrace = 10 * time.Second
 
 // errOutputClosed stands for a closed standard output or standard error, as `| head` closes it.
 var errOutputClosed = errors.New("output closed")
