@@ -45,6 +45,7 @@ type shortage struct {
 	mu          sync.Mutex
 	collections int       // guarded by mu
 	collected   time.Time // guarded by mu: when the last one ended
+	useless     bool      // guarded by mu: the last one of relieve left memory as low as it was
 }
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
@@ -56,12 +57,28 @@ func (s *shortage) short() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.collected) >= collectEvery {
-		debug.FreeOSMemory()
-		s.collections++
-		s.collected = time.Now()
+		s.collectLocked()
 	}
 	used, limit := ground.KernelMemory()
 	return used >= limit
+}
+
+func (s *shortage) collectLocked() {
+	debug.FreeOSMemory()
+	s.collections++
+	s.collected = time.Now()
+}
+
+// relieve collects garbage if memory is low. Programs wait for it before they have the kernel do more: they can make garbage faster
+// than the runtime, left alone, searches for it.
+func (s *shortage) relieve() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ground.LookForMemory() || s.useless && time.Since(s.collected) < collectEvery {
+		return
+	}
+	s.collectLocked()
+	s.useless = ground.LookForMemory()
 }
 
 // lasting is short for those who can wait a moment: whatever has been given up before they ask doesn't count any more. So a

@@ -31,7 +31,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 		Log: k.log, Verbose: c.Verbose, FS: fs, Net: stack,
 		Machine: machine{}, CPU: new(ground.Ring3), CPUs: ground.CPUs(),
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
-		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting,
+		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting, Low: ground.MemoryLow(), Relieve: k.shortage.relieve,
 		Monotonic: func() time.Duration { return time.Duration(ground.Monotonic()) }, CurrentCPU: ground.CPU,
 	}
 	if code, entrySize, data, ok := ground.VDSO(); ok {

@@ -45,9 +45,8 @@ const minimumMemory = 8 << 20
 const (
 	leastShare = 5 << 20
 	mostShare  = 64 << 20
-	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched. With a
-	// lower limit it would collect garbage all the time.
-	untouched = 6 << 20
+	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched: 3.2 to 3.4 MiB.
+	untouched = 3 << 20
 )
 
 var (
@@ -147,6 +146,7 @@ func initMemory(info uint64) {
 	}
 	kernelShare = min(max(allFrames/6, leastShare/pageSize), mostShare/pageSize)
 	kernelLimit = kernelShare / 8 * 7
+	kernelLow = kernelShare / 16
 	// One table under the top entry of the runtime's memory, shared by all roots.
 	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
 }
@@ -193,7 +193,7 @@ func startRuntime() {
 	putString("GOTRACEBACK=system")
 	putString("TZ=UTC")
 	put(text)
-	text = formatLimit(text, kernelShare*pageSize+untouched)
+	text = formatLimit(text, kernelLimit*pageSize+untouched)
 	put(0)
 	text = (text + 15) &^ 15
 	random(text, 16)

@@ -145,13 +145,26 @@ func CPU() int { return int(me().id) }
 // Memory returns how many bytes programs can have in all, and how many of them are free.
 func Memory() (total, free uint64) {
 	kept, unused := reserve(), atomic.LoadUint64(&freeFrames)
-	return (allFrames - kernelLimit) * pageSize, (unused - min(unused, kept)) * pageSize
+	return (allFrames - kernelShare) * pageSize, (unused - min(unused, kept)) * pageSize
 }
 
 // KernelMemory returns the bytes that the kernel's own memory takes, and how many it should take at most: programs may make
 // it keep more for them only below that. It is cheap.
 func KernelMemory() (used, limit uint64) {
 	return atomic.LoadUint64(&kernelFrames) * pageSize, kernelLimit * pageSize
+}
+
+// MemoryLow returns what is not 0, to be read atomically, when the kernel has met so little free memory that what programs have it do
+// should wait for a collection of garbage. LookForMemory says whether it is still so.
+func MemoryLow() *uint32 { return &memoryLow }
+
+// LookForMemory sets what MemoryLow returns anew, and tells whether memory is low.
+func LookForMemory() (low bool) {
+	atomic.StoreUint32(&memoryLow, 0)
+	if low = atomic.LoadUint64(&freeFrames) < kernelLow; low {
+		atomic.StoreUint32(&memoryLow, 1)
+	}
+	return low
 }
 
 // MemoryUse is where the machine's memory has gone, in bytes.

@@ -30,9 +30,12 @@ var (
 	// Programs can't have what the kernel's own page faults must find: what it should take at most, less what it has of it.
 	kernelShare  uint64 // fixed after boot
 	kernelLimit  uint64 // fixed after boot; of the share, up to which programs may make the kernel keep more for them
+	kernelLow    uint64 // fixed after boot; with fewer free frames memory is low
 	kernelFrames uint64 // that hold memory of the runtime, and page tables of it; atomic
 
 	deviceFrames uint64 // that devices have; guarded by framesLock, read without it
+
+	memoryLow uint32 // not 0: the kernel has met few free frames; atomic, see LookForMemory
 )
 
 // minimumReserve is kept for the kernel also when it has had what it should.
@@ -40,7 +43,7 @@ const minimumReserve = (1 << 20) / pageSize
 
 // reserve is the number of free frames that programs can't have now.
 func reserve() uint64 {
-	return max(kernelLimit-min(atomic.LoadUint64(&kernelFrames), kernelLimit), minimumReserve)
+	return max(kernelShare-min(atomic.LoadUint64(&kernelFrames), kernelShare), minimumReserve)
 }
 
 // addRange takes [start, end) into use.
@@ -79,9 +82,13 @@ func takeFrame() uint64 {
 func allocFrame() uint64 {
 	framesLock.lock()
 	f := takeFrame()
+	low := freeFrames < kernelLow
 	framesLock.unlock()
 	if f == 0 {
 		die("out of memory")
+	}
+	if low {
+		atomic.StoreUint32(&memoryLow, 1)
 	}
 	clearPage(direct + f)
 	atomic.AddUint64(&kernelFrames, 1)

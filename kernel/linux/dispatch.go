@@ -3,6 +3,7 @@ package linux
 import (
 	"errors"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 	"wick/kernel/task"
@@ -35,6 +36,9 @@ func (c *Call) do(number uint64) uint64 {
 	if number >= tableSize || table[number] == nil {
 		c.Kernel.unimplemented(number)
 		return errnoResult(unix.ENOSYS)
+	}
+	if low := c.Kernel.Low; low != nil && atomic.LoadUint32(low) != 0 {
+		c.Kernel.Relieve()
 	}
 	if keeping.has(number) {
 		if err := c.refused(); err != nil {

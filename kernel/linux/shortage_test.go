@@ -64,3 +64,23 @@ func TestLimitOnMappingsFollowsMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestCallsWaitForGarbageToBeCollectedWhileMemoryIsLow, whatever they are: any may make some.
+func TestCallsWaitForGarbageToBeCollectedWhileMemoryIsLow(t *testing.T) {
+	p := newFileProgram(t)
+	var low, collections uint32
+	p.proc.Kernel.Low, p.proc.Kernel.Relieve = &low, func() { collections++; low = 0 }
+	p.returns(1, unix.SYS_GETPID)
+	p.check(func() { low = 1 })
+	p.returns(1, unix.SYS_GETPID)
+	p.check(func() {
+		if collections != 1 {
+			t.Errorf("%d collections", collections)
+		}
+	})
+	p.returns(1, unix.SYS_GETPID)
+	p.run()
+	if collections != 1 {
+		t.Errorf("%d collections at the end", collections)
+	}
+}

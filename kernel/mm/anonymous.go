@@ -108,6 +108,23 @@ func (m *anonymous) Detach(v *View) {
 	m.chunks = nil
 }
 
+// sole returns how many pages there are if only one space maps them, and else 0.
+func (m *anonymous) sole() (pages uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.views) != 1 {
+		return 0
+	}
+	for _, c := range m.chunks {
+		for _, frame := range c {
+			if frame != 0 {
+				pages++
+			}
+		}
+	}
+	return pages
+}
+
 // take takes the frames from lo to hi, offsets in the chunk, out of it.
 func (c *anonymousChunk) take(lo, hi int64) (frames []PhysAddr) {
 	for i := lo / PageSize; i < (hi+PageSize-1)/PageSize; i++ {

@@ -3,6 +3,7 @@ package mm
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,24 +79,42 @@ func (s *Space) Zero(va, n uint64) error {
 // CopyInString returns the string at va, without the zero byte that ends it. If there is none in the
 // first max bytes the error is unix.ENAMETOOLONG.
 func (s *Space) CopyInString(va uint64, max int) (string, error) {
-	var small [256]byte
-	text := small[:0]
 	s.mu.RLock()
 	defer s.runlock()
-	for len(text) < max {
-		page, outcome := s.page(va, false)
+	for n := 0; n < max; {
+		page, outcome := s.page(va+uint64(n), false)
 		if outcome != Handled {
 			return "", outcome.err()
 		}
-		part := page[va&(PageSize-1):]
-		part = part[:min(len(part), max-len(text))]
-		if end := bytes.IndexByte(part, 0); end >= 0 {
-			return string(append(text, part[:end]...)), nil
+		part := page[(va+uint64(n))&(PageSize-1):]
+		part = part[:min(len(part), max-n)]
+		end := bytes.IndexByte(part, 0)
+		switch {
+		case end >= 0 && n == 0:
+			return string(part[:end]), nil
+		case end >= 0:
+			return s.copyString(va, n+end)
 		}
-		text = append(text, part...)
-		va += uint64(len(part))
+		n += len(part)
 	}
 	return "", unix.ENAMETOOLONG
+}
+
+// copyString returns the n bytes at va, or what another thread has left of them before a zero byte. s.mu is held for reading.
+func (s *Space) copyString(va uint64, n int) (string, error) {
+	var b strings.Builder
+	b.Grow(n)
+	for b.Len() < n {
+		at := va + uint64(b.Len())
+		page, outcome := s.page(at, false)
+		if outcome != Handled {
+			return "", outcome.err()
+		}
+		part := page[at&(PageSize-1):]
+		b.Write(part[:min(len(part), n-b.Len())])
+	}
+	text, _, _ := strings.Cut(b.String(), "\x00")
+	return text, nil
 }
 
 // Uint32 reads a little-endian number at va, which needn't be aligned.

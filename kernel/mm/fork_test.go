@@ -320,19 +320,48 @@ func TestPrivateIsWhatTheEndOfASpaceFrees(t *testing.T) {
 	}
 	expect("untouched", s, 0)
 	s.Fault(addr+15*mm.PageSize, false, false)
-	expect("only read", s, 0)
+	expect("only read", s, 1) // the page table
 	touch(s, 0, 5)
-	expect("written", s, 5)
+	expect("written", s, 6)
 	child, err := s.Fork()
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect("shared since a fork", s, 0)
-	expect("shared since a fork", child, 0)
+	expect("shared since a fork", s, 1)
+	expect("shared since a fork", child, 1)
 	touch(child, 3, 8)
-	expect("two copied by the other", s, 2)
-	expect("two copied, three new", child, 5)
+	expect("two copied by the other", s, 3)
+	expect("two copied, three new", child, 6)
 	child.Release()
-	expect("with the other gone", s, 5)
+	expect("with the other gone", s, 6)
 	expect("gone itself", child, 0)
+}
+
+func TestPrivateCountsSharedMemoryThatNobodyElseHas(t *testing.T) {
+	m := mmtest.New(t, 256)
+	s := m.NewSpace(mm.Limits{})
+	addr := mustMap(t, s, mm.Mapping{Length: 8 * mm.PageSize, Prot: rw, Flags: unix.MAP_SHARED | unix.MAP_ANONYMOUS})
+	for i := range uint64(5) {
+		if err := s.PutUint64(addr+i*mm.PageSize, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Munmap(addr+6*mm.PageSize, mm.PageSize); err != nil { // two areas of it
+		t.Fatal(err)
+	}
+	const table = 1
+	if got := s.Private(); got != 5+table {
+		t.Errorf("%d pages", got)
+	}
+	child, err := s.Fork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := s.Private(), child.Private(); a != table || b > table {
+		t.Errorf("shared since a fork: %d and %d pages", a, b)
+	}
+	child.Release()
+	if got := s.Private(); got != 5+table {
+		t.Errorf("with the other gone: %d pages", got)
+	}
 }

@@ -150,19 +150,21 @@ func (s *Space) fill(lo, hi uint64) error {
 	return nil
 }
 
-// Private returns how many pages would come free with the space: those that neither a file nor another space has. Another one that
-// gives its own up at the same time may make it more.
+// Private returns how many pages would come free with the space: those that neither a file nor another space has, and page tables.
+// Another one that gives its own up at the same time may make it more.
 func (s *Space) Private() (pages uint64) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.top == nil {
 		return 0
 	}
+	pages = s.soleShared()
 	for lo := uint64(0); ; {
 		t, start, end := s.nextLeaf(lo, lowerHalf)
 		if t == nil {
 			return pages
 		}
+		pages++
 		for va := start; va < end; va += PageSize {
 			e := t.load(va >> shiftPage)
 			if e != 0 && e&pteBorrowed == 0 && (e&pteCounted == 0 || s.shares.sole(e.frame())) {
@@ -171,4 +173,20 @@ func (s *Space) Private() (pages uint64) {
 		}
 		lo = end
 	}
+}
+
+// soleShared returns how many pages MAP_SHARED areas without a file have that no other space maps. s.mu is held.
+func (s *Space) soleShared() (pages uint64) {
+	counted := make(map[*anonymous]bool)
+	for i := range s.areas {
+		v := s.areas[i].src
+		if v == nil {
+			continue
+		}
+		if m, ok := v.Backing.(*anonymous); ok && !counted[m] {
+			counted[m] = true
+			pages += m.sole()
+		}
+	}
+	return pages
 }

@@ -83,6 +83,9 @@ func (f *Family) largest(p *Process) (*Process, uint64) {
 	best, most := (*Process)(nil), uint64(0)
 	var first, others uint64
 	for _, q := range f.Processes() {
+		if q.over() { // others that share its memory have it still
+			continue
+		}
 		pages := q.AddressSpace().Private()
 		switch {
 		case pages > 0 && q.Exiting():

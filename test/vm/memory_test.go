@@ -87,6 +87,25 @@ func TestAppetite(t *testing.T) {
 	}
 }
 
+// TestFullMemory has programs do all sorts of things when they have taken all memory there is for them: some fail, some are killed, but
+// the machine goes on.
+func TestFullMemory(t *testing.T) {
+	for _, c := range []struct {
+		configuration
+		memory string
+	}{
+		{configuration{machine: "pc", cpus: 1, model: "default"}, "24M"},
+		{configuration{machine: "q35", cpus: 2, model: "max"}, "48M"},
+		{configuration{machine: "microvm", cpus: 4, model: "default"}, "128M"},
+	} {
+		t.Run(c.String()+"/"+c.memory, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, options{configuration: c.configuration, program: cProgram(t, "full", programs.Musl), flags: []string{"-m", c.memory}})
+			r.want(0)
+		})
+	}
+}
+
 // TestLimitsInALittleMemory has a program ask a small machine for all there is of everything, again and again.
 func TestLimitsInALittleMemory(t *testing.T) {
 	for _, c := range fewestAndMost {
