@@ -3,6 +3,7 @@ package main
 import (
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wick/kernel/ground"
@@ -50,7 +51,7 @@ type shortage struct {
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
 func (s *shortage) short() bool {
-	if used, limit := ground.KernelMemory(); used < limit {
+	if enough() {
 		return false
 	}
 	// Part of it may be garbage. Others who ask wait for the answer.
@@ -59,8 +60,14 @@ func (s *shortage) short() bool {
 	if time.Since(s.collected) >= collectEvery {
 		s.collectLocked()
 	}
+	ground.LookForMemory()
+	return !enough()
+}
+
+// enough tells whether the kernel has less memory than it should take at most, and there is some for the rest.
+func enough() bool {
 	used, limit := ground.KernelMemory()
-	return used >= limit
+	return used < limit && atomic.LoadUint32(ground.MemoryLow()) == 0
 }
 
 func (s *shortage) collectLocked() {
@@ -85,7 +92,7 @@ func (s *shortage) relieve() {
 // program that has closed something can have as much again at once. It takes two collections, since the first leaves what is
 // in a sync.Pool to the second.
 func (s *shortage) lasting() bool {
-	if used, limit := ground.KernelMemory(); used < limit {
+	if enough() {
 		return false
 	}
 	for first, _ := s.last(); ; {

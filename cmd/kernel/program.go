@@ -20,7 +20,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
-		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Console: k.host, Log: k.detail,
+		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Relieve: k.shortage.relieve, Console: k.host, Log: k.detail,
 		NetFile: stack.ProcFile,
 		CID:     stack.CID,
 	})

@@ -15,6 +15,7 @@ var keeping = callSet(
 	unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_FORK, unix.SYS_VFORK,
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT,
 	unix.SYS_MMAP, unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MADVISE, unix.SYS_SETGROUPS,
+	unix.SYS_FCNTL, // F_SETPIPE_SZ
 )
 
 // tryAgain are those that fail with unix.EAGAIN, and mapping those that may make new mappings.
@@ -47,6 +48,7 @@ func (c *Call) refused() error {
 	switch {
 	case c.Kernel.Short == nil,
 		n == unix.SYS_EPOLL_CTL && uint32(c.Args[1]) != unix.EPOLL_CTL_ADD,
+		n == unix.SYS_FCNTL && uint32(c.Args[1]) != unix.F_SETPIPE_SZ,
 		mapping.has(n) && c.Space.Stats().Areas < manyAreas,
 		!c.Kernel.Short():
 		return nil

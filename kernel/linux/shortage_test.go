@@ -22,6 +22,8 @@ func TestCallsThatKeepMemoryAreRefusedWhileItIsShort(t *testing.T) {
 	p.returns(unix.ENOMEM, unix.SYS_EPOLL_CTL, 0, unix.EPOLL_CTL_ADD, 1, dataAt)
 	p.returns(unix.EAGAIN, unix.SYS_CLONE, 0)
 	p.returns(unix.ENOMEM, unix.SYS_SETGROUPS, 0, 0)
+	p.returns(unix.ENOMEM, unix.SYS_FCNTL, 1, unix.F_SETPIPE_SZ, 1<<20)
+	p.returns(2, unix.SYS_FCNTL, 1, unix.F_GETFL)
 	p.returns(unix.ENOSYS, 5000)
 	// What gives something back goes on, and so does what costs nothing.
 	p.returns(0, unix.SYS_EPOLL_CTL, 0, unix.EPOLL_CTL_DEL, 1, 0)

@@ -4,7 +4,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/vfs"
 )
 
 // shortage holds back whoever would fill the kernel's memory while that is short: sockets take in no more, writers wait,
@@ -16,7 +19,12 @@ type shortage struct {
 
 	mu      sync.Mutex
 	waiting map[*waiter.Queue]struct{} // guarded by mu: to be told
+
+	large sync.Mutex // held from looking whether there is memory for much data to having put it there
 }
+
+// manyBytes are so many that those who put them there should not all look for memory first.
+const manyBytes = 16 << 10
 
 // lookEvery is how often waiters have the memory looked at.
 const lookEvery = 20 * time.Millisecond
@@ -60,4 +68,25 @@ func (s *shortage) look() {
 	for q := range waiting {
 		q.Notify(waiter.WritableEvents)
 	}
+}
+
+// copy takes size bytes that a program gives, unless memory is short: then unix.EAGAIN, and q is told when it is over. No lock of a
+// socket may be held, for program memory may have to be paged in; unix.EFAULT if it can't be.
+func (s *shortage) copy(src vfs.Src, size int, q *waiter.Queue) ([]byte, error) {
+	if size >= manyBytes {
+		s.large.Lock()
+		defer s.large.Unlock()
+	}
+	if s.holds(q) {
+		return nil, unix.EAGAIN
+	}
+	data := make([]byte, size)
+	for n := 0; n < size; {
+		k, err := src.Read(data[n:])
+		if err != nil || k == 0 {
+			return nil, unix.EFAULT
+		}
+		n += k
+	}
+	return data, nil
 }

@@ -69,6 +69,8 @@ type unixNames struct {
 	mu     sync.Mutex
 	bound  map[any]*unixSocket // guarded by mu; by abstract name or node
 	chosen uint32              // guarded by mu: of the names that autobind gives
+
+	passed passedFiles
 }
 
 func (s *Stack) newUnix(typ, protocol int) (Socket, error) {
@@ -210,7 +212,7 @@ func (s *unixSocket) end(accepted bool) {
 		peer.peerClosed(s, len(chunks) > 0 || !accepted)
 	}
 	for _, c := range chunks {
-		releaseFiles(c.files)
+		names.passed.release(c.files)
 	}
 	for _, k := range backlog {
 		k.end(false)
@@ -236,6 +238,35 @@ func (s *unixSocket) UsedBy(who Ucred) {
 	if s.state == unixConnected && s.peerCred.PID == 0 {
 		s.peerCred = who // a pair
 	}
+}
+
+// passedFiles gives up files that lie in sockets which have been closed. Among them may be such sockets again, and so on: they are
+// closed one after the other, not each within the other's close.
+type passedFiles struct {
+	mu        sync.Mutex
+	files     []*vfs.OpenFile // guarded by mu: to be given up
+	releasing bool            // guarded by mu: somebody does so
+}
+
+func (p *passedFiles) release(files []*vfs.OpenFile) {
+	if len(files) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.files = append(p.files, files...)
+	if p.releasing {
+		return
+	}
+	p.releasing = true
+	for n := len(p.files); n > 0; n = len(p.files) {
+		f := p.files[n-1]
+		p.files = p.files[:n-1]
+		p.mu.Unlock()
+		f.Release()
+		p.mu.Lock()
+	}
+	p.files, p.releasing = nil, false
 }
 
 // releaseFiles gives up files that were passed and nobody has taken.

@@ -124,17 +124,9 @@ func (s *unixSocket) push(sender *unixSocket, src vfs.Src, from string, size int
 		return 0, unix.EAGAIN
 	}
 	s.mu.Unlock()
-	if s.stack.shortage.holds(sender.wait) {
-		return 0, unix.EAGAIN
-	}
-	// The copy is made without the lock: program memory may have to be paged in.
-	data := make([]byte, size)
-	for n := 0; n < size; {
-		k, err := src.Read(data[n:])
-		if err != nil || k == 0 {
-			return 0, unix.EFAULT
-		}
-		n += k
+	data, err := s.stack.shortage.copy(src, size, sender.wait)
+	if err != nil {
+		return 0, err
 	}
 	s.mu.Lock()
 	if s.state == unixClosed {

@@ -18,6 +18,7 @@ type Options struct {
 	MaxBytes int64  // that programs may write to the root file system; 0: half of the memory
 	MaxNames int64  // that it may have; 0: by the size of the memory
 	Frames   Frames // where pages come from; nil: the heap
+	Relieve  func() // called before what may take much of the kernel's memory for a moment; may be nil
 
 	HostName string
 	Address  string // of the host name in /etc/hosts, with or without a prefix length; may be empty
@@ -48,6 +49,8 @@ type FS struct {
 
 	inotify   inotifies
 	processes atomic.Pointer[Processes] // what /proc tells of; nil: nobody has said
+
+	generating sync.Mutex // held while a text is made; after that of its file
 
 	mu   sync.RWMutex // guards the tree: names, parents, entries
 	root *Dir

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"sort"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -474,6 +476,36 @@ func TestTimerFDCountsWhatItsTimerIsLateFor(t *testing.T) {
 	}
 	if left, _ := timer.Get(); left <= 0 || left > 5*time.Minute {
 		t.Errorf("%v left, want 5 minutes", left)
+	}
+}
+
+// TestOneTextIsGeneratedAtATime, and memory is relieved before.
+func TestOneTextIsGeneratedAtATime(t *testing.T) {
+	var relieved, at, most, made atomic.Int32
+	fs := newTestFS(t, Options{Relieve: func() { relieved.Add(1) }})
+	fs.mu.Lock()
+	fs.root.addLocked("told", fs.newText(devProc, func(*Paths) ([]byte, error) {
+		most.Store(max(most.Load(), at.Add(1)))
+		time.Sleep(time.Millisecond)
+		at.Add(-1)
+		made.Add(1)
+		return []byte("text"), nil
+	}))
+	fs.mu.Unlock()
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			o, err := fs.NewPaths().Open(nil, "/told", unix.O_RDONLY, 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			o.Release()
+		})
+	}
+	all.Wait()
+	if made.Load() != 20 || relieved.Load() != 20 || most.Load() != 1 {
+		t.Errorf("%d texts made, up to %d at a time, %d times relieved", made.Load(), most.Load(), relieved.Load())
 	}
 }
 

@@ -69,6 +69,21 @@ func (f *textFile) Close() error {
 	return nil
 }
 
+// renewLocked makes the text anew. Only one is made at a time: it may be long, and makes as much garbage.
+func (f *textFile) renewLocked(generate func() ([]byte, error)) error {
+	fs := f.node.fs
+	fs.generating.Lock()
+	defer fs.generating.Unlock()
+	if fs.options.Relieve != nil {
+		fs.options.Relieve()
+	}
+	data, err := generate()
+	if err != nil {
+		return err
+	}
+	return f.setLocked(data)
+}
+
 // setLocked replaces the text.
 func (f *textFile) setLocked(data []byte) error {
 	if !f.node.fs.memory.text.take(int64(len(data))) {
@@ -87,11 +102,7 @@ func (f *textFile) textAt(off int64) ([]byte, error) {
 		return f.data, nil
 	}
 	if f.read && f.generate != nil {
-		data, err := f.generate()
-		if err == nil {
-			err = f.setLocked(data)
-		}
-		if err != nil {
+		if err := f.renewLocked(f.generate); err != nil {
 			return nil, err
 		}
 	}
@@ -137,18 +148,15 @@ func (fs *FS) newGenerated(dev uint64, generate func(p *Paths) ([]byte, error), 
 		if o.flags&unix.O_ACCMODE != unix.O_RDONLY {
 			return nil, unix.EACCES
 		}
-		data, err := generate(o.paths)
-		if err != nil {
-			return nil, err
-		}
 		f := &textFile{opened: o.file()}
-		if again {
-			f.generate = func() ([]byte, error) { return generate(o.paths) }
-		}
+		text := func() ([]byte, error) { return generate(o.paths) }
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if err := f.setLocked(data); err != nil {
+		if err := f.renewLocked(text); err != nil {
 			return nil, err
+		}
+		if again {
+			f.generate = text
 		}
 		return f, nil
 	})
