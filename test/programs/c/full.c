@@ -18,26 +18,25 @@
 
 enum { SECONDS = 1, MOST_THREADS = 4 };
 
-/* fill reads zeros into fresh memory until there is none, and gives a little back. */
+/* fill reads zeros into fresh memory until there is none, and gives a little back. It exits with 8 if it can't. */
 static void fill(void)
 {
+	enum { BACK = 128 << 10 };
 	struct sysinfo info;
 	if (sysinfo(&info) != 0)
 		_exit(8);
-	size_t size = 1L << 33, done = 0;
-	if (info.freeram * info.mem_unit > 192 << 20)
-		size = 1 << 20;
+	int fits = info.freeram * info.mem_unit > 192 << 20;
+	size_t size = fits ? 1 << 20 : 1L << 33, done = 0;
 	int fd = open("/dev/zero", O_RDONLY);
 	char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (fd < 0 || m == MAP_FAILED)
 		_exit(8);
-	while (done < size) {
-		ssize_t n = read(fd, m + done, 64 << 10);
-		if (n <= 0)
-			break;
-		done += n;
-	}
-	madvise(m + (done & ~4095L) - (128 << 10), 128 << 10, MADV_DONTNEED);
+	ssize_t n = 1;
+	for (; done < size && n > 0; done += n > 0 ? n : 0)
+		n = read(fd, m + done, 64 << 10);
+	if (done < BACK || (!fits && (n >= 0 || errno != ENOMEM)))
+		_exit(8);
+	madvise(m + (done & ~4095L) - BACK, BACK, MADV_DONTNEED);
 	close(fd);
 }
 
