@@ -46,7 +46,7 @@ type shortage struct {
 	mu          sync.Mutex
 	collections int       // guarded by mu
 	collected   time.Time // guarded by mu: when the last one ended
-	useless     bool      // guarded by mu: the last one of relieve left memory as low as it was
+	useless     bool      // guarded by mu: memory was low after the last one
 }
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
@@ -57,10 +57,10 @@ func (s *shortage) short() bool {
 	// Part of it may be garbage. Others who ask wait for the answer.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.collected) >= collectEvery {
+	low := ground.LookForMemory()
+	if s.due() || low && !s.useless {
 		s.collectLocked()
 	}
-	ground.LookForMemory()
 	return !enough()
 }
 
@@ -70,10 +70,24 @@ func enough() bool {
 	return used < limit && atomic.LoadUint32(ground.MemoryLow()) == 0
 }
 
+// low tells whether memory is low although garbage has been collected, so that not even what makes garbage should be done.
+// It costs nothing while there is enough.
+func (s *shortage) low() bool {
+	if atomic.LoadUint32(ground.MemoryLow()) == 0 {
+		return false
+	}
+	s.relieve()
+	return atomic.LoadUint32(ground.MemoryLow()) != 0
+}
+
+// due tells whether the last collection was so long ago that another may find something. The caller holds mu.
+func (s *shortage) due() bool { return time.Since(s.collected) >= collectEvery }
+
 func (s *shortage) collectLocked() {
 	debug.FreeOSMemory()
 	s.collections++
 	s.collected = time.Now()
+	s.useless = ground.LookForMemory()
 }
 
 // relieve collects garbage if memory is low. Programs wait for it before they have the kernel do more: they can make garbage faster
@@ -81,11 +95,9 @@ func (s *shortage) collectLocked() {
 func (s *shortage) relieve() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !ground.LookForMemory() || s.useless && time.Since(s.collected) < collectEvery {
-		return
+	if ground.LookForMemory() && (s.due() || !s.useless) {
+		s.collectLocked()
 	}
-	s.collectLocked()
-	s.useless = ground.LookForMemory()
 }
 
 // lasting is short for those who can wait a moment: whatever has been given up before they ask doesn't count any more. So a

@@ -44,7 +44,10 @@ const minimumMemory = 8 << 20
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
 	leastShare = 5 << 20
-	mostShare  = 64 << 20
+
+	// leastMargin is, of the share, what is left for what the kernel does with what it has kept for programs and their packets.
+	leastMargin = 1 << 20
+	mostShare   = 64 << 20
 	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched: 3.2 to 3.4 MiB; with less
 	// here it collects earlier.
 	untouched = 3 << 20
@@ -146,8 +149,8 @@ func initMemory(info uint64) {
 		mapDirect(r.next, r.end-r.next)
 	}
 	kernelShare = min(max(allFrames/6, leastShare/pageSize), mostShare/pageSize)
-	kernelLimit = kernelShare / 8 * 7
-	kernelLow = kernelShare / 16
+	kernelLimit = kernelShare - max(kernelShare/8, leastMargin/pageSize)
+	kernelLow = max(kernelShare/16, leastMargin/2/pageSize)
 	// One table under the top entry of the runtime's memory, shared by all roots.
 	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
 }

@@ -76,11 +76,25 @@ func dieStopped(c *cpu, frame uint64, why string) {
 // endWithReport tells what else there is to be told, and ends the machine.
 func endWithReport(c *cpu) {
 	putOtherCPUs(c)
+	putMemory()
 	putProgram()
 	putThreads()
 	putGoroutines()
 	puts(reportEnd)
 	powerOff(exitPanic)
+}
+
+// putMemory tells where the memory is.
+func putMemory() {
+	puts("memory in KiB: kernel ")
+	putDec(atomic.LoadUint64(&kernelFrames) * (pageSize >> 10))
+	puts(" of ")
+	putDec(kernelShare * (pageSize >> 10))
+	puts(", devices ")
+	putDec(atomic.LoadUint64(&deviceFrames) * (pageSize >> 10))
+	puts(", free ")
+	putDec(atomic.LoadUint64(&freeFrames) * (pageSize >> 10))
+	puts("\n")
 }
 
 // dieOfRuntime ends the machine when the kernel's runtime has ended with a status other than 0: it has told why itself, and

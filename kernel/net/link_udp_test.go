@@ -177,29 +177,30 @@ func (l *screeningLink) Screen(screen func([]byte) string) { l.screen = screen }
 // TestLinksLearnWhyFramesAreDropped: what the stack drops by the link header or for want of memory.
 func TestLinksLearnWhyFramesAreDropped(t *testing.T) {
 	a, _ := newTestLinks(t)
-	short := false
+	short, low := false, false
 	l := &screeningLink{testLink: a}
-	e := newLinkEndpoint(l, func() bool { return short })
+	e := newLinkEndpoint(l, func() bool { return short }, func() bool { return low })
 	frame := func(size int) []byte {
 		return appendUDPFrame(nil, [6]byte{2, 0, 0, 0, 0, 9}, a.mac, addr4(192, 0, 2, 9), addr4(192, 0, 2, 1), 1, 3000, make([]byte, size))
 	}
 	other := frame(4)
 	other[5]++
 	for _, c := range []struct {
-		frame []byte
-		short bool
-		want  string
+		frame      []byte
+		short, low bool
+		want       string
 	}{
-		{frame(4), false, ""}, {frame(4), true, ""}, {frame(1000), true, "rx-no-memory"}, {frame(1000), false, ""},
-		{other, false, "rx-other-host"}, {other[:13], false, "rx-runt"},
-		{append([]byte{1}, other[1:]...), false, ""}, // a group
+		{frame(4), false, false, ""}, {frame(4), true, false, ""}, {frame(4), true, true, "rx-no-memory"},
+		{frame(1000), true, false, "rx-no-memory"}, {frame(1000), false, false, ""},
+		{other, false, false, "rx-other-host"}, {other[:13], false, false, "rx-runt"},
+		{append([]byte{1}, other[1:]...), false, false, ""}, // a group
 	} {
-		short = c.short
+		short, low = c.short, c.low
 		if got := l.screen(c.frame); got != c.want {
-			t.Errorf("%d bytes, short %v: %q, want %q", len(c.frame), c.short, got, c.want)
+			t.Errorf("%d bytes, short %v, low %v: %q, want %q", len(c.frame), c.short, c.low, got, c.want)
 		}
 	}
-	if r, o, m := e.drops.runt.Load(), e.drops.otherHost.Load(), e.drops.memory.Load(); r != 1 || o != 1 || m != 1 {
+	if r, o, m := e.drops.runt.Load(), e.drops.otherHost.Load(), e.drops.memory.Load(); r != 1 || o != 1 || m != 2 {
 		t.Errorf("counted %d runts, %d for others, %d without memory", r, o, m)
 	}
 	e.receive(other, packet.ChecksumUnknown) // it has been asked

@@ -18,7 +18,8 @@ import (
 type linkEndpoint struct {
 	link    Link
 	offload OffloadLink // link, if it takes work off the stack; or nil
-	short   func() bool // memory is
+	short   func() bool // or nil: see Options
+	low     func() bool // or nil: see Options
 	mac     tcpip.LinkAddress
 	mtu     uint32
 	drops   linkDrops
@@ -42,9 +43,9 @@ type linkDrops struct {
 	transmit  atomic.Uint64 // the card had no room
 }
 
-func newLinkEndpoint(l Link, short func() bool) *linkEndpoint {
+func newLinkEndpoint(l Link, short, low func() bool) *linkEndpoint {
 	mac := l.HardwareAddr()
-	e := &linkEndpoint{link: l, short: short, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	e := &linkEndpoint{link: l, short: short, low: low, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
 	e.offload, _ = l.(OffloadLink)
 	if s, ok := l.(Screener); ok {
 		s.Screen(e.screen)
@@ -62,7 +63,7 @@ func (e *linkEndpoint) screen(frame []byte) (drop string) {
 	case frame[0]&1 == 0 && string(frame[:header.EthernetAddressSize]) != string(e.mac):
 		e.drops.otherHost.Add(1)
 		return "rx-other-host"
-	case e.short != nil && staying(frame) && e.short():
+	case e.low != nil && e.low(), e.short != nil && staying(frame) && e.short():
 		e.drops.memory.Add(1)
 		return "rx-no-memory"
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// ShortLasting is Short for what can wait a moment, such as making a socket, and counts nothing that has been given up
 	// before it is asked; nil is Short.
 	ShortLasting func() bool
+	// Low, if not nil, tells whether memory is so short that even frames that leave nothing behind, but make garbage on their
+	// way, are dropped. It is asked for each received frame.
+	Low func() bool
 	// TimeWait is how long a finished TCP connection is remembered; 0 is Linux's 60 s.
 	TimeWait time.Duration
 	// DetectDuplicates has IPv6 addresses probed for a second before they are used [RFC 4862 5.4].
