@@ -50,8 +50,20 @@ type shortage struct {
 }
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
-func (s *shortage) short() bool {
-	if enough() {
+func (s *shortage) short() bool { return s.shortOf(0) }
+
+// connection is about what one takes until it is open, in bytes.
+const connection = 8 << 10
+
+// crowded tells whether there is too little for n connections that others open, and for what comes on them.
+func (s *shortage) crowded(n int) bool {
+	_, limit := ground.KernelMemory()
+	return s.shortOf(limit/8 + uint64(n)*connection)
+}
+
+// shortOf tells whether there are less than room bytes that may be kept.
+func (s *shortage) shortOf(room uint64) bool {
+	if enough(room) {
 		return false
 	}
 	// Part of it may be garbage. Others who ask wait for the answer.
@@ -61,13 +73,13 @@ func (s *shortage) short() bool {
 	if s.due() || low && !s.useless {
 		s.collectLocked()
 	}
-	return !enough()
+	return !enough(room)
 }
 
-// enough tells whether the kernel has less memory than it should take at most, and there is some for the rest.
-func enough() bool {
+// enough tells whether the kernel can have room bytes more until it has what it should take at most, and there is some for the rest.
+func enough(room uint64) bool {
 	used, limit := ground.KernelMemory()
-	return used < limit && atomic.LoadUint32(ground.MemoryLow()) == 0
+	return used+room < limit && atomic.LoadUint32(ground.MemoryLow()) == 0
 }
 
 // low tells whether memory is low although garbage has been collected, so that not even what makes garbage should be done.
@@ -104,7 +116,7 @@ func (s *shortage) relieve() {
 // program that has closed something can have as much again at once. It takes two collections, since the first leaves what is
 // in a sync.Pool to the second.
 func (s *shortage) lasting() bool {
-	if enough() {
+	if enough(0) {
 		return false
 	}
 	for first, _ := s.last(); ; {

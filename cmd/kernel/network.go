@@ -139,7 +139,7 @@ const dhcpPatience = 10 * time.Second
 func startNetwork(c *bundle.Config, card *card, judge net.Judge, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
 		Log: log, Hostname: c.Host, MaxBuffer: buffer(), VsockMemory: vsockMemory(), Short: memory.short, ShortLasting: memory.lasting,
-		Low: memory.low,
+		Crowded: memory.crowded, Low: memory.low,
 	})
 	if err != nil || card == nil {
 		return stack, err

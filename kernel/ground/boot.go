@@ -43,7 +43,7 @@ const minimumMemory = 8 << 20
 
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
-	leastShare = 5 << 20
+	leastShare = 11 << 19 // 5.5 MiB
 
 	// leastMargin is, of the share, what is left for what the kernel does with what it has kept for programs and their packets.
 	leastMargin = 1 << 20

@@ -179,7 +179,7 @@ func TestLinksLearnWhyFramesAreDropped(t *testing.T) {
 	a, _ := newTestLinks(t)
 	short, low := false, false
 	l := &screeningLink{testLink: a}
-	e := newLinkEndpoint(l, func() bool { return short }, func() bool { return low })
+	e := newLinkEndpoint(l, memory{short: func() bool { return short }, low: func() bool { return low }})
 	frame := func(size int) []byte {
 		return appendUDPFrame(nil, [6]byte{2, 0, 0, 0, 0, 9}, a.mac, addr4(192, 0, 2, 9), addr4(192, 0, 2, 1), 1, 3000, make([]byte, size))
 	}

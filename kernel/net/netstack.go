@@ -26,7 +26,7 @@ type netstack struct {
 	stack *stack.Stack
 	ndp   *ndpEvents
 
-	short, low func() bool // Options.Short and Low
+	memory memory
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 	// enrolled counts the changes of where datagrams are delivered.
@@ -50,7 +50,7 @@ type netstack struct {
 // newNetstack makes an engine with a loopback interface of index loopbackIndex.
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	log.SetTarget(engineLog{o.Log})
-	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), short: o.Short, low: o.Low, timeWaitOrdinary: o.TimeWait}
+	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), memory: memory{short: o.Short, crowded: o.Crowded, low: o.Low}, timeWaitOrdinary: o.TimeWait}
 	n.timeWaitNow.Store(int64(o.TimeWait))
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
@@ -147,7 +147,7 @@ func (n *netstack) addLoopback() error {
 
 // addLink implements engine.
 func (n *netstack) addLink(index uint32, name string, link Link, judge Judge) error {
-	ep := newLinkEndpoint(link, n.short, n.low)
+	ep := newLinkEndpoint(link, n.memory)
 	if judge != nil {
 		ep.judge = newLinkJudge(judge, n.stack, tcpip.NICID(index))
 		n.judged.Store(true)

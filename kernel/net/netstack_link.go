@@ -18,8 +18,7 @@ import (
 type linkEndpoint struct {
 	link    Link
 	offload OffloadLink // link, if it takes work off the stack; or nil
-	short   func() bool // or nil: see Options
-	low     func() bool // or nil: see Options
+	memory  memory
 	mac     tcpip.LinkAddress
 	mtu     uint32
 	drops   linkDrops
@@ -43,9 +42,9 @@ type linkDrops struct {
 	transmit  atomic.Uint64 // the card had no room
 }
 
-func newLinkEndpoint(l Link, short, low func() bool) *linkEndpoint {
+func newLinkEndpoint(l Link, m memory) *linkEndpoint {
 	mac := l.HardwareAddr()
-	e := &linkEndpoint{link: l, short: short, low: low, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
+	e := &linkEndpoint{link: l, memory: m, mac: tcpip.LinkAddress(mac[:]), mtu: uint32(l.MTU())}
 	e.offload, _ = l.(OffloadLink)
 	if s, ok := l.(Screener); ok {
 		s.Screen(e.screen)
@@ -63,7 +62,7 @@ func (e *linkEndpoint) screen(frame []byte) (drop string) {
 	case frame[0]&1 == 0 && string(frame[:header.EthernetAddressSize]) != string(e.mac):
 		e.drops.otherHost.Add(1)
 		return "rx-other-host"
-	case e.low != nil && e.low(), e.short != nil && staying(frame) && e.short():
+	case e.memory.refuses(frame):
 		e.drops.memory.Add(1)
 		return "rx-no-memory"
 	}
@@ -116,39 +115,6 @@ func (e *linkEndpoint) accept(frame []byte, checksum packet.Checksum) (drop stri
 	}
 	pkt.DecRef()
 	return ""
-}
-
-// smallFrame is the size of a frame that carries hardly more than headers, with TCP's options.
-const smallFrame = header.EthernetMinimumSize + header.IPv6MinimumSize + header.TCPHeaderMaximumSize
-
-// staying tells whether a frame may make the engine keep something: data, fragments, or a new connection. Others, such as
-// acknowledgements, rather free memory.
-func staying(frame []byte) bool {
-	if len(frame) > smallFrame {
-		return true
-	}
-	ip := frame[header.EthernetMinimumSize:]
-	switch header.Ethernet(frame).Type() {
-	case header.IPv4ProtocolNumber:
-		h := header.IPv4(ip)
-		if len(ip) < header.IPv4MinimumSize || int(h.HeaderLength()) > len(ip) {
-			return false
-		}
-		return h.More() || h.FragmentOffset() != 0 || opens(h.Protocol(), ip[h.HeaderLength():])
-	case header.IPv6ProtocolNumber:
-		if len(ip) < header.IPv6MinimumSize {
-			return false
-		}
-		next := header.IPv6(ip).NextHeader()
-		return next == uint8(header.IPv6FragmentHeader) || opens(next, ip[header.IPv6MinimumSize:])
-	}
-	return false
-}
-
-// opens tells whether the segment is one that opens a connection.
-func opens(protocol uint8, segment []byte) bool {
-	return protocol == uint8(header.TCPProtocolNumber) && len(segment) >= header.TCPMinimumSize &&
-		header.TCP(segment).Flags().Contains(header.TCPFlagSyn)
 }
 
 // isBroadcast tells whether the frame is for all stations.

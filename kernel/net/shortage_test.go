@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -185,37 +187,74 @@ func frame6(next byte, payload []byte) []byte {
 	return append(f, payload...)
 }
 
-func TestFramesThatStayAreToldFromThoseThatFreeMemory(t *testing.T) {
+// TestFramesThatStayAreRefusedBeforeThoseThatFreeMemory: the states are how little memory there is, each including those before.
+func TestFramesThatStayAreRefusedBeforeThoseThatFreeMemory(t *testing.T) {
 	segment := func(flags byte, options int) []byte {
 		b := make([]byte, 20+options)
 		b[12], b[13] = byte(20+options)<<2, flags
 		return b
 	}
 	const ack, syn = 0x10, 0x02
+	const enough, crowded, short, low = 0, 1, 2, 3
 	for name, c := range map[string]struct {
 		frame []byte
-		want  bool
+		want  int // the first state in which it is refused
 	}{
-		"acknowledgement":                {frame4(0, 6, segment(ack, 40)), false},
-		"acknowledgement over IPv6":      {frame6(6, segment(ack, 40)), false},
-		"opening":                        {frame4(0, 6, segment(syn, 20)), true},
-		"opening over IPv6":              {frame6(6, segment(syn, 20)), true},
-		"data":                           {frame4(0, 6, append(segment(ack, 12), make([]byte, 200)...)), true},
-		"small datagram":                 {frame4(0, 17, make([]byte, 20)), false},
-		"large datagram":                 {frame4(0, 17, make([]byte, 1000)), true},
-		"first fragment":                 {frame4(0x2000, 17, make([]byte, 8)), true},
-		"last fragment":                  {frame4(1, 17, make([]byte, 8)), true},
-		"fragment over IPv6":             {frame6(44, make([]byte, 16)), true},
-		"ARP":                            {append(make([]byte, 12), 8, 6, 0, 1), false},
-		"header only":                    {frame4(0, 6, nil)[:14], false},
-		"cut IPv4 header":                {frame4(0, 6, nil)[:20], false},
-		"cut IPv6 header":                {frame6(6, nil)[:30], false},
-		"cut segment":                    {frame4(0, 6, segment(syn, 0)[:13]), false},
-		"IPv4 header longer than it is":  {append(append(make([]byte, 12), 8, 0, 0x4f), make([]byte, 30)...), false},
-		"IPv4 header shorter than it is": {append(append(make([]byte, 12), 8, 0, 0x40), make([]byte, 30)...), false},
+		"acknowledgement":                {frame4(0, 6, segment(ack, 40)), low},
+		"acknowledgement over IPv6":      {frame6(6, segment(ack, 40)), low},
+		"opening":                        {frame4(0, 6, segment(syn, 20)), crowded},
+		"opening over IPv6":              {frame6(6, segment(syn, 20)), crowded},
+		"data":                           {frame4(0, 6, append(segment(ack, 12), make([]byte, 200)...)), short},
+		"small datagram":                 {frame4(0, 17, make([]byte, 20)), low},
+		"large datagram":                 {frame4(0, 17, make([]byte, 1000)), short},
+		"first fragment":                 {frame4(0x2000, 17, make([]byte, 8)), short},
+		"last fragment":                  {frame4(1, 17, make([]byte, 8)), short},
+		"fragment over IPv6":             {frame6(44, make([]byte, 16)), short},
+		"ARP":                            {append(make([]byte, 12), 8, 6, 0, 1), low},
+		"header only":                    {frame4(0, 6, nil)[:14], low},
+		"cut IPv4 header":                {frame4(0, 6, nil)[:20], low},
+		"cut IPv6 header":                {frame6(6, nil)[:30], low},
+		"cut segment":                    {frame4(0, 6, segment(syn, 0)[:13]), low},
+		"IPv4 header longer than it is":  {append(append(make([]byte, 12), 8, 0, 0x4f), make([]byte, 30)...), low},
+		"IPv4 header shorter than it is": {append(append(make([]byte, 12), 8, 0, 0x40), make([]byte, 30)...), low},
 	} {
-		if got := staying(c.frame); got != c.want {
-			t.Errorf("%s: %v", name, got)
+		for state := enough; state <= low; state++ {
+			from := func(s int) func() bool { return func() bool { return state >= s } }
+			m := memory{short: from(short), crowded: func(int) bool { return state >= crowded }, low: from(low)}
+			if got := m.refuses(c.frame); got != (state >= c.want) {
+				t.Errorf("%s, state %d: refused %v", name, state, got)
+			}
+		}
+		if new(memory).refuses(c.frame) {
+			t.Errorf("%s is refused without need", name)
 		}
 	}
+}
+
+// TestConnectionsAreCountedBeforeTheyTakeMemory: of those that are asked for at once only so many are let in as there is memory for.
+func TestConnectionsAreCountedBeforeTheyTakeMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		syn := frame4(0, 6, make([]byte, 20))
+		syn[14+20+12], syn[14+20+13] = 5<<4, 2
+		m := memory{crowded: func(n int) bool { return n > 10 }}
+		let := func() (n int) {
+			for range 100 {
+				if !m.refuses(syn) {
+					n++
+				}
+			}
+			return n
+		}
+		if n := let(); n != 10 {
+			t.Errorf("%d were let in", n)
+		}
+		time.Sleep(openingPeriod)
+		if n := let(); n != 0 {
+			t.Errorf("%d more, right after", n)
+		}
+		time.Sleep(2 * openingPeriod)
+		if n := let(); n != 10 {
+			t.Errorf("%d later", n)
+		}
+	})
 }

@@ -29,6 +29,8 @@ type Options struct {
 	// ShortLasting is Short for what can wait a moment, such as making a socket, and counts nothing that has been given up
 	// before it is asked; nil is Short.
 	ShortLasting func() bool
+	// Crowded, if not nil, tells whether there is too little memory for n more connections that are opened from without.
+	Crowded func(n int) bool
 	// Low, if not nil, tells whether memory is so short that even frames that leave nothing behind, but make garbage on their
 	// way, are dropped. It is asked for each received frame.
 	Low func() bool

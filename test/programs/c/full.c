@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include "child.h"
+#include "fill.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,33 +13,10 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/sysinfo.h>
 #include <sys/uio.h>
 #include <time.h>
 
 enum { SECONDS = 1, MOST_THREADS = 4 };
-
-/* fill reads zeros into fresh memory until there is none, and gives a little back. It exits with 8 if it can't. */
-static void fill(void)
-{
-	enum { BACK = 128 << 10 };
-	struct sysinfo info;
-	if (sysinfo(&info) != 0)
-		_exit(8);
-	int fits = info.freeram * info.mem_unit > 192 << 20;
-	size_t size = fits ? 1 << 20 : 1L << 33, done = 0;
-	int fd = open("/dev/zero", O_RDONLY);
-	char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (fd < 0 || m == MAP_FAILED)
-		_exit(8);
-	ssize_t n = 1;
-	for (; done < size && n > 0; done += n > 0 ? n : 0)
-		n = read(fd, m + done, 64 << 10);
-	if (done < BACK || (!fits && (n >= 0 || errno != ENOMEM)))
-		_exit(8);
-	madvise(m + (done & ~4095L) - BACK, BACK, MADV_DONTNEED);
-	close(fd);
-}
 
 static char buf[64 << 10];
 
@@ -185,7 +163,8 @@ static void full(void (*what)(void))
 		pthread_t threads[MOST_THREADS];
 		int n = 1;
 		memset(buf, 1, sizeof buf);
-		fill();
+		char *m;
+		fill(&m);
 		doing = what;
 		over = time(NULL) + SECONDS + 1;
 		for (; n < MOST_THREADS && n < sysconf(_SC_NPROCESSORS_ONLN); n++)
