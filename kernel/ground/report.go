@@ -75,13 +75,18 @@ func dieStopped(c *cpu, frame uint64, why string) {
 
 // endWithReport tells what else there is to be told, and ends the machine.
 func endWithReport(c *cpu) {
+	putRest(c)
+	powerOff(exitPanic)
+}
+
+// putRest tells what there is to be told besides what this CPU does.
+func putRest(c *cpu) {
 	putOtherCPUs(c)
 	putMemory()
 	putProgram()
 	putThreads()
 	putGoroutines()
 	puts(reportEnd)
-	powerOff(exitPanic)
 }
 
 // putMemory tells where the memory is.
@@ -106,6 +111,7 @@ func dieOfRuntime(status uint64) {
 	putDec(status)
 	puts("\n")
 	stopOthers(c)
+	putMemory()
 	putProgram()
 	puts(reportEnd)
 	powerOff(exitPanic)
@@ -124,11 +130,7 @@ func report(c *cpu, frame uint64) {
 	stopOthers(c)
 	c.stopped = frame
 	putCPU(c)
-	putOtherCPUs(c)
-	putProgram()
-	putThreads()
-	putGoroutines()
-	puts(reportEnd)
+	putRest(c)
 	c.stopped = 0
 	reported = nowNS()
 	atomic.StoreUint64(&reporter, 0)

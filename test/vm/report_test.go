@@ -26,8 +26,9 @@ func testKernel(t *testing.T, tag string) []string {
 	return append(os.Environ(), "WICK_KERNEL="+path)
 }
 
-// callsOnRecord and packetOnRecord are lines of a report of a program that makes system calls on a machine with a network.
+// Lines of a report of a program that makes system calls on a machine with a network.
 var (
+	memoryOnRecord = regexp.MustCompile(`(?m)^ *memory in KiB: kernel [1-9]\d+ of [1-9]\d+, devices [1-9]\d*, free [1-9]\d+$`)
 	callsOnRecord  = regexp.MustCompile(`(?m)^ +#\d+ thread \d+ getppid = 0x0$`)
 	packetOnRecord = regexp.MustCompile(`(?m)^ +#\d+ \d+\.\d{6} e0 > (42|60) 52:54:00:12:34:56>ff:ff:ff:ff:ff:ff ARP `)
 )
@@ -47,6 +48,9 @@ func wantReportOf(t *testing.T, c configuration, text string) {
 	t.Helper()
 	if !callsOnRecord.MatchString(text) {
 		t.Errorf("no system call %v in:\n%s", callsOnRecord, text)
+	}
+	if !memoryOnRecord.MatchString(text) {
+		t.Errorf("no memory %v in:\n%s", memoryOnRecord, text)
 	}
 	if !packetOnRecord.MatchString(text) {
 		t.Errorf("no packet %v in:\n%s", packetOnRecord, text)
