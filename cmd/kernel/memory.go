@@ -52,14 +52,14 @@ type shortage struct {
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
 func (s *shortage) short() bool { return s.shortOf(0) }
 
-// connection is about what one takes until it is open, in bytes.
-const connection = 8 << 10
+// Memory that connections take, in bytes: about that of one until it is open, and what those that are being opened may take yet.
+const (
+	connection = 8 << 10
+	opening    = 512 << 10
+)
 
-// crowded tells whether there is too little for n connections that others open, and for what comes on them.
-func (s *shortage) crowded(n int) bool {
-	_, limit := ground.KernelMemory()
-	return s.shortOf(limit/8 + uint64(n)*connection)
-}
+// crowded tells whether there is too little for n connections that others open.
+func (s *shortage) crowded(n int) bool { return s.shortOf(opening + uint64(n)*connection) }
 
 // shortOf tells whether there are less than room bytes that may be kept.
 func (s *shortage) shortOf(room uint64) bool {

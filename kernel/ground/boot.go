@@ -44,10 +44,15 @@ const minimumMemory = 8 << 20
 // The kernel's share of memory, in bytes. At rest it has about 3 MiB.
 const (
 	leastShare = 11 << 19 // 5.5 MiB
+	mostShare  = 64 << 20
 
 	// leastMargin is, of the share, what is left for what the kernel does with what it has kept for programs and their packets.
 	leastMargin = 1 << 20
-	mostShare   = 64 << 20
+
+	// moreForCPU is added to both for each CPU but two: the runtime keeps a span of each kind of object for each, and its collector has a
+	// goroutine and buffers on it.
+	moreForCPU = 256 << 10
+
 	// untouched is what the runtime counts as its memory, for GOMEMLIMIT, beyond the pages that it has touched: 3.2 to 3.4 MiB; with less
 	// here it collects earlier.
 	untouched = 3 << 20
@@ -105,6 +110,7 @@ func boot(start, stub uint64) {
 	initEntropy(direct+initrdStart, min(initrdSize, pageSize))
 
 	startCPUs()
+	shareMemory()
 	if !clocksAgree() {
 		clocksDiffer = 1
 	}
@@ -148,11 +154,17 @@ func initMemory(info uint64) {
 		r := &ranges[i%maxRanges]
 		mapDirect(r.next, r.end-r.next)
 	}
-	kernelShare = min(max(allFrames/6, leastShare/pageSize), mostShare/pageSize)
-	kernelLimit = kernelShare - max(kernelShare/8, leastMargin/pageSize)
-	kernelLow = max(kernelShare/16, leastMargin/2/pageSize)
 	// One table under the top entry of the runtime's memory, shared by all roots.
 	*p64(direct + kernelRoot + (mmapBase>>39&511)*8) = allocFrame() | pteP | pteW
+}
+
+// shareMemory sets how much of the memory is the kernel's.
+func shareMemory() {
+	more := (max(cpuCount, 2) - 2) * moreForCPU
+	kernelShare = min(max(allFrames/6, (leastShare+more)/pageSize), mostShare/pageSize)
+	margin := max(kernelShare/8, (leastMargin+more)/pageSize)
+	kernelLimit = kernelShare - margin
+	kernelLow = margin / 2
 }
 
 // addFree takes [start, end) into use, without the initial RAM disk.
