@@ -196,6 +196,7 @@ func kvmFiles(t *testing.T) map[string]string {
 	files := map[string]string{"wick/go.mod": filepath.Join(root, "go.mod"), "wick/bin/wick": wickPath(t)}
 	add := func(path string) { files["wick/out/test/programs/"+filepath.Base(path)] = path }
 	add(goProgram(t, "tcp"))
+	add(goProgram(t, "netif"))
 	add(cProgram(t, "places", quickLibc))
 	for _, q := range quick {
 		for _, name := range q.programs {

@@ -10,69 +10,149 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"wick/packet"
 	"wick/packet/dump"
-	"wick/test/programs"
+	"wick/test/programs/peer"
 )
 
-// offloadTests are tests that need a network of their own, which only the guest of TestKVM has.
+// guestLinkLocal is the address that the machine makes itself of its Ethernet address, macAddress [RFC 4291 A].
+const guestLinkLocal = "fe80::5054:ff:fe12:3456"
+
+// offloadTests are tests that need a network of their own, which the guest of TestKVM has on any host.
 const offloadTests = "^TestOffloads$"
 
 // TestOffloads has a machine whose network card is on a TAP interface: there QEMU offers what it doesn't with user networking, that
 // checksums and the segmentation of TCP are left to the card, both ways. At the other end is Linux.
 func TestOffloads(t *testing.T) {
-	if !programs.Built() {
-		t.Skip("TestKVM runs this in its guest, which has no other network")
+	if !ownNetwork() {
+		inOwnNetwork(t, offloadTests)
+		return
 	}
-	for _, c := range []configuration{{machine: "microvm", cpus: 2, model: "default"}, {machine: "pc", cpus: 1, model: "default"}} {
+	for _, c := range []configuration{
+		{machine: "microvm", cpus: 2, model: "default"}, {machine: "pc", cpus: 1, model: "default"}, {machine: "q35", cpus: 2, model: "max"},
+	} {
 		t.Run(c.String(), func(t *testing.T) {
 			makeTAP(t)
-			pcap := filepath.Join(t.TempDir(), "capture.pcapng")
-			r := start(t, options{configuration: c, flags: []string{"--dump", "--pcap", pcap},
-				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}, env: onTAP(t)})
-			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
-			const addr = "10.0.2.15:7000"
-			exchange(t, addr, 1<<20, 1)
-			quit(t, r, addr)
-			for _, counter := range []string{"tx-checksums", "tx-segments", "rx-segments", "rx-merged"} {
-				if !regexp.MustCompile("(?m)^e0: " + counter + " [1-9]").MatchString(r.stderr.String()) {
-					t.Errorf("no %s\n%s", counter, r.tail())
-				}
-			}
-			if dropped := regexp.MustCompile("(?m)^e0: (rx-bad|rx-runt|rx-oversized|rx-short|tx-bad|tx-too).*").FindString(r.stderr.String()); dropped != "" {
-				t.Error(dropped)
-			}
-			for direction, seen := range map[string]bool{"<": segmentShown(r, "<"), ">": segmentShown(r, ">")} {
-				if !seen {
-					t.Errorf("the dump has no segment %s that is left to the card\n%s", direction, r.tail())
-				}
-			}
-			captured, err := capturedSegments(pcap)
-			if err != nil || captured[packet.Receive] == 0 || captured[packet.Transmit] == 0 {
-				t.Errorf("segments in the capture that are left to the card, by direction: %v, %v", captured, err)
-			}
+			linuxConnects(t, c)
+			machineConnects(t, c)
 		})
+	}
+}
+
+// linuxConnects has a server in the machine.
+func linuxConnects(t *testing.T, c configuration) {
+	linux := watchTAP(t)
+	pcap := filepath.Join(t.TempDir(), "capture.pcapng")
+	r := start(t, options{configuration: c, flags: []string{"--dump", "--pcap", pcap},
+		program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}, env: onTAP(t)})
+	r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+	const addr = "10.0.2.15:7000"
+	addr6 := fmt.Sprintf("[%s%%%d]:7000", guestLinkLocal, tapInterface(t).Index) // Go's library knows for a minute which name had which
+	exchange(t, addr, 1<<20, 1)
+	awaitAnswer(t, addr6)
+	exchange(t, addr6, 1<<20, 2)
+	quit(t, r, addr)
+	wantOffloads(t, r)
+	captured, err := capturedSegments(pcap)
+	if err != nil {
+		t.Error(err)
+	}
+	wantAllSegments(t, "the dump", shownSegments(r))
+	wantAllSegments(t, "the capture", captured)
+	wantAllSegments(t, "Linux", linux.end())
+}
+
+// machineConnects has clients in the machine, one of each protocol.
+func machineConnects(t *testing.T, c configuration) {
+	linux := watchTAP(t)
+	port, _ := listen(t, "[::]:0")
+	for _, client := range []struct {
+		program, flag, peer, test string
+	}{
+		{"tcp", "-peer", fmt.Sprintf("%s:%d", hostAddress, port), "peer-1m"},
+		{"netif", "-peer6-tcp", fmt.Sprintf("[%s%%eth0]:%d", linkLocal(t), port), "ipv6-tcp"},
+	} {
+		r := start(t, options{configuration: c, flags: []string{"--dump"}, program: goProgram(t, client.program),
+			args: []string{client.flag, client.peer, client.test}, env: onTAP(t)})
+		r.want(0)
+		if got := r.stdout.String(); !strings.Contains(got, "ok "+client.test+"\n") {
+			t.Errorf("standard output %q", got)
+		}
+		wantOffloads(t, r)
+	}
+	wantAllSegments(t, "Linux", linux.end())
+}
+
+// wantOffloads checks that the card has been left what can be left to it, and that nothing was wrong with that.
+func wantOffloads(t *testing.T, r *run) {
+	t.Helper()
+	for _, counter := range []string{"tx-checksums", "tx-segments", "rx-segments", "rx-merged"} {
+		if !regexp.MustCompile("(?m)^e0: " + counter + " [1-9]").MatchString(r.stderr.String()) {
+			t.Errorf("no %s\n%s", counter, r.tail())
+		}
+	}
+	if dropped := regexp.MustCompile("(?m)^e0: (rx-bad|rx-runt|rx-oversized|rx-short|tx-bad|tx-too).*").FindString(r.stderr.String()); dropped != "" {
+		t.Error(dropped)
+	}
+}
+
+// awaitAnswer waits until a server answers by IPv6: an interface that has come up makes its address, and asks for a second or two
+// whether somebody else has it, before anything is sent from there [RFC 4862 5.4].
+func awaitAnswer(t *testing.T, addr string) {
+	t.Helper()
+	for end := deadline(); ; time.Sleep(100 * time.Millisecond) {
+		err := peer.Download(addr, 1, 0)
+		if err == nil {
+			return
+		}
+		early := errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EHOSTUNREACH)
+		if !early || time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// segments are the frames that are longer than the wire takes, of which one end or both have left the rest to the card.
+type segments map[segmentKind]int
+
+type segmentKind struct {
+	direction packet.Direction // as the machine sees it
+	etherType uint16
+}
+
+// wantAllSegments checks that there were segments both ways, by both protocols.
+func wantAllSegments(t *testing.T, who string, seen segments) {
+	t.Helper()
+	for _, d := range []packet.Direction{packet.Receive, packet.Transmit} {
+		for _, e := range []uint16{packet.EtherTypeIPv4, packet.EtherTypeIPv6} {
+			if seen[segmentKind{d, e}] == 0 {
+				t.Errorf("%s has no segments of EtherType %#x in direction %v that are left to the card: %v", who, e, d, seen)
+			}
+		}
 	}
 }
 
 // longestFrame is the length of a frame that has not been made of several, in bytes.
 const longestFrame = 1514
 
-// segmentShown tells whether the dump has a frame in a direction that is longer than the wire takes, with the state of its checksum.
-func segmentShown(r *run, direction string) bool {
-	for _, m := range regexp.MustCompile(`(?m)^#\d+ \S+ e0 `+direction+` (\d+) .* ck=offload`).FindAllStringSubmatch(r.stderr.String(), -1) {
-		if n, _ := strconv.Atoi(m[1]); n > longestFrame {
-			return true
+// shownSegments counts those in the dump.
+func shownSegments(r *run) segments {
+	seen := make(segments)
+	for _, m := range regexp.MustCompile(`(?m)^#\d+ \S+ e0 ([<>]) (\d+) \S+ (IPv[46]) .* ck=offload`).FindAllStringSubmatch(r.stderr.String(), -1) {
+		if n, _ := strconv.Atoi(m[2]); n > longestFrame {
+			direction := map[string]packet.Direction{"<": packet.Receive, ">": packet.Transmit}[m[1]]
+			seen[segmentKind{direction, map[string]uint16{"IPv4": packet.EtherTypeIPv4, "IPv6": packet.EtherTypeIPv6}[m[3]]}]++
 		}
 	}
-	return false
+	return seen
 }
 
-// capturedSegments counts such frames in a capture.
-func capturedSegments(path string) (map[packet.Direction]int, error) {
+// capturedSegments counts those in a capture.
+func capturedSegments(path string) (segments, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -82,7 +162,7 @@ func capturedSegments(path string) (map[packet.Direction]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[packet.Direction]int)
+	seen := make(segments)
 	for {
 		p, err := c.Next()
 		if errors.Is(err, io.EOF) {
@@ -92,58 +172,7 @@ func capturedSegments(path string) (map[packet.Direction]int, error) {
 			return seen, err
 		}
 		if p.WireLen > longestFrame && p.Checksum == packet.ChecksumOffload {
-			seen[p.Direction]++
+			seen[segmentKind{p.Direction, packet.Ethernet(p.Data).Type()}]++
 		}
 	}
-}
-
-// tapName is the name of the TAP interface.
-const tapName = "wick0"
-
-// onTAP returns the environment of a wick whose QEMU has the network card on the TAP interface.
-func onTAP(t *testing.T) []string {
-	return wrapQEMU(t, t.TempDir(), func(qemu string) string {
-		return strings.Join([]string{"#!/bin/sh", "for a; do", "shift",
-			`case "$a" in user,id=n0*) a=tap,id=n0,ifname=` + tapName + `,script=no,downscript=no ;; esac`,
-			`set -- "$@" "$a"`, "done", fmt.Sprintf(`exec %s "$@"`, qemu), ""}, "\n")
-	})
-}
-
-// makeTAP makes the TAP interface, which has the host's address in user networking, until the end of the test.
-func makeTAP(t *testing.T) {
-	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatalf("TAP interface: %v", err)
-		}
-	}
-	tap, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
-	must(err)
-	defer tap.Close()
-	request, err := unix.NewIfreq(tapName)
-	must(err)
-	request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-	must(unix.IoctlIfreq(int(tap.Fd()), unix.TUNSETIFF, request))
-	must(unix.IoctlSetInt(int(tap.Fd()), unix.TUNSETPERSIST, 1)) // it stays when QEMU has it and we don't
-	t.Cleanup(func() {
-		tap, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
-		must(err)
-		defer tap.Close()
-		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-		must(unix.IoctlIfreq(int(tap.Fd()), unix.TUNSETIFF, request))
-		must(unix.IoctlSetInt(int(tap.Fd()), unix.TUNSETPERSIST, 0))
-	})
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
-	must(err)
-	defer unix.Close(socket)
-	for _, set := range []struct {
-		request uint
-		address []byte
-	}{{unix.SIOCSIFADDR, []byte{10, 0, 2, 2}}, {unix.SIOCSIFNETMASK, []byte{255, 255, 255, 0}}} {
-		must(request.SetInet4Addr(set.address))
-		must(unix.IoctlIfreq(socket, set.request, request))
-	}
-	request.SetUint16(unix.IFF_UP)
-	must(unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request))
 }
