@@ -22,9 +22,9 @@ type monitor struct {
 	in   *bufio.Reader
 }
 
-// monitored returns the environment for a wick whose QEMU has a second monitor, and the path of its socket. Beside it, with
-// ".gdb" to its name, is one for a debugger.
-func monitored(t *testing.T) (env []string, socket string) {
+// monitored returns the environment for a wick whose QEMU has a second monitor, other defaults as with withGlobals, and the path of
+// the monitor's socket. Beside it, with ".gdb" to its name, is one for a debugger.
+func monitored(t *testing.T, globals ...string) (env []string, socket string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "wick") // not TempDir: a socket's path must be short
 	if err != nil {
@@ -36,10 +36,10 @@ func monitored(t *testing.T) (env []string, socket string) {
 		return fmt.Sprintf(`#!/bin/sh
 case " $* " in
 *" -kernel "*) exec %s "$@" -chardev socket,id=watch,path=%s,server=on,wait=off -mon chardev=watch,mode=control \
-	-chardev socket,id=debug,path=%[2]s.gdb,server=on,wait=off -gdb chardev:debug ;;
+	-chardev socket,id=debug,path=%[2]s.gdb,server=on,wait=off -gdb chardev:debug%[3]s ;;
 *) exec %[1]s "$@" ;;
 esac
-`, qemu, socket)
+`, qemu, socket, globalOptions(globals))
 	}), socket
 }
 

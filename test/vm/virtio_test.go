@@ -14,13 +14,17 @@ import (
 // withGlobals returns the environment of a wick whose QEMU has other defaults: driver.property=value.
 func withGlobals(t *testing.T, globals ...string) []string {
 	t.Helper()
-	more := ""
-	for _, g := range globals {
-		more += " -global " + g
-	}
 	return wrapQEMU(t, t.TempDir(), func(qemu string) string {
-		return fmt.Sprintf("#!/bin/sh\ncase \" $* \" in\n*\" -kernel \"*) exec %s \"$@\"%s ;;\n*) exec %[1]s \"$@\" ;;\nesac\n", qemu, more)
+		return fmt.Sprintf("#!/bin/sh\ncase \" $* \" in\n*\" -kernel \"*) exec %s \"$@\"%s ;;\n*) exec %[1]s \"$@\" ;;\nesac\n", qemu, globalOptions(globals))
 	})
+}
+
+// globalOptions are QEMU's options for that, each behind a space.
+func globalOptions(globals []string) (options string) {
+	for _, g := range globals {
+		options += " -global " + g
+	}
+	return options
 }
 
 // TestInterruptsOfVirtio exchanges data with a machine whose virtio devices interrupt in each of the ways that there are:
@@ -86,6 +90,39 @@ func losesNone(t *testing.T, run func() *run) {
 		if try == 3 {
 			t.Fatal("interrupts were lost in every try")
 		}
+	}
+}
+
+// TestLinkGoesAndComesBack: the machine learns that its cable is pulled out and put back, by each kind of interrupt, and goes on.
+func TestLinkGoesAndComesBack(t *testing.T) {
+	for _, c := range []struct {
+		configuration
+		globals []string
+	}{
+		{configuration{machine: "microvm", cpus: 1, model: "default"}, nil},
+		{configuration{machine: "pc", cpus: 2, model: "default"}, nil},
+		{configuration{machine: "q35", cpus: 1, model: "max"}, []string{"virtio-net-pci.vectors=0"}},
+		{configuration{machine: "q35", cpus: 2, model: "default", nic: "e1000"}, nil},
+	} {
+		t.Run(c.String(), func(t *testing.T) {
+			t.Parallel()
+			env, socket := monitored(t, c.globals...)
+			r := start(t, options{configuration: c.configuration, flags: []string{"-p", "0:7000"}, env: env,
+				program: goProgram(t, "tcp"), args: []string{"-serve", ":7000"}})
+			r.awaitLine(r.stdout, "it served", func(line string) bool { return line == "serving 7000" })
+			addr := r.port("7000/tcp")
+			exchange(t, addr, 64<<10, 1)
+			m := connect(t, socket)
+			for _, state := range []struct{ command, told string }{{"off", "net: eth0: link down"}, {"on", "net: eth0: link up"}} {
+				m.human("set_link n0 " + state.command)
+				r.awaitLine(r.stderr, state.told, func(line string) bool { return line == state.told })
+			}
+			exchange(t, addr, 64<<10, 2)
+			quit(t, r, addr)
+			if !strings.Contains(r.stderr.String(), "\ne0: link-changes 2\n") {
+				t.Errorf("not two changes of the link\n%s", r.tail())
+			}
+		})
 	}
 }
 
