@@ -45,6 +45,8 @@ func TestInterruptsOfVirtio(t *testing.T) {
 		{"one", "pc", 2, []string{"virtio-net-pci.vectors=1", "virtio-serial-pci.vectors=1"}, "PCI .*, 1 messages by MSI-X", "PCI .*, 1 messages by MSI-X"},
 		{"line", "pc", 1, []string{"virtio-net-pci.vectors=0", "virtio-serial-pci.vectors=0"}, "PCI .*, INTx", "PCI .*, INTx"},
 		{"line-q35", "q35", 2, []string{"virtio-net-pci.vectors=0", "virtio-serial-pci.vectors=0"}, "PCI .*, INTx", "PCI .*, INTx"},
+		{"notified-by-ports-too", "q35", 2, []string{"virtio-net-pci.modern-pio-notify=on", "virtio-serial-pci.modern-pio-notify=on"},
+			"PCI .*, 3 messages by MSI-X", "PCI .*, 2 messages by MSI-X"},
 		{"mmio", "microvm", 2, nil, "MMIO", "MMIO"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -174,6 +174,44 @@ func TestPCICapabilities(t *testing.T) {
 	}
 }
 
+// TestFirstCapabilityThatCanBeUsed: a function may have several of a type, the first of them in ports or where there is nothing
+// [virtio 4.1.4.1].
+func TestFirstCapabilityThatCanBeUsed(t *testing.T) {
+	for name, change := range map[string]func(c []byte, p *virtiotest.PCI){
+		"ports":        func(c []byte, p *virtiotest.PCI) { c[4], p.Space[0x10], p.Space[0x11] = 0, 1, 0xC0 },
+		"no BAR":       func(c []byte, _ *virtiotest.PCI) { c[4] = 3 },
+		"reserved BAR": func(c []byte, _ *virtiotest.PCI) { c[4] = 6 },
+		"too short":    func(c []byte, _ *virtiotest.PCI) { c[12] = 1 },
+	} {
+		for _, kind := range []byte{1, 2} {
+			m := virtiotest.New(1, 0, testConfig(), 8)
+			p := m.PCI()
+			first := p.Capability(5) // nobody needs that one
+			next := first[1]
+			copy(first, p.Capability(kind))
+			first[1], first[16] = next, 99 // another multiplier
+			change(first, p)
+			tr, err := NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line})
+			if err != nil {
+				t.Errorf("%s, type %d: %v", name, kind, err)
+				continue
+			}
+			d, err := Open(tr, m, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := queue(t, d, 8, 1)
+			s, _ := memory(t, m, 16)
+			if err := q.Add(0, nil, []Segment{s}); err != nil {
+				t.Fatal(err)
+			}
+			if !q.Publish() || m.Queues[0].Notified() != 1 {
+				t.Errorf("%s, type %d: the device was not notified", name, kind)
+			}
+		}
+	}
+}
+
 func TestPCIType(t *testing.T) {
 	for _, c := range []struct {
 		vendor, device, subsystem uint16

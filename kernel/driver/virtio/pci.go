@@ -106,32 +106,17 @@ func NewPCI(f *pci.Function, window func(pci.BAR) (hw.Window, error), interrupts
 	d := &pciDevice{address: f.Address, notifyAt: make(map[uint16]uint32)}
 	d.kind, _ = PCIType(f)
 	bars := pciBARs{function: f, window: window}
-	for _, c := range []struct {
-		kind    pciCfg
-		to      *region
-		least   uint32 // bytes
-		aligned uint32 // bytes [virtio 4.1.4]
-	}{
+	for _, part := range []pciPart{
 		{pciCommonCfg, &d.common, pciCommonSize, 4},
 		{pciNotifyCfg, &d.notify, 2, 2},
 		{pciISRCfg, &d.isr, 1, 1},
 		{pciDeviceCfg, &d.config, 0, 4}, // not all types of devices have one
 	} {
-		at, found := findCapability(f, c.kind)
-		switch {
-		case found:
-			r, err := bars.region(at)
-			if err == nil && (r.length < c.least || r.offset%c.aligned != 0) {
-				err = fmt.Errorf("%w: %d bytes at %#x", ErrCapability, r.length, r.offset)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("pci %v: capability of type %d: %w", f.Address, c.kind, err)
-			}
-			*c.to = r
-		case c.least > 0:
-			return nil, fmt.Errorf("pci %v: no capability of type %d: %w", f.Address, c.kind, ErrCapability)
+		at, err := bars.find(part)
+		if err != nil {
+			return nil, fmt.Errorf("pci %v: capability of type %d: %w", f.Address, part.kind, err)
 		}
-		if c.kind == pciNotifyCfg {
+		if part.kind == pciNotifyCfg {
 			d.multiplier = f.Read32(at + 16)
 		}
 	}
@@ -142,9 +127,16 @@ func NewPCI(f *pci.Function, window func(pci.BAR) (hw.Window, error), interrupts
 	return d, nil
 }
 
-// findCapability returns where the first capability of a type is: of several the driver should take the first that it can
-// use [virtio 4.1.4.1]. Those that reach out of the configuration space don't count.
-func findCapability(f *pci.Function, kind pciCfg) (at uint8, ok bool) {
+// pciPart is what capabilities of a type tell the place of.
+type pciPart struct {
+	kind    pciCfg
+	to      *region
+	least   uint32 // bytes
+	aligned uint32 // bytes [virtio 4.1.4]
+}
+
+// capabilities returns where those of a type are that don't reach out of the configuration space.
+func capabilities(f *pci.Function, kind pciCfg) (at []uint8) {
 	least := uint8(16)
 	if kind == pciNotifyCfg {
 		least = 20
@@ -155,10 +147,10 @@ func findCapability(f *pci.Function, kind pciCfg) (at uint8, ok bool) {
 		}
 		head := f.Read32(c.Offset)
 		if length := uint8(head >> 16); pciCfg(head>>24) == kind && length >= least && int(c.Offset)+int(length) <= 256 {
-			return c.Offset, true
+			at = append(at, c.Offset)
 		}
 	}
-	return 0, false
+	return at
 }
 
 // pciBARs are the BARs of a function that have been made reachable.
@@ -167,6 +159,29 @@ type pciBARs struct {
 	window   func(pci.BAR) (hw.Window, error)
 	bars     [6]pci.BAR
 	windows  [6]hw.Window
+}
+
+// find finds a part by the first capability that can be used [virtio 4.1.4.1], and returns where that is. If there are only others, the error
+// is about the first.
+func (b *pciBARs) find(part pciPart) (at uint8, err error) {
+	all := capabilities(b.function, part.kind)
+	if len(all) == 0 && part.least > 0 {
+		return 0, fmt.Errorf("%w: there is none", ErrCapability)
+	}
+	for _, at := range all {
+		r, wrong := b.region(at)
+		if wrong == nil && (r.length < part.least || r.offset%part.aligned != 0) {
+			wrong = fmt.Errorf("%w: %d bytes at %#x", ErrCapability, r.length, r.offset)
+		}
+		if wrong == nil {
+			*part.to = r
+			return at, nil
+		}
+		if err == nil {
+			err = wrong
+		}
+	}
+	return 0, err
 }
 
 // region returns the part of a BAR that the capability at a place in the configuration space tells of.
