@@ -295,6 +295,23 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// TestStopTakesWhatHasCome: also what the card has not interrupted for.
+func TestStopTakesWhatHasCome(t *testing.T) {
+	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
+	d := start(t, m, nil)
+	c := attach(d)
+	deliver(t, m, frame(60, 1))
+	expect(t, c, frame(60, 1))
+	awaitQuiet(d)
+	m.LoseInterrupts(1)
+	deliver(t, m, frame(60, 2))
+	d.Stop()
+	if len(c) != 1 {
+		t.Fatalf("%d frames were handed on", len(c))
+	}
+	expect(t, c, frame(60, 2))
+}
+
 // TestStopOfAStuckCard ends.
 func TestStopOfAStuckCard(t *testing.T) {
 	m := virtionettest.New(testMAC, virtionettest.QEMU, 8)
@@ -320,10 +337,14 @@ func TestStopOfACardThatDoesNotReset(t *testing.T) {
 		}
 	}
 	d := start(t, m, nil)
-	attach(d)
+	c := attach(d)
 	d.Stop()
 	if err := d.Err(); !errors.Is(err, virtio.ErrReset) {
 		t.Errorf("Err: %v", err)
+	}
+	deliver(t, m, frame(60, 1))
+	if d.lookForLost(look{pending: true}); len(c) != 0 {
+		t.Error("a frame that has come after the end was handed on")
 	}
 	if m.Status()&virtiotest.StatusFailed == 0 {
 		t.Errorf("status %#x", m.Status())

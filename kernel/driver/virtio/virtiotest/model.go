@@ -37,7 +37,7 @@ type Device struct {
 	Queues   []*Queue
 
 	// What is wrong with the device. To be set before the driver starts.
-	StuckReset     bool // the status never reads 0
+	StuckReset     bool // the status never reads 0, and a reset does nothing
 	RefuseFeatures bool // FEATURES_OK doesn't stay set
 	MovingConfig   bool // the generation changes each time that it is read
 	// RefuseVector, or nil, tells whether the device has no resources for a vector of a queue, or of the configuration if that
@@ -115,7 +115,7 @@ func (d *Device) storeStatus(v uint8) {
 	d.mu.Lock()
 	d.status |= v
 	switch {
-	case v == 0:
+	case v == 0 && !d.StuckReset:
 		d.status = 0
 		d.resetLocked()
 	case v&statusFeaturesOK != 0 && (d.RefuseFeatures || d.accepted&^d.Features != 0):

@@ -171,6 +171,9 @@ func (q *Queue) walkLocked(id uint16) Chain {
 			c.Readable = append(c.Readable, segment)
 		}
 		if flags&flagNext == 0 {
+			if indirect && uint32(n+1) != entries {
+				panic(fmt.Sprintf("virtiotest: queue %d: indirect table of %d descriptors with a chain of %d", q.index, entries, n+1))
+			}
 			return c
 		}
 		i = uint32(next)
