@@ -19,6 +19,7 @@ func TestFeatures(t *testing.T) {
 		{^uint64(0), virtionettest.TAP | virtionettest.MTU | 1<<33},
 		{virtionettest.TAP &^ virtionettest.MrgRxbuf, virtionettest.TAP &^ (virtionettest.MrgRxbuf | virtionettest.GuestTSO4 | virtionettest.GuestTSO6)},
 		{virtionettest.TAP &^ virtionettest.HostTSO6, virtionettest.TAP &^ (virtionettest.HostTSO6 | virtionettest.HostTSO4 | virtionettest.CSUM)},
+		{virtionettest.TAP &^ virtionettest.GuestCSUM, virtionettest.TAP &^ (virtionettest.GuestCSUM | virtionettest.GuestTSO4 | virtionettest.GuestTSO6)},
 		{rest, 0},
 	} {
 		m := virtionettest.New(testMAC, c.offered, 64)

@@ -119,6 +119,24 @@ func TestSegmentation(t *testing.T) {
 	}
 }
 
+// TestSegmentThatHasNoRoomInTheQueue: a card that cuts segments, but whose queue is too short for the longest ones, gets none.
+func TestSegmentThatHasNoRoomInTheQueue(t *testing.T) {
+	for _, features := range []uint64{virtionettest.TAP, virtionettest.TAP &^ virtiotest.Indirect} {
+		m := virtionettest.New(testMAC, features, 16)
+		d := start(t, m, nil)
+		for range 3 {
+			f, o := packettest.TCPSegment(60_000, 1440, true)
+			if err := d.TransmitOffload(o, f); err != nil {
+				t.Fatal(err)
+			}
+			packettest.CheckSegments(t, m.Sent(), f, o)
+		}
+		if n := counter(d, TxSegments) + counter(d, TxChecksums); n != 0 {
+			t.Errorf("%d frames were left to the card", n)
+		}
+	}
+}
+
 // TestTransmittedHeader: each frame has the header that says what is left to the card, and nothing of one before [virtio 5.1.6.2].
 func TestTransmittedHeader(t *testing.T) {
 	for name, features := range map[string]uint64{"TAP": virtionettest.TAP, "TAP without indirect tables": virtionettest.TAP &^ virtiotest.Indirect} {
@@ -208,11 +226,16 @@ func TestFullQueue(t *testing.T) {
 			t.Errorf("%s: counted %d frames and %d waits", name, n, w)
 		}
 		m.Release()
-		if err := d.Transmit(frame(60, 9)); err != nil {
-			t.Errorf("%s: %v", name, err)
+		for i := range 8 {
+			if err := d.Transmit(frame(60, 9+i)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := d.Transmit(frame(60, 17)); !errors.Is(err, ErrRingFull) || counter(d, TxWaits) != 2 {
+			t.Errorf("%s: a card that had gone on was not waited for: %v", name, err)
 		}
 		m.Release()
-		if sent := m.Sent(); len(sent) != 9 || !bytes.Equal(sent[8], frame(60, 9)) {
+		if sent := m.Sent(); len(sent) != 16 || !bytes.Equal(sent[8], frame(60, 9)) {
 			t.Errorf("%s: %d frames were sent", name, len(sent))
 		}
 	}
