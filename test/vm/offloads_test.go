@@ -69,18 +69,23 @@ func linuxConnects(t *testing.T, c configuration) {
 // machineConnects has clients in the machine, one of each protocol.
 func machineConnects(t *testing.T, c configuration) {
 	linux := watchTAP(t)
-	port, _ := listen(t, "[::]:0")
+	tcp, udp := listen(t, "[::]:0")
+	at6 := func(port int) string { return fmt.Sprintf("[%s%%eth0]:%d", linkLocal(t), port) }
 	for _, client := range []struct {
-		program, flag, peer, test string
+		program string
+		flags   []string
+		cases   []string
 	}{
-		{"tcp", "-peer", fmt.Sprintf("%s:%d", hostAddress, port), "peer-1m"},
-		{"netif", "-peer6-tcp", fmt.Sprintf("[%s%%eth0]:%d", linkLocal(t), port), "ipv6-tcp"},
+		{"tcp", []string{"-peer", fmt.Sprintf("%s:%d", hostAddress, tcp)}, []string{"peer-1m"}},
+		{"netif", []string{"-peer6-tcp", at6(tcp), "-peer6-udp", at6(udp)}, []string{"ipv6-tcp", "ipv6-udp"}},
 	} {
 		r := start(t, options{configuration: c, flags: []string{"--dump"}, program: goProgram(t, client.program),
-			args: []string{client.flag, client.peer, client.test}, env: onTAP(t)})
+			args: append(client.flags, client.cases...), env: onTAP(t)})
 		r.want(0)
-		if got := r.stdout.String(); !strings.Contains(got, "ok "+client.test+"\n") {
-			t.Errorf("standard output %q", got)
+		for _, name := range client.cases {
+			if got := r.stdout.String(); !strings.Contains(got, "ok "+name+"\n") {
+				t.Errorf("standard output %q", got)
+			}
 		}
 		wantOffloads(t, r)
 	}

@@ -143,6 +143,7 @@ func TestPCICapabilities(t *testing.T) {
 		"too short":               func(p *virtiotest.PCI) { p.Capability(1)[12] = 0x37 },
 		"not aligned":             func(p *virtiotest.PCI) { p.Capability(1)[8] = 2 },
 		"a short capability":      func(p *virtiotest.PCI) { p.Capability(1)[2] = 15 },
+		"out of the space":        func(p *virtiotest.PCI) { p.Capability(1)[2] = 0xFF },
 		"a circle":                func(p *virtiotest.PCI) { p.Capability(5)[1] = 0x40 },
 	} {
 		m := virtiotest.New(1, 0, testConfig(), 8)
@@ -161,6 +162,9 @@ func TestPCICapabilities(t *testing.T) {
 	tr, err := NewPCI(p.Function(), p.Window, PCIInterrupts{Line: p.Line})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if enabled := byte(1<<1 | 1<<2); p.Space[4]&enabled != enabled {
+		t.Errorf("command register %#x: the function doesn't respond, or reaches no memory", p.Space[4])
 	}
 	d, err := Open(tr, m, nil)
 	if err != nil {
