@@ -28,6 +28,7 @@ type host struct {
 	hold bool   // nothing is taken from the guest
 	got  []byte // what was
 	open bool   // the guest has opened the port
+	told []byte // what the guest has said about ports: number and event of each
 }
 
 func newHost(features uint64, name string) *host {
@@ -51,6 +52,9 @@ func (h *host) messages() {
 	for c, ok := q.Pop(); ok; c, ok = q.Pop() {
 		m := c.Read()
 		q.Push(c.ID, 0)
+		h.mu.Lock()
+		h.told = append(h.told, m[0], m[4])
+		h.mu.Unlock()
 		switch binary.LittleEndian.Uint16(m[4:]) {
 		case controlDeviceReady:
 			h.message(0, controlPortAdd, "") // a console, not the driver's
@@ -314,11 +318,12 @@ func TestPortsThatCantBeOpened(t *testing.T) {
 	}
 }
 
-// TestSenselessMessages are left alone.
+// TestSenselessMessages are left alone, and so are those about other ports.
 func TestSenselessMessages(t *testing.T) {
 	h := newHost(0, "test")
 	p := mustOpen(t, h)
-	for _, m := range [][]byte{{}, {1}, make([]byte, 7), {1, 0, 0, 0, 99, 0, 0, 0}, {9, 0, 0, 0, 1, 0, 1, 0}, append([]byte{1, 0, 0, 0, 7, 0, 1, 0}, make([]byte, 240)...)} {
+	for _, m := range [][]byte{{}, {1}, make([]byte, 7), {1, 0, 0, 0, 99, 0, 0, 0}, {9, 0, 0, 0, 1, 0, 1, 0},
+		append([]byte{1, 0, 0, 0, 7, 0, 1, 0}, "test"...), append([]byte{1, 0, 0, 0, 7, 0, 1, 0}, make([]byte, 240)...)} {
 		for !h.put(controlReceiveQueue, m) {
 			time.Sleep(time.Millisecond)
 		}
@@ -329,6 +334,11 @@ func TestSenselessMessages(t *testing.T) {
 	if n, err := p.Read(b); string(b[:n]) != "after" || err != nil {
 		t.Errorf("%q, %v", b[:n], err)
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if want := []byte{0xFF, byte(controlDeviceReady), portNumber, byte(controlPortReady), portNumber, byte(controlPortOpen)}; !bytes.Equal(h.told, want) {
+		t.Errorf("told % x, want % x", h.told, want)
+	}
 }
 
 // TestBrokenDevice: readers and writers are told, and the device is reset.
@@ -338,7 +348,7 @@ func TestBrokenDevice(t *testing.T) {
 		want error
 	}{
 		"bad index":   {func(h *host) { h.Queues[receiveQueue].SkipUsed(100); h.Queues[receiveQueue].Signal() }, virtio.ErrUsedIndex},
-		"bad length":  {func(h *host) { h.Queues[receiveQueue].PushRaw(0, 1<<20); h.Queues[receiveQueue].Signal() }, virtio.ErrUsedLength},
+		"bad length":  {func(h *host) { h.Queues[receiveQueue].PushRaw(1, 1<<20); h.Queues[receiveQueue].Signal() }, virtio.ErrUsedLength},
 		"bad message": {func(h *host) { h.Queues[controlReceiveQueue].PushRaw(99, 0); h.Queues[controlReceiveQueue].Signal() }, virtio.ErrUsedID},
 		"needs reset": {func(h *host) { h.NeedReset() }, virtio.ErrNeedsReset},
 		"closed":      {func(h *host) { h.Close() }, virtiotest.ErrClosed},
@@ -346,15 +356,34 @@ func TestBrokenDevice(t *testing.T) {
 		for variant, features := range variants {
 			h := newHost(features, "test")
 			p := mustOpen(t, h)
+			h.put(receiveQueue, []byte("x"))
+			for p.received() == 0 {
+				time.Sleep(time.Millisecond)
+			}
 			c.lie(h)
+			<-p.ended
+			notified := h.Queues[receiveQueue].Notified()
+			if n, err := p.Read(make([]byte, 2)); n != 1 || err != nil {
+				t.Errorf("%s, %s: what had come before: %d bytes, %v", name, variant, n, err)
+			}
 			if _, err := p.Read(make([]byte, 1)); !errors.Is(err, c.want) {
 				t.Errorf("%s, %s: Read: %v", name, variant, err)
+			}
+			if n := h.Queues[receiveQueue].Notified() - notified; h.Status() != 0 || n != 0 {
+				t.Errorf("%s, %s: a device of status %#x was notified %d times", name, variant, h.Status(), n)
 			}
 			if _, err := io.Copy(p, bytes.NewReader(random(2*dataBuffers*bufferSize))); err != nil && !errors.Is(err, c.want) {
 				t.Errorf("%s, %s: Write: %v", name, variant, err)
 			}
 		}
 	}
+}
+
+// received returns how many pieces wait to be read.
+func (p *Port) received() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.filled)
 }
 
 // TestBrokenTransmitQueue: it is seen by who writes.
