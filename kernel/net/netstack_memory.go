@@ -16,24 +16,19 @@ type memory struct {
 // is is what a function of memory says.
 func is(state func() bool) bool { return state != nil && state() }
 
-// refuses tells whether there is too little memory for what a frame may have the engine keep. Others, such as acknowledgements, rather free
-// memory, but no frame can be looked at without any.
+// refuses tells whether there is too little memory for what a frame may have the engine keep; no frame can be looked at without any.
 func (m *memory) refuses(frame []byte) bool {
-	switch {
-	case is(m.low):
+	if is(m.low) {
 		return true
-	case len(frame) > smallFrame: // data
-		return is(m.short)
 	}
-	opens, fragment := opening(frame)
-	switch {
-	case opens && m.crowded != nil:
-		if m.crowded(m.openings.recent(time.Now()) + 1) {
+	switch needOf(frame) {
+	case needsRoom:
+		return is(m.short)
+	case needsConnection:
+		if m.crowded != nil && m.crowded(m.openings.recent(time.Now())+1) {
 			return true
 		}
 		m.openings.current++
-	case fragment:
-		return is(m.short)
 	}
 	return false
 }
@@ -62,28 +57,53 @@ func (o *openings) recent(now time.Time) int {
 // smallFrame is the size of a frame that carries hardly more than headers, with TCP's options.
 const smallFrame = header.EthernetMinimumSize + header.IPv6MinimumSize + header.TCPHeaderMaximumSize
 
-// opening tells whether a frame opens a connection, or is a fragment, which may.
-func opening(frame []byte) (opens, fragment bool) {
+// need is what a frame may have the engine keep.
+type need int
+
+const (
+	needsNothing    need = iota // it rather frees memory, as an acknowledgement does
+	needsRoom                   // for data, a fragment, or a connection of the machine's own that is answered
+	needsConnection             // it opens one
+)
+
+func needOf(frame []byte) need {
+	if len(frame) > smallFrame {
+		return needsRoom
+	}
 	ip := frame[header.EthernetMinimumSize:]
 	switch header.Ethernet(frame).Type() {
 	case header.IPv4ProtocolNumber:
 		h := header.IPv4(ip)
-		if len(ip) < header.IPv4MinimumSize || int(h.HeaderLength()) > len(ip) {
-			return false, false
+		switch {
+		case len(ip) < header.IPv4MinimumSize || int(h.HeaderLength()) > len(ip):
+			return needsNothing
+		case h.More() || h.FragmentOffset() != 0:
+			return needsRoom
 		}
-		return hasSYN(h.Protocol(), ip[h.HeaderLength():]), h.More() || h.FragmentOffset() != 0
+		return needOfSegment(h.Protocol(), ip[h.HeaderLength():])
 	case header.IPv6ProtocolNumber:
 		if len(ip) < header.IPv6MinimumSize {
-			return false, false
+			return needsNothing
 		}
 		next := header.IPv6(ip).NextHeader()
-		return hasSYN(next, ip[header.IPv6MinimumSize:]), next == uint8(header.IPv6FragmentHeader)
+		if next == uint8(header.IPv6FragmentHeader) {
+			return needsRoom
+		}
+		return needOfSegment(next, ip[header.IPv6MinimumSize:])
 	}
-	return false, false
+	return needsNothing
 }
 
-// hasSYN tells whether a segment is one of TCP that opens a connection.
-func hasSYN(protocol uint8, segment []byte) bool {
-	return protocol == uint8(header.TCPProtocolNumber) && len(segment) >= header.TCPMinimumSize &&
-		header.TCP(segment).Flags().Contains(header.TCPFlagSyn)
+// needOfSegment is needOf for what is in an IP packet.
+func needOfSegment(protocol uint8, segment []byte) need {
+	if protocol != uint8(header.TCPProtocolNumber) || len(segment) < header.TCPMinimumSize {
+		return needsNothing
+	}
+	switch flags := header.TCP(segment).Flags(); {
+	case !flags.Contains(header.TCPFlagSyn):
+		return needsNothing
+	case flags.Contains(header.TCPFlagAck):
+		return needsRoom
+	}
+	return needsConnection
 }

@@ -203,6 +203,7 @@ func TestFramesThatStayAreRefusedBeforeThoseThatFreeMemory(t *testing.T) {
 		"acknowledgement":                {frame4(0, 6, segment(ack, 40)), low},
 		"acknowledgement over IPv6":      {frame6(6, segment(ack, 40)), low},
 		"opening":                        {frame4(0, 6, segment(syn, 20)), crowded},
+		"answer to an opening":           {frame4(0, 6, segment(syn|ack, 20)), short},
 		"opening over IPv6":              {frame6(6, segment(syn, 20)), crowded},
 		"data":                           {frame4(0, 6, append(segment(ack, 12), make([]byte, 200)...)), short},
 		"small datagram":                 {frame4(0, 17, make([]byte, 20)), low},
