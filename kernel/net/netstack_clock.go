@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"wick/kernel/timers"
 )
 
 // engineClock is what the engine's timers go by.
@@ -14,13 +16,11 @@ type engineClock = tcpip.Clock
 type quickClock struct {
 	engineClock
 	start  time.Time
-	timers *timers
+	timers *timers.Set
 }
 
 func newQuickClock() *quickClock {
-	c := &quickClock{engineClock: tcpip.NewStdClock(), start: time.Now()}
-	c.timers = newTimers(c.elapsed)
-	return c
+	return &quickClock{engineClock: tcpip.NewStdClock(), start: time.Now(), timers: timers.NewSet()}
 }
 
 func (c *quickClock) elapsed() time.Duration { return time.Since(c.start) }
@@ -30,5 +30,5 @@ func (c *quickClock) NowMonotonic() tcpip.MonotonicTime { return monotonic(c.ela
 
 // AfterFunc implements tcpip.Clock.
 func (c *quickClock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
-	return c.timers.afterFunc(d, f)
+	return c.timers.AfterFunc(d, f)
 }

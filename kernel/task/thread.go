@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 	"wick/kernel/ground/record"
 	"wick/kernel/ground/regs"
+	"wick/kernel/timers"
 )
 
 // nameSize is the size of a thread's name with its final NUL (TASK_COMM_LEN).
@@ -55,7 +56,7 @@ type Thread struct {
 	robust   uint64 // address of the robust list's head
 	clearTID uint64 // where to store 0 and wake at the end
 	exitCode int
-	timer    *time.Timer
+	timer    *timers.Timer
 	started  time.Time
 	slept    atomic.Int64 // ns asleep; during a sleep less the time of its beginning, in ns after started, and less 1
 	told     atomic.Int64 // ns of CPU time, the most that CPUTime has returned
@@ -167,7 +168,7 @@ func (t *Thread) Sleep(deadline time.Time) error {
 			return unix.ETIMEDOUT
 		}
 		if t.timer == nil {
-			t.timer = time.AfterFunc(left, t.nudge)
+			t.timer = timers.AfterFunc(left, t.nudge)
 		} else {
 			t.timer.Reset(left)
 		}

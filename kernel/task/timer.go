@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"wick/kernel/timers"
 )
 
 // Clock is what a Timer counts.
@@ -43,7 +44,7 @@ type Timer struct {
 	of      *Thread // whose CPU time it counts, with ThreadClock
 	event   Event
 
-	timer    *time.Timer
+	timer    *timers.Timer
 	setting  uint64        // counts the settings, so that a late expiry is told from its successor's
 	armed    bool          // it expires at next, or has expired and its signal is pending
 	next     time.Duration // on its clock
@@ -229,7 +230,7 @@ func (t *Timer) startLocked(atLeast time.Duration) {
 		atLeast = cpuTick
 	}
 	setting := t.setting
-	t.timer = time.AfterFunc(max(wait, atLeast), func() { t.expire(setting) })
+	t.timer = timers.AfterFunc(max(wait, atLeast), func() { t.expire(setting) })
 }
 
 // expire sends the signal, if the setting is still in force.

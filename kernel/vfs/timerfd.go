@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"wick/kernel/timers"
 )
 
 // TimerFD is a timer as a file, see timerfd_create(2). All its clocks run alike here, but for
@@ -15,7 +17,7 @@ type TimerFD struct {
 	realtime bool // whether absolute times are of CLOCK_REALTIME
 
 	mu       sync.Mutex
-	timer    *time.Timer   // guarded by mu; nil if disarmed. After an expiration it rests until somebody reads or asks
+	timer    *timers.Timer // guarded by mu; nil if disarmed. After an expiration it rests until somebody reads or asks
 	next     time.Time     // guarded by mu: the next expiration
 	interval time.Duration // guarded by mu: 0: once
 	expired  uint64        // guarded by mu: expirations not read yet
@@ -68,7 +70,7 @@ func (t *TimerFD) leftLocked() (left, interval time.Duration) {
 
 func (t *TimerFD) armLocked() {
 	setting := t.setting
-	t.timer = time.AfterFunc(time.Until(t.next), func() { t.expire(setting) })
+	t.timer = timers.AfterFunc(time.Until(t.next), func() { t.expire(setting) })
 }
 
 // expire is what the timer runs. As on Linux it tells of an expiration, and of the next one only when somebody has read or asked since:

@@ -74,7 +74,7 @@ var layers = []string{
 }
 
 // leaves may be imported by all, and import only each other.
-var leaves = []string{"packet", "vsock", "hostlink", "bundle", "kernel/ground/regs", "kernel/ground/record"}
+var leaves = []string{"packet", "vsock", "hostlink", "bundle", "kernel/ground/regs", "kernel/ground/record", "kernel/timers"}
 
 // host are the packages of the host's side, from the top down.
 var host = []string{"bench", "cmd", "vmm"}

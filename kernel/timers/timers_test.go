@@ -1,4 +1,4 @@
-package net
+package timers
 
 import (
 	"slices"
@@ -6,22 +6,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"gvisor.dev/gvisor/pkg/tcpip"
 )
-
-func newTestTimers() *timers {
-	start := time.Now()
-	return newTimers(func() time.Duration { return time.Since(start) })
-}
 
 func TestTimersExpireInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ts := newTestTimers()
+		ts := NewSet()
 		start := time.Now()
 		var at []time.Duration
 		for _, d := range []time.Duration{3 * time.Second, -1, time.Second, 2 * time.Second, 3 * time.Hour} {
-			ts.afterFunc(d, func() { at = append(at, time.Since(start)) })
+			ts.AfterFunc(d, func() { at = append(at, time.Since(start)) })
 		}
 		time.Sleep(4 * time.Hour)
 		synctest.Wait()
@@ -33,10 +26,10 @@ func TestTimersExpireInOrder(t *testing.T) {
 
 func TestTimersStopAndStartAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ts := newTestTimers()
+		ts := NewSet()
 		expired := 0
-		a := ts.afterFunc(time.Second, func() { expired++ })
-		ts.afterFunc(2*time.Second, func() { expired += 10 })
+		a := ts.AfterFunc(time.Second, func() { expired++ })
+		ts.AfterFunc(2*time.Second, func() { expired += 10 })
 		if !a.Stop() {
 			t.Error("it can't be stopped")
 		}
@@ -61,13 +54,13 @@ func TestTimersStopAndStartAgain(t *testing.T) {
 	})
 }
 
-// TestFewTimersRunAtOnce: a thousand connections' timers that expire together take few stacks, and none waits for ever.
+// TestFewTimersRunAtOnce: a thousand timers that expire together take few stacks, and none waits for ever.
 func TestFewTimersRunAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ts := newTestTimers()
+		ts := NewSet()
 		var running, most, done atomic.Int64
 		for range 1000 {
-			ts.afterFunc(time.Second, func() {
+			ts.AfterFunc(time.Second, func() {
 				most.Store(max(most.Load(), running.Add(1)))
 				time.Sleep(time.Millisecond)
 				running.Add(-1)
@@ -76,7 +69,7 @@ func TestFewTimersRunAtOnce(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if most.Load() > timersAtOnce || done.Load() != 1000 {
+		if most.Load() > atOnce || done.Load() != 1000 {
 			t.Errorf("%d have run, up to %d at once", done.Load(), most.Load())
 		}
 	})
@@ -85,12 +78,12 @@ func TestFewTimersRunAtOnce(t *testing.T) {
 // TestTimersGoOnBesideOneThatWaits: a function may start and stop timers, and wait for a lock of one who waits for another timer.
 func TestTimersGoOnBesideOneThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ts := newTestTimers()
+		ts := NewSet()
 		other := make(chan struct{})
 		done := false
-		var inner tcpip.Timer
-		ts.afterFunc(time.Second, func() {
-			inner = ts.afterFunc(time.Second, func() { close(other) })
+		var inner *Timer
+		ts.AfterFunc(time.Second, func() {
+			inner = ts.AfterFunc(time.Second, func() { close(other) })
 			<-other
 			done = !inner.Stop()
 		})
