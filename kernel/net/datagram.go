@@ -217,6 +217,7 @@ func (s *datagramSocket) send(src vfs.Src, to endpoint, c *sendControl) (int64, 
 	if err := s.queue.takeError(); err != nil {
 		return 0, err
 	}
+	defer s.stack.shortage.send(src.Len())()
 	n, err := s.ep.send(src, to, c)
 	if errors.Is(err, unix.EADDRNOTAVAIL) { // no source address on the way there
 		err = unix.ENETUNREACH

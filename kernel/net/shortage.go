@@ -2,6 +2,7 @@ package net
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,10 +22,27 @@ type shortage struct {
 	waiting map[*waiter.Queue]struct{} // guarded by mu: to be told
 
 	large sync.Mutex // held from looking whether there is memory for much data to having put it there
+
+	sends [sendsAtOnce]sync.Mutex // one is held during a send of many bytes
+	next  atomic.Uint32           // chooses one of them
 }
 
 // manyBytes are so many that those who put them there should not all look for memory first.
 const manyBytes = 16 << 10
+
+// sendsAtOnce is how many may send many bytes by IP at a time. The others have not taken memory for them yet: hundreds might find that there
+// is enough for each, and then not for all.
+const sendsAtOnce = 4
+
+// send waits for the turn of a send of size bytes, which ends with the returned function.
+func (s *shortage) send(size int) (end func()) {
+	if size < manyBytes {
+		return func() {}
+	}
+	turn := &s.sends[s.next.Add(1)%sendsAtOnce]
+	turn.Lock()
+	return turn.Unlock
+}
 
 // lookEvery is how often waiters have the memory looked at.
 const lookEvery = 20 * time.Millisecond

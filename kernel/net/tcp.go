@@ -402,6 +402,7 @@ func (s *streamSocket) send(src vfs.Src, more bool) (int64, error) {
 	if s.shut.write() {
 		return 0, unix.EPIPE
 	}
+	defer s.stack.shortage.send(src.Len())()
 	if s.stack.shortage.holds(s.wait) {
 		return 0, unix.EAGAIN
 	}
