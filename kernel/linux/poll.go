@@ -9,9 +9,13 @@ import (
 	"wick/kernel/vfs"
 )
 
-// keptPolled is how many descriptors a thread keeps room to poll for, once it has polled so many. More are polled only while the
-// kernel's memory isn't short: each takes a hundred bytes, and all threads may poll as many as their process may have open.
-const keptPolled = 256
+// keptPolled is how many descriptors a thread keeps room to poll for, once it has polled so many. If it has no room for them, more than
+// fewPolled are polled only while the kernel's memory isn't short: each takes a hundred bytes, and all threads may poll as many as their
+// process may have open.
+const (
+	keptPolled = 256
+	fewPolled  = 32
+)
 
 // pollState is what a thread's polls reuse.
 type pollState struct {
@@ -57,7 +61,7 @@ func (s *pollState) release() {
 
 // roomToPoll refuses to poll n descriptors with unix.ENOMEM if that could make the kernel's memory run out.
 func (c *Call) roomToPoll(n int) error {
-	if n > keptPolled && c.Kernel.Short != nil && c.Kernel.Short() {
+	if n > max(fewPolled, cap(c.io.poll.items)) && c.Kernel.Short != nil && c.Kernel.Short() {
 		return unix.ENOMEM
 	}
 	return nil

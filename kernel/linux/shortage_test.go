@@ -55,7 +55,12 @@ func TestPollingManyDescriptorsKeepsNothing(t *testing.T) {
 		short.Store(true)
 	})
 	p.returns(unix.ENOMEM, unix.SYS_POLL, dataAt, many, 1)
-	p.returns(0, unix.SYS_POLL, dataAt, keptPolled, 1)
+	p.returns(unix.ENOMEM, unix.SYS_POLL, dataAt, fewPolled+1, 1)
+	p.returns(0, unix.SYS_POLL, dataAt, fewPolled, 1)
+	p.check(func() { short.Store(false) })
+	p.returns(0, unix.SYS_POLL, dataAt, keptPolled/2, 1)
+	p.check(func() { short.Store(true) })
+	p.returns(0, unix.SYS_POLL, dataAt, keptPolled/2, 1) // there is room
 	p.run()
 }
 
