@@ -47,6 +47,7 @@ type shortage struct {
 	collections int       // guarded by mu
 	collected   time.Time // guarded by mu: when the last one ended
 	useless     bool      // guarded by mu: memory was low after the last one
+	passed      int       // guarded by mu: who has found it so since
 }
 
 // short tells whether nothing more may be kept. It costs nothing while there is enough.
@@ -100,16 +101,29 @@ func (s *shortage) collectLocked() {
 	s.collections++
 	s.collected = time.Now()
 	s.useless = ground.LookForMemory()
+	s.passed = 0
 }
 
+// insideTight is how many threads are in the kernel at a time while memory is tight, or, if there are more CPUs, one for each.
+const insideTight = 4
+
+// mostPassed is how many may have the kernel do something between two collections while memory is low: that makes stacks grow, which
+// collections let shrink.
+const mostPassed = 8
+
 // relieve collects garbage if memory is low. Programs wait for it before they have the kernel do more: they can make garbage faster
-// than the runtime, left alone, searches for it.
-func (s *shortage) relieve() {
+// than the runtime, left alone, searches for it. It returns false if hardly any memory is left.
+func (s *shortage) relieve() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ground.LookForMemory() && (s.due() || !s.useless) {
+	if !ground.LookForMemory() {
+		return true
+	}
+	if s.due() || !s.useless || s.passed >= mostPassed {
 		s.collectLocked()
 	}
+	s.passed++
+	return !ground.MemoryOut()
 }
 
 // lasting is short for those who can wait a moment: whatever has been given up before they ask doesn't count any more. So a

@@ -7,6 +7,7 @@ import (
 	"wick/kernel/linux"
 	"wick/kernel/mm"
 	"wick/kernel/net"
+	"wick/kernel/task"
 	"wick/kernel/vdso"
 	"wick/kernel/vfs"
 )
@@ -20,7 +21,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 	}
 	fs, err := vfs.NewFS(k.bundle.Files, k.base, vfs.Options{
 		HostName: c.Host, Address: c.Address, DNS: dns,
-		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Relieve: k.shortage.relieve, Console: k.host, Log: k.detail,
+		CPUs: ground.CPUs(), Memory: ground.Memory, Frames: machine{}, Relieve: func() { k.shortage.relieve() }, Console: k.host, Log: k.detail,
 		NetFile: stack.ProcFile,
 		CID:     stack.CID,
 	})
@@ -32,6 +33,7 @@ func (k *kernel) startProgram(stack *net.Stack) (*linux.Process, error) {
 		Machine: machine{}, CPU: new(ground.Ring3), CPUs: ground.CPUs(),
 		Hostname: c.Host, Extent: ground.Extent(), HWCap: uint64(ground.HWCAP()),
 		FixedAddresses: c.FixedAddresses, Memory: ground.Memory, Short: k.shortage.lasting, Low: ground.MemoryLow(), Relieve: k.shortage.relieve,
+		Gate:      task.NewGate(ground.MemoryTight(), max(insideTight, ground.CPUs())),
 		Monotonic: func() time.Duration { return time.Duration(ground.Monotonic()) }, CurrentCPU: ground.CPU,
 	}
 	if code, entrySize, data, ok := ground.VDSO(); ok {

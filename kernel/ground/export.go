@@ -167,6 +167,13 @@ func LookForMemory() (low bool) {
 	return low
 }
 
+// MemoryOut tells whether hardly any memory is left for the kernel.
+func MemoryOut() bool { return atomic.LoadUint64(&freeFrames) < kernelLow/2 }
+
+// MemoryTight returns what is not 0, to be read atomically, while there is less free memory than the kernel might need if all that it does
+// for programs took as much again.
+func MemoryTight() *uint32 { return &memoryTight }
+
 // MemoryUse is where the machine's memory has gone, in bytes.
 type MemoryUse struct {
 	Image   uint64 // the kernel's program and page tables

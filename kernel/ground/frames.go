@@ -35,7 +35,8 @@ var (
 
 	deviceFrames uint64 // that devices have; guarded by framesLock, read without it
 
-	memoryLow uint32 // not 0: the kernel has met few free frames; atomic, see LookForMemory
+	memoryLow   uint32 // not 0: the kernel has met few free frames; atomic, see LookForMemory
+	memoryTight uint32 // not 0: there are so few that what the kernel has might not double; guarded by framesLock, read without it
 )
 
 // minimumReserve is kept for the kernel also when it has had what it should.
@@ -83,6 +84,7 @@ func allocFrame() uint64 {
 	framesLock.lock()
 	f := takeFrame()
 	low := freeFrames < kernelLow
+	noteTight()
 	framesLock.unlock()
 	if f == 0 {
 		die("out of memory")
@@ -119,6 +121,7 @@ func takeBatch(frames *frameBatch, n uint64) uint64 {
 	for ; taken < n && freeFrames > reserve(); taken++ {
 		frames[taken%uint64(len(frames))] = takeFrame()
 	}
+	noteTight()
 	framesLock.unlock()
 	return taken
 }
@@ -128,7 +131,19 @@ func freeBatch(frames *frameBatch, n uint64) {
 	for i := uint64(0); i < n; i++ {
 		freeFrame(frames[i%uint64(len(frames))])
 	}
+	noteTight()
 	framesLock.unlock()
+}
+
+// noteTight sets memoryTight anew. The caller holds framesLock.
+func noteTight() {
+	tight := uint32(0)
+	if freeFrames < atomic.LoadUint64(&kernelFrames)+2*kernelLow {
+		tight = 1
+	}
+	if memoryTight != tight {
+		atomic.StoreUint32(&memoryTight, tight)
+	}
 }
 
 // freeFrame gives back a frame. The caller holds framesLock.

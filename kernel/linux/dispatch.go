@@ -38,7 +38,7 @@ func (c *Call) do(number uint64) uint64 {
 		return errnoResult(unix.ENOSYS)
 	}
 	if low := c.Kernel.Low; low != nil && atomic.LoadUint32(low) != 0 {
-		c.Kernel.Relieve()
+		c.relieve()
 	}
 	if keeping.has(number) {
 		if err := c.refused(); err != nil {
@@ -50,6 +50,13 @@ func (c *Call) do(number uint64) uint64 {
 		return c.fail(err)
 	}
 	return v
+}
+
+// relieve has the kernel's memory relieved before the call, at worst by the end of a process.
+func (c *Call) relieve() {
+	if !c.Kernel.Relieve() {
+		c.Thread.WantKernelMemory(func() bool { return !c.Kernel.Relieve() })
+	}
 }
 
 // errnoResult is the form that errors have in RAX.

@@ -136,7 +136,7 @@ func (p *Process) forked() *Process {
 func (p *Process) options() task.Options {
 	return task.Options{
 		Syscall: p.Kernel.syscall, Signalled: p.signalled, Ended: p.ended, Over: p.over,
-		Log: p.Kernel.logReport, Trace: appendRecent, User: func() uint32 { return p.who().UID },
+		Log: p.Kernel.logReport, Trace: appendRecent, User: func() uint32 { return p.who().UID }, Gate: p.Kernel.Gate,
 	}
 }
 

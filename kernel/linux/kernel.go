@@ -54,9 +54,13 @@ type Kernel struct {
 	// Short tells whether the kernel's own memory is short, so that nothing more should be kept for programs. May be nil.
 	Short func() bool
 
-	// Low is not 0, to be read atomically, when Relieve is to be called before a program may have the kernel do more. Both may be nil.
+	// Low is not 0, to be read atomically, when Relieve is to be called before a program may have the kernel do more. If Relieve returns
+	// false a process should end for the memory that it has. Both may be nil.
 	Low     *uint32
-	Relieve func()
+	Relieve func() bool
+
+	// Gate keeps threads out of the kernel while memory is tight. May be nil.
+	Gate *task.Gate
 
 	// syscall is the function of that name. Start sets it: fork needs it, and can't name it, since the table names fork.
 	syscall func(t *task.Thread)

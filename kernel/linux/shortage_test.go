@@ -76,7 +76,7 @@ func TestLimitOnMappingsFollowsMemory(t *testing.T) {
 func TestCallsWaitForGarbageToBeCollectedWhileMemoryIsLow(t *testing.T) {
 	p := newFileProgram(t)
 	var low, collections uint32
-	p.proc.Kernel.Low, p.proc.Kernel.Relieve = &low, func() { collections++; low = 0 }
+	p.proc.Kernel.Low, p.proc.Kernel.Relieve = &low, func() bool { collections++; low = 0; return true }
 	p.returns(1, unix.SYS_GETPID)
 	p.check(func() { low = 1 })
 	p.returns(1, unix.SYS_GETPID)

@@ -54,6 +54,9 @@ type Options struct {
 	// User returns the real user id; nil: it is root's.
 	User func() uint32
 
+	// Gate, if not nil, keeps threads out of the kernel while memory is tight.
+	Gate *Gate
+
 	MaxThreads int // of all processes together; 0: DefaultMaxThreads
 }
 

@@ -25,6 +25,24 @@ func (t *Thread) wantMemory(fault func() mm.Outcome) mm.Outcome {
 	return mm.Handled
 }
 
+// WantKernelMemory has a process end when the kernel itself has found too little memory, and waits until that one's has come back. short
+// tells whether it is still so.
+func (t *Thread) WantKernelMemory(short func() bool) {
+	v, outcome := t.Process.family.victim(t.Process, func() mm.Outcome {
+		if short() {
+			return mm.OutOfMemory
+		}
+		return mm.Handled
+	})
+	switch {
+	case outcome != mm.OutOfMemory:
+	case v == t.Process:
+		v.endForWant(nil, v.AddressSpace().Private())
+	default:
+		t.awaitEnd(v)
+	}
+}
+
 // awaitEnd waits until v has ended, or something wants the thread; it returns false if its patience is over before.
 func (t *Thread) awaitEnd(v *Process) bool {
 	tick := time.NewTicker(victimTick)
@@ -104,7 +122,7 @@ func (f *Family) largest(p *Process) (*Process, uint64) {
 	return best, most
 }
 
-// endForWant kills the process, which has so many pages, because there is none for another one.
+// endForWant kills the process, which has so many pages, because there is none for another one, or, if that is nil, for the kernel.
 func (p *Process) endForWant(other *Process, pages uint64) {
 	p.mu.Lock()
 	first := !p.exiting
@@ -117,8 +135,13 @@ func (p *Process) endForWant(other *Process, pages uint64) {
 	b = p.appendName(b)
 	b = append(b, " ends for its "...)
 	b = strconv.AppendUint(b, pages*mm.PageSize>>10, 10)
-	b = append(b, " KiB: no memory is left for process "...)
-	b = other.appendName(b)
+	b = append(b, " KiB: no memory is left for "...)
+	if other == nil {
+		b = append(b, "the kernel"...)
+	} else {
+		b = append(b, "process "...)
+		b = other.appendName(b)
+	}
 	b = append(b, "; give the machine more\n"...)
 	p.options.Log(string(b))
 }

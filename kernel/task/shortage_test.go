@@ -136,3 +136,28 @@ func TestMemoryThatCameMeanwhileEndsNoProcess(t *testing.T) {
 		t.Errorf("allocations: %d, the thread is to end: %v, reports: %q", allocations, th.Wanted(), w.reports)
 	}
 }
+
+// TestProcessEndsForTheKernelsWant: the largest, whoever it is, but only while the kernel still wants memory.
+func TestProcessEndsForTheKernelsWant(t *testing.T) {
+	w := newWorld(t)
+	first, a, b := w.siblings(0)
+	w.dirty(a, 0, 6)
+	w.dirty(b, 0, 3)
+	b.leader.WantKernelMemory(func() bool { return false })
+	if a.exiting || b.exiting || first.exiting {
+		t.Fatal("one has ended though there was memory")
+	}
+	close(a.done)
+	a.family.mu.Lock()
+	delete(a.family.processes, a.PID)
+	a.family.mu.Unlock()
+	b.leader.WantKernelMemory(func() bool { return true })
+	if !b.exiting || first.exiting || b.status != (Status{Signal: unix.SIGKILL}) {
+		t.Errorf("ends: %v %v, status %v", first.exiting, b.exiting, b.status)
+	}
+	name := b.leader.Name()
+	want := "SIGKILL: process 3 (" + name + ") ends for its 16 KiB: no memory is left for the kernel; give the machine more\n"
+	if got := strings.Join(w.reports, ""); got != want {
+		t.Errorf("report: %q, want %q", got, want)
+	}
+}

@@ -57,6 +57,7 @@ type Thread struct {
 	clearTID uint64 // where to store 0 and wake at the end
 	exitCode int
 	timer    *timers.Timer
+	inside   bool // it counts at the gate
 	started  time.Time
 	slept    atomic.Int64 // ns asleep; during a sleep less the time of its beginning, in ns after started, and less 1
 	told     atomic.Int64 // ns of CPU time, the most that CPUTime has returned
@@ -99,7 +100,9 @@ func (t *Thread) run() {
 		p.cpu.Enter(u)
 		switch u.Vec {
 		case regs.Syscall:
+			t.enter()
 			p.options.Syscall(t)
+			t.exit()
 		case regs.Interrupted:
 			runtime.Gosched()
 		case regs.PageFault:
@@ -108,7 +111,9 @@ func (t *Thread) run() {
 			t.exception()
 		}
 	}
+	t.enter()
 	t.leave()
+	t.exit()
 }
 
 // Exit makes the thread leave when its system call returns: exit(2).
@@ -177,6 +182,7 @@ func (t *Thread) Sleep(deadline time.Time) error {
 	t.sleeping()
 	<-t.wake
 	t.awake()
+	t.enter()
 	return nil
 }
 

@@ -8,6 +8,7 @@
 #include "fill.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -194,6 +195,109 @@ FULL(sockets)
 FULL(interest)
 FULL(mappings)
 
+/* fired is what timers do. */
+static void fired(int sig) { (void)sig; }
+
+/* full_timers has a thousand timers expire at once with memory full. */
+static void full_timers(void)
+{
+	enum { TIMERS = 1000, EVERY_MS = 20, MS = 1000000 };
+	CHILD(pid) {
+		static timer_t ids[TIMERS];
+		int n = 0;
+		struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN};
+		signal(SIGRTMIN, fired);
+		while (n < TIMERS && timer_create(CLOCK_MONOTONIC, &event, &ids[n]) == 0)
+			n++;
+		char *m;
+		fill(&m);
+		struct itimerspec at = {.it_interval.tv_nsec = EVERY_MS * MS};
+		clock_gettime(CLOCK_MONOTONIC, &at.it_value);
+		at.it_value.tv_sec += 1;
+		while (--n >= 0)
+			timer_settime(ids[n], TIMER_ABSTIME, &at, NULL);
+		for (over = time(NULL) + SECONDS + 2; time(NULL) < over;)
+			usleep(1000);
+		_exit(5);
+	}
+	int how = end(pid);
+	CHECK(how == 5 || how == 1000 + SIGKILL);
+}
+
+enum { STACK = 16 << 10 };
+
+static pthread_rwlock_t gate = PTHREAD_RWLOCK_INITIALIZER;
+
+static void *work_behind_gate(void *unused)
+{
+	pthread_rwlock_rdlock(&gate);
+	return work(unused);
+}
+
+/* crowded has many threads do something at the same moment, with memory full. */
+static void crowded(void (*what)(void))
+{
+	CHILD(pid) {
+		enum { MOST = 120 };
+		pthread_attr_t attr;
+		pthread_t thread;
+		char *m, *stacks = mmap(NULL, MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		CHECK(stacks != MAP_FAILED);
+		pthread_rwlock_wrlock(&gate);
+		for (int i = 0; i < MOST; i++) {
+			memset(stacks + i * STACK, 1, STACK);
+			pthread_attr_init(&attr);
+			pthread_attr_setstack(&attr, stacks + i * STACK, STACK);
+			if (pthread_create(&thread, &attr, work_behind_gate, NULL) != 0)
+				break;
+		}
+		doing = what;
+		fill(&m);
+		over = time(NULL) + SECONDS + 2;
+		pthread_rwlock_unlock(&gate);
+		while (time(NULL) < over)
+			usleep(10000);
+		_exit(5);
+	}
+	int how = end(pid);
+	CHECK(how == 5 || how == 1000 + SIGKILL);
+}
+
+/* loopback sends over IPv6 to itself, which makes long stacks. */
+static void loopback(void)
+{
+	static int s;
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(9), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	if (s == 0)
+		s = socket(AF_INET6, SOCK_DGRAM, 0);
+	sendto(s, buf, 1000, 0, (void *)&a, sizeof a);
+}
+
+/* large_loopback sends much. */
+static void large_loopback(void)
+{
+	static int s;
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	if (s == 0)
+		s = socket(AF_INET, SOCK_DGRAM, 0);
+	sendto(s, buf, 60000, 0, (void *)&a, sizeof a);
+}
+
+/* some_polls polls for a while, so that all do at once. */
+static void some_polls(void)
+{
+	enum { MANY = 200 };
+	struct pollfd f[MANY];
+	for (int i = 0; i < MANY; i++)
+		f[i] = (struct pollfd){0, POLLPRI, 0};
+	poll(f, MANY, 50);
+}
+
+#define CROWDED(what) static void crowded_##what(void) { crowded(what); }
+CROWDED(loopback)
+CROWDED(large_loopback)
+CROWDED(some_polls)
+
 static const struct check_case cases[] = {
 	{"pipes", full_pipes},
 	{"capacities", full_capacities},
@@ -208,6 +312,10 @@ static const struct check_case cases[] = {
 	{"sockets", full_sockets},
 	{"interest", full_interest},
 	{"mappings", full_mappings},
+	{"timers", full_timers},
+	{"crowded-loopback", crowded_loopback},
+	{"crowded-large-loopback", crowded_large_loopback},
+	{"crowded-polls", crowded_some_polls},
 	{NULL, NULL},
 };
 
