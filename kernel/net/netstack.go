@@ -11,7 +11,6 @@ import (
 	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/link/loopback"
 	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -26,7 +25,8 @@ type netstack struct {
 	stack *stack.Stack
 	ndp   *ndpEvents
 
-	memory memory
+	memory   memory
+	loopback *loopbackLink
 	// change counts the changes of addresses and routes; routes that are kept are looked up anew after one.
 	change generation
 	// enrolled counts the changes of where datagrams are delivered.
@@ -132,7 +132,8 @@ func (n *netstack) configureTCP(o *Options) error {
 
 // addLoopback makes lo with 127.0.0.1/8 and ::1/128.
 func (n *netstack) addLoopback() error {
-	if err := n.stack.CreateNICWithOptions(loopbackIndex, loopback.New(), stack.NICOptions{Name: "lo"}); err != nil {
+	n.loopback = newLoopbackLink(n.memory)
+	if err := n.stack.CreateNICWithOptions(loopbackIndex, n.loopback, stack.NICOptions{Name: "lo"}); err != nil {
 		return errno(err)
 	}
 	for _, s := range []string{"127.0.0.1/8", "::1/128"} {

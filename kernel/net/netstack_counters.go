@@ -20,6 +20,7 @@ func (n *netstack) linkCounters(index uint32, visit func(name string, value uint
 
 // counters implements engine.
 func (n *netstack) counters(visit func(name string, value uint64)) {
+	visit("lo.dropped-no-memory", n.loopback.dropped.Load())
 	s := n.stack.Stats()
 	visit("ip.received", s.IP.PacketsReceived.Value())
 	visit("ip.sent", s.IP.PacketsSent.Value())

@@ -18,14 +18,16 @@ func is(state func() bool) bool { return state != nil && state() }
 
 // refuses tells whether there is too little memory for what a frame may have the engine keep; no frame can be looked at without any.
 func (m *memory) refuses(frame []byte) bool {
-	if is(m.low) {
-		return true
-	}
-	switch needOf(frame) {
+	return is(m.low) || m.lacks(needOf(frame), time.Now())
+}
+
+// lacks tells whether there is too little memory for a need, and counts it if it is a connection and there is enough.
+func (m *memory) lacks(n need, now time.Time) bool {
+	switch n {
 	case needsRoom:
 		return is(m.short)
 	case needsConnection:
-		if m.crowded != nil && m.crowded(m.openings.recent(time.Now())+1) {
+		if m.crowded != nil && m.crowded(m.openings.recent(now)+1) {
 			return true
 		}
 		m.openings.current++

@@ -15,8 +15,9 @@ import (
 // and frames that would stay are dropped. Nothing tells when there is memory again, so it looks from time to time
 // while somebody waits.
 type shortage struct {
-	short   func() bool // nil: never
-	lasting func() bool // nil: short
+	short   func() bool                // nil: never
+	lasting func() bool                // nil: short
+	crowded func(connections int) bool // nil: never
 
 	mu      sync.Mutex
 	waiting map[*waiter.Queue]struct{} // guarded by mu: to be told
@@ -56,6 +57,13 @@ func (s *shortage) lasts() bool {
 		return s.now()
 	}
 	return s.lasting()
+}
+
+// refuses tells whether there is too little memory for a connection to e. One over the loopback needs as much as one from without: its SYN
+// would be lost.
+func (s *shortage) refuses(e endpoint) bool {
+	looped := e.addr.Unmap().IsLoopback() || e.addr.IsUnspecified()
+	return s.lasts() || looped && s.crowded != nil && s.crowded(1)
 }
 
 // holds is now for somebody who waits for waiter.WritableEvents of q, which are sent when it is over.

@@ -90,7 +90,7 @@ func New(o Options) (*Stack, error) {
 		o.TimeWait = defaultTimeWait
 	}
 	s := &Stack{options: o}
-	s.shortage.short, s.shortage.lasting = o.Short, o.ShortLasting
+	s.shortage.short, s.shortage.lasting, s.shortage.crowded = o.Short, o.ShortLasting, o.Crowded
 	e, err := newNetstack(&o, (*routerListener)(s))
 	if err != nil {
 		return nil, err

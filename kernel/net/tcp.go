@@ -194,7 +194,7 @@ func (s *streamSocket) Connect(addr []byte) error {
 	if err != nil {
 		return err
 	}
-	if s.stream().state() == streamInitial && s.stack.shortage.lasts() {
+	if s.stream().state() == streamInitial && s.stack.shortage.refuses(e) {
 		return unix.ENOBUFS
 	}
 	if e.addr.IsMulticast() || e.addr == ipv4Broadcast {
