@@ -241,7 +241,8 @@ static void crowded(void (*what)(void))
 		enum { MOST = 120 };
 		pthread_attr_t attr;
 		pthread_t thread;
-		char *m, *stacks = mmap(NULL, MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		struct filling f = ready_to_fill();
+		char *stacks = mmap(NULL, MOST * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		CHECK(stacks != MAP_FAILED);
 		pthread_rwlock_wrlock(&gate);
 		for (int i = 0; i < MOST; i++) {
@@ -252,7 +253,7 @@ static void crowded(void (*what)(void))
 				break;
 		}
 		doing = what;
-		fill(&m);
+		fill_up(f);
 		over = time(NULL) + SECONDS + 2;
 		pthread_rwlock_unlock(&gate);
 		while (time(NULL) < over)
