@@ -22,6 +22,22 @@ func buffer() int {
 	return int(min(max(limit/bufferShare, minBuffer), maxBuffer))
 }
 
+// bufferMemoryShare is what part of the kernel's memory the buffers of TCP connections may have for each direction while memory is tight. What
+// they hold takes up to twice that.
+const bufferMemoryShare = 16
+
+func bufferMemory() int {
+	_, limit := ground.KernelMemory()
+	return int(limit / bufferMemoryShare)
+}
+
+// tight tells whether less than half of its memory is left to the kernel: connections that are promised more until then
+// take it up. Part of what is used may be garbage. It is cheap.
+func tight() bool {
+	used, limit := ground.KernelMemory()
+	return used > limit/2
+}
+
 // tellMemory logs, for wick run -v, where the memory has gone at some point of the run.
 func (k *kernel) tellMemory(when string) {
 	u := ground.Use()

@@ -138,8 +138,8 @@ const dhcpPatience = 10 * time.Second
 // address in the configuration it asks by DHCP.
 func startNetwork(c *bundle.Config, card *card, judge net.Judge, memory *shortage, log func(string, ...any)) (*net.Stack, error) {
 	stack, err := net.New(net.Options{
-		Log: log, Hostname: c.Host, MaxBuffer: buffer(), VsockMemory: vsockMemory(), Short: memory.short, ShortLasting: memory.lasting,
-		Crowded: memory.crowded, Low: memory.low,
+		Log: log, Hostname: c.Host, MaxBuffer: buffer(), Tight: tight, BufferMemory: bufferMemory(), VsockMemory: vsockMemory(),
+		Short: memory.short, ShortLasting: memory.lasting, Crowded: memory.crowded, Low: memory.low,
 	})
 	if err != nil || card == nil {
 		return stack, err

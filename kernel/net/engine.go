@@ -242,6 +242,7 @@ const (
 	optKeepAlive
 	optLingerMS // -1: off
 	optRcvBuf
+	optRcvRoom // what is left of optRcvBuf while memory is tight; can't be set
 	optSndBuf
 	optBindToDevice
 	optTTL // 0: the default; IPv4

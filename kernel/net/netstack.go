@@ -32,6 +32,7 @@ type netstack struct {
 	// enrolled counts the changes of where datagrams are delivered.
 	enrolled generation
 	acks     ackDelay
+	buffers  buffers
 
 	raws             atomic.Int64 // raw endpoints: they see packets for others, too
 	streams          atomic.Int64 // TCP endpoints that belong to sockets
@@ -51,6 +52,7 @@ type netstack struct {
 func newNetstack(o *Options, events routerEvents) (*netstack, error) {
 	log.SetTarget(engineLog{o.Log})
 	n := &netstack{links: make(map[uint32]*linkEndpoint), ndp: newNDPEvents(events), memory: memory{short: o.Short, crowded: o.Crowded, low: o.Low}, timeWaitOrdinary: o.TimeWait}
+	n.buffers = buffers{tight: o.Tight, total: o.BufferMemory, most: o.MaxBuffer}
 	n.timeWaitNow.Store(int64(o.TimeWait))
 	ndp := ipv6.DefaultNDPConfigurations()
 	ndp.MaxRtrSolicitationDelay = 0 // one machine alone on its link needn't spread its load
@@ -118,8 +120,8 @@ func (n *netstack) configureTCP(o *Options) error {
 	sack := tcpip.TCPSACKEnabled(true)
 	nagle := tcpip.TCPDelayEnabled(true) // on until TCP_NODELAY, as on Linux [tcp(7)]
 	moderate := tcpip.TCPModerateReceiveBufferOption(true)
-	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: 131072, Max: o.MaxBuffer}
-	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: 131072, Max: o.MaxBuffer}
+	rcv := tcpip.TCPReceiveBufferSizeRangeOption{Min: 4096, Default: defaultBuffer, Max: o.MaxBuffer}
+	snd := tcpip.TCPSendBufferSizeRangeOption{Min: 4096, Default: defaultBuffer, Max: o.MaxBuffer}
 	wait := tcpip.TCPTimeWaitTimeoutOption(o.TimeWait)
 	recovery := withoutRACK
 	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &nagle, &moderate, &rcv, &snd, &wait, &recovery} {

@@ -25,6 +25,8 @@ type tcpStream struct {
 	ipv6        bool
 	tos, tclass atomic.Uint32 // IP_TOS and IPV6_TCLASS, of which the engine knows that of the connection's network only
 	sentTOS     atomic.Uint32 // what the engine knows
+
+	buffers streamBuffers
 }
 
 // newStream implements engine.
@@ -61,6 +63,7 @@ func (s *tcpStream) connect(e endpoint) error {
 }
 
 func (s *tcpStream) listen(backlog int) error {
+	defer s.listenSmall()()
 	return s.n.ports.choose(unix.EADDRINUSE, func() tcpip.Error { return s.ep.Listen(backlog) })
 }
 
@@ -76,6 +79,7 @@ func (s *tcpStream) accept() (stream, endpoint, error) {
 	t.tclass.Store(s.tclass.Load())
 	e := endpointOf(peer)
 	t.useTOS(e.addr)
+	t.begin()
 	return t, e, nil
 }
 
@@ -132,7 +136,7 @@ func (s *tcpStream) read(dst io.Writer, peek bool) (int, error) {
 		return 0, errno(err)
 	}
 	if !peek && r.Count > 0 {
-		s.ep.ModerateRecvBuf(r.Count)
+		s.moderate(r.Count)
 	}
 	return r.Count, nil
 }
@@ -151,6 +155,7 @@ func (s *tcpStream) write(src source, more bool) (int, error) {
 		s.more.Store(true)
 		s.ep.SocketOptions().SetCorkOption(true)
 	}
+	s.boundSend()
 	n, err := s.ep.Write(src, tcpip.WriteOptions{})
 	if !more && s.more.Load() {
 		s.more.Store(false)
@@ -258,7 +263,7 @@ func (s *tcpStream) info() streamInfo {
 		rttVar:        uint32(i.RTTVar / time.Microsecond),
 		sndCwnd:       i.SndCwnd,
 		sndSsthresh:   i.SndSsthresh,
-		rcvSpaceBytes: uint32(s.ep.SocketOptions().GetReceiveBufferSize()),
+		rcvSpaceBytes: uint32(s.receiveBuffer()),
 	}
 	switch i.CcState {
 	case tcpip.Disorder:
@@ -330,8 +335,11 @@ func (s *tcpStream) setOption(o option, v int) error {
 	case optLingerMS:
 		ops.SetLinger(tcpip.LingerOption{Enabled: v >= 0, Timeout: max(d, 0)})
 	case optRcvBuf:
+		s.buffers.receiveSet.Store(true)
+		s.buffers.receive.Store(0)
 		ops.SetReceiveBufferSize(int64(v), true)
 	case optSndBuf:
+		s.buffers.sendSet.Store(true)
 		ops.SetSendBufferSize(int64(v), true)
 	case optBindToDevice:
 		return errno(ops.SetBindToDevice(int32(v)))
@@ -400,6 +408,8 @@ func (s *tcpStream) option(o option) (int, error) {
 		}
 		return milliseconds(l.Timeout), nil
 	case optRcvBuf:
+		return s.receiveBuffer(), nil
+	case optRcvRoom:
 		return int(ops.GetReceiveBufferSize()), nil
 	case optSndBuf:
 		return int(ops.GetSendBufferSize()), nil

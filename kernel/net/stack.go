@@ -20,6 +20,11 @@ type Options struct {
 	MaxSockets int
 	// MaxBuffer bounds how far the buffers of a TCP connection grow, in bytes for each direction; 0 is DefaultMaxBuffer.
 	MaxBuffer int
+	// BufferMemory is what the buffers of TCP connections should have together, in bytes for each direction, if Tight says that memory is
+	// becoming short: those of each become smaller, but not below a few segments. So many that they would have more from the start begin
+	// with less. 0 or nil: no bound. Tight is asked for each read and each write.
+	Tight        func() bool
+	BufferMemory int
 	// VsockMemory bounds what AF_VSOCK connections with the host have received and have yet to send together, in bytes for each
 	// direction, and those within the machine to half of that; 0: no bound.
 	VsockMemory int

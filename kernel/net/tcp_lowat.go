@@ -33,7 +33,7 @@ func (s *streamSocket) setRecvLowat(n int) error {
 	}
 	s.mu.Unlock()
 	s.rcvLowat.Store(int32(n))
-	room, err := s.stream().option(optRcvBuf)
+	room, err := s.stream().option(optRcvRoom)
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,6 @@ func (s *streamSocket) readableLowat(ep stream) bool {
 	if n == 0 || n >= least {
 		return n > 0
 	}
-	room, err := ep.option(optRcvBuf)
+	room, err := ep.option(optRcvRoom)
 	return err != nil || n+int(s.arrived.n.Load())*segmentCost >= room/2
 }
