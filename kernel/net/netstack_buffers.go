@@ -76,7 +76,7 @@ func (s *tcpStream) begin() {
 	if part < defaultBuffer {
 		ops.SetSendBufferSize(int64(max(part, initialBuffer)), false)
 	}
-	if part >= defaultBuffer && s.readable() == 0 {
+	if part >= defaultBuffer && s.readable() < initialBuffer/4 { // half of the window
 		ops.SetReceiveBufferSize(defaultBuffer, false)
 		return
 	}
