@@ -8,8 +8,8 @@ import "time"
 // kernel. CPU time is instead the time that a thread has not been asleep, so it includes its waits
 // for a free CPU. Sleeps are measured where they happen; they cost far more than two clock readings.
 
-// sleeping notes the beginning of a sleep, in which the thread doesn't count at the gate. That is in one word with what was slept before, so that whoever reads it meanwhile
-// counts each sleep once.
+// sleeping notes the beginning of a sleep, in which the thread doesn't count at the gate. That is in one word with what was slept
+// before, so that whoever reads it meanwhile counts each sleep once.
 func (t *Thread) sleeping() {
 	t.exit()
 	t.slept.Store(t.slept.Load() - int64(time.Since(t.started)) - 1)
