@@ -23,17 +23,7 @@ func tightOptions() (o Options, tight *atomic.Bool) {
 // newTight makes a world whose memory is tight while the flag is set, and a connection in it.
 func newTight(t *testing.T) (w *ours, tight *atomic.Bool, a, b int) {
 	o, tight := tightOptions()
-	s, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w = &ours{t: t, s: s}
-	t.Cleanup(func() {
-		for fd := range w.fds {
-			w.close(fd)
-		}
-		s.Close()
-	})
+	w = newOursWith(t, o)
 	a, b = w.connected(t, unix.AF_INET, unix.SOCK_STREAM)
 	return w, tight, a, b
 }

@@ -16,18 +16,7 @@ import (
 // newShort makes a world whose memory is short while the flag is set.
 func newShort(t *testing.T) (w *ours, short *atomic.Bool) {
 	short = new(atomic.Bool)
-	s, err := New(Options{Short: short.Load})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w = &ours{t: t, s: s}
-	t.Cleanup(func() {
-		for fd := range w.fds {
-			w.close(fd)
-		}
-		s.Close()
-	})
-	return w, short
+	return newOursWith(t, Options{Short: short.Load}), short
 }
 
 // connected returns the two ends of a connection: TCP over loopback, or of the kind of pair.

@@ -98,8 +98,11 @@ type oursFD struct {
 	nonblocking bool
 }
 
-func newOurs(t *testing.T) *ours {
-	s, err := New(Options{})
+func newOurs(t *testing.T) *ours { return newOursWith(t, Options{}) }
+
+func newOursWith(t *testing.T, o Options) *ours {
+	t.Helper()
+	s, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
